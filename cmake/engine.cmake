@@ -1,0 +1,23 @@
+# llama.cpp as scripts/setup built it: static libraries and headers in FQLAB_ENGINE_DIR.
+#   fqlab_ggml   ggml's types and reference quantizers (formats/ may use it)
+#   fqlab_llama  the whole engine and llama.cpp's common helpers (engine/ may use it)
+if(NOT FQLAB_ENGINE_DIR)
+  execute_process(COMMAND ${PROJECT_SOURCE_DIR}/scripts/setup --print engine
+    OUTPUT_VARIABLE FQLAB_ENGINE_DIR OUTPUT_STRIP_TRAILING_WHITESPACE)
+endif()
+if(NOT EXISTS ${FQLAB_ENGINE_DIR}/libraries-complete)
+  message(FATAL_ERROR "The engine is not built in '${FQLAB_ENGINE_DIR}'. Run scripts/setup first, or configure with -DFQLAB_ENGINE=OFF.")
+endif()
+find_package(OpenMP REQUIRED)
+
+function(fqlab_engine_library name)
+  add_library(${name} INTERFACE)
+  target_include_directories(${name} SYSTEM INTERFACE ${FQLAB_ENGINE_DIR}/include)
+  set(archives)
+  foreach(archive IN LISTS ARGN)
+    list(APPEND archives ${FQLAB_ENGINE_DIR}/lib/lib${archive}.a)
+  endforeach()
+  target_link_libraries(${name} INTERFACE -Wl,--start-group ${archives} -Wl,--end-group OpenMP::OpenMP_C Threads::Threads ${CMAKE_DL_LIBS} m)
+endfunction()
+fqlab_engine_library(fqlab_ggml ggml ggml-cpu ggml-base)
+fqlab_engine_library(fqlab_llama llama-common llama-common-base cpp-httplib llama ggml ggml-cpu ggml-base)

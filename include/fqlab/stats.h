@@ -1,0 +1,71 @@
+// From per-position numbers to intervals and verdicts. Pure functions; the formulas are those of docs/statistics.md.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "fqlab/result.h"
+
+namespace fqlab {
+
+struct Interval {
+  double low = 0;
+  double high = 0;
+};
+
+/// Sum and number of positions of one cluster.
+struct ClusterSum {
+  double sum = 0;
+  uint64_t n = 0;
+};
+
+/// A mean over clustered positions.
+struct ClusteredMean {
+  double mean = 0;
+  uint64_t n = 0;                         ///< positions
+  int clusters = 0;                       ///< clusters with at least one position
+  std::optional<double> standard_error;   ///< absent with fewer than 2 clusters
+  std::optional<Interval> interval;       ///< Student t with clusters - 1 degrees; absent with fewer than 2 clusters
+};
+
+/// SE^2 = G/(G-1) * sum_g (sum_{i in g}(x_i - mean))^2 / n^2, t quantile with G-1 degrees of freedom.
+ClusteredMean clustered_mean(std::span<const ClusterSum> clusters, double confidence = 0.95);
+
+/// Variance of the clustered mean over that of n independent positions with the same values; `values` and `cluster_of`
+/// run in parallel. 1: clustering costs nothing. Absent where the values do not vary or there is one cluster.
+std::optional<double> design_effect(std::span<const double> values, std::span<const int> cluster_of);
+
+/// Empirical quantile, q in [0, 1], linear between order statistics (type 7). Sorts `values`.
+double quantile(std::vector<double>& values, double q);
+
+/// Wilson score interval of a fraction, n may be an effective number.
+Interval wilson_interval(double fraction, double n, double confidence = 0.95);
+
+enum class Verdict { kIdentical, kVacuous, kEquivalent, kDifferent, kInconclusive };
+std::string_view name(Verdict verdict);
+
+/// Margins within which two models count as the same.
+struct Margins {
+  double log_perplexity_ratio = 0.005;  ///< |ln(PPL_V/PPL_C)|, from a ratio of 0.5 %
+  double kl_nats = 0.01;
+  double top_flips = 0.01;              ///< 1 - fraction of same top tokens
+  double speed_log_ratio = 0.02;
+};
+
+/// TOST: equivalent where the 90 % interval lies inside [-margin, margin], different where it lies outside altogether,
+/// else inconclusive. For one-sided quantities (KL, flips) low is above or at 0 and only the upper margin counts.
+Verdict judge(const Interval& interval90, double margin);
+
+/// Resolved: the lower 95 % limit of effect minus floor is above 0. `effect` holds the effect's clusters; `floors` one
+/// entry a control seed with the clusters that both have in common, in the same order as the first of `effect`.
+struct ResolvedRule {
+  bool resolved = false;
+  double difference = 0;
+  std::optional<Interval> interval;
+};
+ResolvedRule resolve_effect(std::span<const ClusterSum> effect, std::span<const std::vector<ClusterSum>> floors);
+
+}  // namespace fqlab

@@ -1,0 +1,62 @@
+// What the tests share: folders of their own, and the files of the cache and of ../shared where present.
+#pragma once
+
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+namespace fqlab::testing {
+
+/// A fresh folder, removed with everything in it at the end of the test.
+class TemporaryFolder {
+ public:
+  TemporaryFolder() {
+    std::string pattern = (std::filesystem::temp_directory_path() / "fqlab-test-XXXXXX").string();
+    path_ = mkdtemp(pattern.data());
+  }
+  ~TemporaryFolder() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  TemporaryFolder(const TemporaryFolder&) = delete;
+  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+  std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+/// fqlab's cache folder, by the rule of scripts/setup.
+inline std::filesystem::path cache_folder() {
+  if (const char* cache = std::getenv("FQLAB_CACHE")) return cache;
+  if (const char* xdg = std::getenv("XDG_CACHE_HOME")) return std::filesystem::path(xdg) / "fqlab";
+  const char* home = std::getenv("HOME");
+  return std::filesystem::path(home ? home : "/root") / ".cache" / "fqlab";
+}
+inline std::filesystem::path smollm2_file() { return cache_folder() / "models" / "SmolLM2-135M-Instruct.Q4_1.gguf"; }
+inline std::filesystem::path gemma_file() { return cache_folder() / "models" / "gemma-3-270m-q4_k_m.gguf"; }
+
+/// A file below ../shared beside the checkout; FQLAB_SHARED moves it.
+inline std::filesystem::path shared_file(const std::string& name) {
+  const char* shared = std::getenv("FQLAB_SHARED");
+  return (shared ? std::filesystem::path(shared) : std::filesystem::path(FQLAB_SOURCE_DIR) / ".." / "shared") / name;
+}
+
+inline std::string read_file(const std::filesystem::path& path) {
+  std::ifstream in(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+inline void write_file(const std::filesystem::path& path, const std::string& text) {
+  std::ofstream(path, std::ios::binary) << text;
+}
+
+/// Skips the test, saying what is absent; the runner of `make test` lists skipped tests.
+#define FQLAB_REQUIRE_FILE(path) \
+  if (!std::filesystem::exists(path)) GTEST_SKIP() << "absent: " << (path).string()
+
+}  // namespace fqlab::testing
