@@ -181,7 +181,8 @@ struct Comparison {
   Environment environment;
   std::vector<Note> notes;
   std::vector<std::string> warnings;            ///< message keys: "few_clusters", "native_memory", ...
-  double total_seconds = 0;
+  int passes = 0;               ///< evaluations of one chunk, controls and checks included, all comparisons of the run
+  double total_seconds = 0;     ///< of the run, set-up included
 };
 
 }  // namespace fqlab

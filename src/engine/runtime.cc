@@ -17,7 +17,7 @@ constexpr size_t kKeptMessages = 50;
 struct Log {
   std::mutex mutex;
   std::deque<std::string> messages;
-  std::string last_error;
+  std::string first_error;  // the cause; those after it are its consequences
 };
 
 Log& log() {
@@ -30,7 +30,7 @@ void keep_message(ggml_log_level level, const char* text, void*) {
   while (!line.empty() && (line.back() == '\n' || line.back() == ' ')) line.pop_back();
   if (line.empty() || line == ".") return;
   const std::lock_guard lock(log().mutex);
-  if (level == GGML_LOG_LEVEL_ERROR) log().last_error = line;
+  if (level == GGML_LOG_LEVEL_ERROR && log().first_error.empty()) log().first_error = line;
   log().messages.push_back(std::move(line));
   if (log().messages.size() > kKeptMessages) log().messages.pop_front();
 }
@@ -47,13 +47,13 @@ void start_engine() {
 
 std::string engine_said() {
   const std::lock_guard lock(log().mutex);
-  return log().last_error.empty() ? std::string() : "; the engine said: " + log().last_error;
+  return log().first_error.empty() ? std::string() : "; the engine said: " + log().first_error;
 }
 
 void clear_engine_messages() {
   const std::lock_guard lock(log().mutex);
   log().messages.clear();
-  log().last_error.clear();
+  log().first_error.clear();
 }
 
 std::string engine_version() { return FQLAB_ENGINE_VERSION; }

@@ -369,6 +369,7 @@ Result<std::vector<Comparison>> compare(const CompareRequest& request, const Com
     if (fell_back) c.warnings.push_back("native_memory");
     if (static_cast<int>(run.chunks.size()) < request.chunks) c.warnings.push_back("fewer_chunks");
     if (request.n_ctx > run.arms[0].model().trained_context()) c.warnings.push_back("beyond_trained_context");
+    c.passes = run.passes_done;
     c.total_seconds = stopwatch.seconds();
     comparisons.push_back(std::move(c));
   }
