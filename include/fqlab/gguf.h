@@ -62,9 +62,11 @@ class GgufFile {
   static Result<GgufFile> open(const std::filesystem::path& path);
 
   const std::filesystem::path& path() const;
+  std::span<const std::byte> bytes() const;  ///< the whole file
   uint64_t file_bytes() const;
   uint32_t version() const;
   uint64_t alignment() const;  ///< of tensor data, from general.alignment, 32 by default
+  uint64_t data_offset() const;  ///< of the data section, in bytes from the start of the file
 
   std::span<const GgufMetadata> metadata() const;        ///< in file order
   const GgufValue* find_metadata(std::string_view key) const;  ///< nullptr where absent

@@ -1,0 +1,132 @@
+#include "base/atomic_file.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <cstring>
+
+namespace fqlab {
+namespace {
+
+constexpr mode_t kMode = 0666;  // less the umask, as for any file a program creates
+
+std::filesystem::path folder_of(const std::filesystem::path& path) {
+  return path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
+}
+
+std::filesystem::path temporary_name(const std::filesystem::path& path) {
+  static std::atomic<unsigned> count = 0;
+  return folder_of(path) / (".fqlab-" + std::to_string(getpid()) + "-" + std::to_string(count++) + ".tmp");
+}
+
+std::string_view advice(int code) {
+  switch (code) {
+    case ENOENT:
+      return "create the folder first";
+    case EACCES:
+    case EPERM:
+    case EROFS:
+      return "choose a folder that you may write to";
+    case ENOSPC:
+    case EDQUOT:
+      return "free some space, or choose another disk; nothing was left behind";
+    default:
+      return "";
+  }
+}
+
+Error existing_file(const std::filesystem::path& path) {
+  return {ErrorCode::kUsage, "the output exists already", path.string(),
+          "choose another name, or pass --force to replace it"};
+}
+
+}  // namespace
+
+Error AtomicFile::system_error(std::string_view what, int code) const {
+  return {ErrorCode::kSystem, std::string(what) + ": " + std::strerror(code), path_.string(),
+          std::string(advice(code))};
+}
+
+Result<AtomicFile> AtomicFile::create(const std::filesystem::path& path, Existing existing) {
+  struct stat status {};
+  if (stat(path.c_str(), &status) == 0) {
+    if (!S_ISREG(status.st_mode))
+      return fail(ErrorCode::kSystem, "the output is not a regular file", path.string(),
+                  "choose another name");
+    if (existing == Existing::kRefuse) return tl::unexpected(existing_file(path));
+  }
+  AtomicFile file(path, existing, -1, {});
+  file.descriptor_ = open(folder_of(path).c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, kMode);
+  if (file.descriptor_ < 0 && (errno == EOPNOTSUPP || errno == EISDIR || errno == EINVAL)) {
+    const std::filesystem::path temporary = temporary_name(path);
+    file.descriptor_ = open(temporary.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, kMode);
+    if (file.descriptor_ >= 0) file.temporary_ = temporary;
+  }
+  if (file.descriptor_ < 0) return tl::unexpected(file.system_error("cannot write to the folder", errno));
+  return file;
+}
+
+AtomicFile::AtomicFile(AtomicFile&& other) noexcept
+    : path_(std::move(other.path_)),
+      existing_(other.existing_),
+      descriptor_(std::exchange(other.descriptor_, -1)),
+      temporary_(std::exchange(other.temporary_, {})) {}
+
+AtomicFile::~AtomicFile() {
+  if (descriptor_ >= 0) close(descriptor_);
+  if (!temporary_.empty()) unlink(temporary_.c_str());
+}
+
+Result<void> AtomicFile::write(std::span<const std::byte> bytes) {
+  constexpr size_t kMostAtOnce = size_t{1} << 30;  // Linux writes at most 2 GiB a call
+  while (!bytes.empty()) {
+    const ssize_t n = ::write(descriptor_, bytes.data(), std::min(bytes.size(), kMostAtOnce));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return tl::unexpected(system_error("cannot write the file", errno));
+    bytes = bytes.subspan(static_cast<size_t>(n));
+  }
+  return {};
+}
+
+Result<void> AtomicFile::commit() {
+  if (fsync(descriptor_) != 0) return tl::unexpected(system_error("cannot write the file", errno));
+  if (temporary_.empty()) {
+    const std::filesystem::path name = temporary_name(path_);
+    const std::string self = "/proc/self/fd/" + std::to_string(descriptor_);
+    if (linkat(AT_FDCWD, self.c_str(), AT_FDCWD, name.c_str(), AT_SYMLINK_FOLLOW) != 0)
+      return tl::unexpected(system_error("cannot name the file", errno));
+    temporary_ = name;
+  }
+  const bool refuse = existing_ == Existing::kRefuse;
+  int status =
+      renameat2(AT_FDCWD, temporary_.c_str(), AT_FDCWD, path_.c_str(), refuse ? RENAME_NOREPLACE : 0);
+  if (status != 0 && refuse && errno == EINVAL) {  // a file system without RENAME_NOREPLACE
+    if (access(path_.c_str(), F_OK) == 0) return tl::unexpected(existing_file(path_));
+    status = rename(temporary_.c_str(), path_.c_str());
+  }
+  if (status != 0 && errno == EEXIST) return tl::unexpected(existing_file(path_));
+  if (status != 0) return tl::unexpected(system_error("cannot name the file", errno));
+  temporary_.clear();
+  // The new name itself is durable only after the folder was synchronized; a file system that cannot do it
+  // loses nothing.
+  const int folder = open(folder_of(path_).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (folder >= 0) {
+    fsync(folder);
+    close(folder);
+  }
+  return {};
+}
+
+Result<void> write_file_atomically(const std::filesystem::path& path, std::string_view text,
+                                   Existing existing) {
+  Result<AtomicFile> file = AtomicFile::create(path, existing);
+  if (!file) return tl::unexpected(file.error());
+  if (Result<void> written = file->write(std::as_bytes(std::span(text))); !written) return written;
+  return file->commit();
+}
+
+}  // namespace fqlab

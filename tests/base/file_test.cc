@@ -1,0 +1,128 @@
+#include <gmock/gmock.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <csignal>
+
+#include "base/atomic_file.h"
+#include "base/file_map.h"
+#include "testing.h"
+
+namespace fqlab {
+namespace {
+
+using ::testing::HasSubstr;
+namespace fs = std::filesystem;
+
+size_t files_in(const fs::path& folder) {
+  return static_cast<size_t>(std::distance(fs::directory_iterator(folder), fs::directory_iterator()));
+}
+
+TEST(FileMap, ShowsTheBytesOfAFile) {
+  testing::TemporaryFolder folder;
+  testing::write_file(folder / "a", "abc");
+  const auto map = FileMap::open(folder / "a");
+  ASSERT_TRUE(map);
+  ASSERT_EQ(map->bytes().size(), 3u);
+  EXPECT_EQ(map->bytes()[2], std::byte{'c'});
+}
+
+TEST(FileMap, ShowsAnEmptyFileAsNoBytes) {
+  testing::TemporaryFolder folder;
+  testing::write_file(folder / "a", "");
+  EXPECT_TRUE(FileMap::open(folder / "a").value().bytes().empty());
+}
+
+TEST(FileMap, RefusesWhatIsNotAFile) {
+  testing::TemporaryFolder folder;
+  EXPECT_THAT(FileMap::open(folder.path()).error().what, HasSubstr("folder"));
+  EXPECT_THAT(FileMap::open(folder / "none").error().what, HasSubstr("No such file"));
+  ASSERT_EQ(mkfifo((folder / "pipe").c_str(), 0600), 0);
+  EXPECT_THAT(FileMap::open(folder / "pipe").error().what, HasSubstr("not a regular file"));
+}
+
+TEST(AtomicFile, AppearsOnlyWhenCommitted) {
+  testing::TemporaryFolder folder;
+  {
+    auto file = AtomicFile::create(folder / "out", Existing::kRefuse);
+    ASSERT_TRUE(file);
+    ASSERT_TRUE(file->write(std::as_bytes(std::span("abc", 3))));
+    EXPECT_FALSE(fs::exists(folder / "out"));
+    ASSERT_TRUE(file->commit());
+  }
+  EXPECT_EQ(testing::read_file(folder / "out"), "abc");
+  EXPECT_EQ(files_in(folder.path()), 1u);
+}
+
+TEST(AtomicFile, LeavesNothingWhenItIsNotCommitted) {
+  testing::TemporaryFolder folder;
+  {
+    auto file = AtomicFile::create(folder / "out", Existing::kRefuse);
+    ASSERT_TRUE(file->write(std::as_bytes(std::span("abc", 3))));
+  }
+  EXPECT_EQ(files_in(folder.path()), 0u);
+}
+
+TEST(AtomicFile, HasTheRightsOfAnOrdinaryFile) {
+  testing::TemporaryFolder folder;
+  const mode_t mask = umask(027);
+  ASSERT_TRUE(write_file_atomically(folder / "out", "x", Existing::kRefuse));
+  umask(mask);
+  EXPECT_EQ(fs::status(folder / "out").permissions(), fs::perms(0640));
+}
+
+TEST(AtomicFile, KeepsAnExistingFileUnlessToldToReplaceIt) {
+  testing::TemporaryFolder folder;
+  testing::write_file(folder / "out", "old");
+  const auto refused = write_file_atomically(folder / "out", "new", Existing::kRefuse);
+  EXPECT_EQ(refused.error().code, ErrorCode::kUsage);
+  EXPECT_THAT(refused.error().hint, HasSubstr("--force"));
+  EXPECT_EQ(testing::read_file(folder / "out"), "old");
+  ASSERT_TRUE(write_file_atomically(folder / "out", "new", Existing::kReplace));
+  EXPECT_EQ(testing::read_file(folder / "out"), "new");
+}
+
+TEST(AtomicFile, KeepsAFileThatAppearedWhileItWasWritten) {
+  testing::TemporaryFolder folder;
+  auto file = AtomicFile::create(folder / "out", Existing::kRefuse);
+  testing::write_file(folder / "out", "theirs");
+  EXPECT_EQ(file->commit().error().code, ErrorCode::kUsage);
+  EXPECT_EQ(testing::read_file(folder / "out"), "theirs");
+}
+
+TEST(AtomicFile, RefusesAMissingFolderAndADevice) {
+  testing::TemporaryFolder folder;
+  const auto missing = write_file_atomically(folder / "none" / "out", "x", Existing::kRefuse);
+  EXPECT_EQ(missing.error().code, ErrorCode::kSystem);
+  EXPECT_THAT(missing.error().hint, HasSubstr("create the folder"));
+  EXPECT_THAT(write_file_atomically("/dev/null", "x", Existing::kReplace).error().what,
+              HasSubstr("not a regular file"));
+}
+
+TEST(AtomicFile, RefusesAFolderWithoutTheRightToWrite) {
+  if (geteuid() == 0) GTEST_SKIP() << "root may write everywhere";
+  testing::TemporaryFolder folder;
+  fs::permissions(folder.path(), fs::perms(0500));
+  EXPECT_THAT(write_file_atomically(folder / "out", "x", Existing::kRefuse).error().hint,
+              HasSubstr("may write to"));
+  fs::permissions(folder.path(), fs::perms(0700));
+}
+
+TEST(AtomicFile, ReportsAFileThatCannotGrowAndLeavesNothing) {
+  testing::TemporaryFolder folder;
+  rlimit before{};
+  getrlimit(RLIMIT_FSIZE, &before);
+  std::signal(SIGXFSZ, SIG_IGN);
+  const rlimit small{4096,
+                     before.rlim_max};  // stands in for a full disk: write() fails part of the way through
+  setrlimit(RLIMIT_FSIZE, &small);
+  const auto written = write_file_atomically(folder / "out", std::string(10000, 'x'), Existing::kRefuse);
+  setrlimit(RLIMIT_FSIZE, &before);
+  std::signal(SIGXFSZ, SIG_DFL);
+  EXPECT_EQ(written.error().code, ErrorCode::kSystem);
+  EXPECT_EQ(files_in(folder.path()), 0u);
+}
+
+}  // namespace
+}  // namespace fqlab
