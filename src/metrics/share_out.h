@@ -1,0 +1,26 @@
+// Shares independent positions out over threads.
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <cstddef>
+#include <thread>
+#include <vector>
+
+namespace fqlab {
+
+/// Calls work(i) once for every i below `count`, from up to `threads` threads. What work(i) writes must
+/// depend on i alone: then the results do not depend on the number of threads.
+template <class Work>
+void share_out(size_t count, int threads, const Work& work) {
+  std::atomic<size_t> next = 0;
+  const auto run = [&] {
+    for (size_t i = next++; i < count; i = next++) work(i);
+  };
+  const size_t helpers = std::min(count, static_cast<size_t>(std::max(threads, 1)));
+  std::vector<std::jthread> pool;
+  for (size_t t = 1; t < helpers; ++t) pool.emplace_back(run);
+  run();
+}
+
+}  // namespace fqlab
