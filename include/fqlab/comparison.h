@@ -31,6 +31,7 @@ struct ModelIdentity {
   std::string architecture;
   uint64_t parameters = 0;
   uint64_t bytes = 0;
+  int layers = 0;               ///< transformer blocks; 0: unknown. Lets the report propose other layers
 };
 
 struct CorpusIdentity {
