@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -14,8 +15,9 @@
 
 namespace fqlab {
 
-/// Chooses tensors: `[LAYERS/]KINDS` with lists, ranges and globs ("0-2/ffn_norm", "5,10,15/attn_*", "output"),
-/// or `re:/REGEX/` on the full name.
+/// Chooses tensors: `[LAYERS/]KINDS` with lists, ranges and globs ("0-2/ffn_norm", "5,10,15/attn_*", "output", "*"),
+/// or `re:/REGEX/` (ECMAScript), searched for in the full name. A layer part, `*` included, leaves out tensors without
+/// a layer. Cheap to copy.
 class Selector {
  public:
   static Result<Selector> parse(std::string_view text);
@@ -23,11 +25,12 @@ class Selector {
   const std::string& print() const { return text_; }
 
  private:
-  struct Term;
+  struct Pattern;
+  friend Result<std::vector<size_t>> select(const Selector& selector, std::span<const TensorInfo> tensors);
+  Selector(std::string text, std::shared_ptr<const Pattern> pattern) : text_(std::move(text)), pattern_(std::move(pattern)) {}
+
   std::string text_;
-  std::vector<std::string> kinds_;                 // globs; empty for a regular expression
-  std::vector<std::pair<int, int>> layers_;        // inclusive ranges; empty: every layer and none
-  std::string regex_;                              // empty: not a regular expression
+  std::shared_ptr<const Pattern> pattern_;
 };
 
 struct RecipeRule {
@@ -57,18 +60,20 @@ class Recipe {
   std::vector<RecipeRule> rules_;
 };
 
-/// The tensors of one selector, in the order of `tensors`; kUsage with the nearest names where there is none.
+/// The tensors of one selector, in the order of `tensors`; kUsage with the nearest names where there is none, and where
+/// one member of its lists (a layer, a range, a kind) matches nothing.
 Result<std::vector<size_t>> select(const Selector& selector, std::span<const TensorInfo> tensors);
 
-/// How far `quantized` is from `original`. Sums in double, in index order.
+/// How far `quantized` is from `original`. Sums in double, in index order. Originals that are not finite are left out;
+/// a finite value that became infinite or NaN makes the distances infinite.
 struct Distortion {
-  double relative_mse = 0;             ///< sum (q-x)^2 / sum x^2; 0 where nothing changed
+  double relative_mse = 0;             ///< sum (q-x)^2 / sum x^2; 0 where nothing changed, infinite for zeros that changed
   std::optional<double> snr_db;        ///< -10 log10(relative_mse); absent where nothing changed
   double max_abs_error = 0;
 };
 Distortion distortion(std::span<const float> original, std::span<const float> quantized);
 
-/// How many values a narrower 16-bit type would change, for the values of one tensor.
+/// How many values a narrower 16-bit type would change, for the values of one tensor. NaN and infinities count as exact.
 struct Exactness {
   uint64_t values = 0;
   uint64_t not_bf16_exact = 0;

@@ -85,7 +85,7 @@ class Parser {
     std::string name = cursor_.string(field);
     if (!cursor_.ok()) return name;
     if (std::string problem = name_problem(name, longest); !problem.empty()) cursor_.fail(problem, field, at);
-    if (!seen.insert(name).second) cursor_.fail("the name " + quoted(name) + " stands twice", field, at);
+    if (!seen.insert(name).second) cursor_.fail("the name " + in_quotes(name) + " stands twice", field, at);
     return name;
   }
 
@@ -98,7 +98,7 @@ class Parser {
   void read_metadata(uint64_t index) {
     std::string key = read_name("key of metadata entry " + std::to_string(index), kLongestKey, keys_);
     const uint64_t at = cursor_.offset();
-    const std::string field = "metadata " + quoted(key);
+    const std::string field = "metadata " + in_quotes(key);
     const auto type = cursor_.read<uint32_t>(field + "'s type");
     if (type >= kGgufTypes) cursor_.fail("unknown metadata type " + std::to_string(type), field, at);
     if (!cursor_.ok()) return;
@@ -139,7 +139,7 @@ class Parser {
   void read_tensor(uint64_t index) {
     TensorInfo tensor;
     tensor.name = read_name("name of tensor " + std::to_string(index), kLongestTensorName, names_);
-    const std::string field = "tensor " + quoted(tensor.name);
+    const std::string field = "tensor " + in_quotes(tensor.name);
     uint64_t at = cursor_.offset();
     const auto dimensions = cursor_.read<uint32_t>(field + "'s dimension count");
     if (dimensions > kMostDimensions)
@@ -186,7 +186,7 @@ class Parser {
     uint64_t expected = 0, end = header_end;
     for (size_t i = 0; i < header_.tensors.size(); ++i) {
       const TensorInfo& tensor = header_.tensors[i];
-      const std::string field = "offset of tensor " + quoted(tensor.name);
+      const std::string field = "offset of tensor " + in_quotes(tensor.name);
       if (tensor.offset % header_.alignment != 0)
         return cursor_.fail("data offset " + std::to_string(tensor.offset) +
                                 " is no multiple of the alignment " + std::to_string(header_.alignment),

@@ -22,7 +22,7 @@ inline std::string name_problem(std::string_view name, size_t longest) {
 }
 
 /// The name between quotes for an error message, with control characters as '?' and cut after 80 bytes.
-inline std::string quoted(std::string_view name) {
+inline std::string in_quotes(std::string_view name) {
   std::string text(name.substr(0, 80));
   for (char& c : text)
     if (static_cast<unsigned char>(c) < 32 || c == 127) c = '?';

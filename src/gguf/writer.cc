@@ -45,7 +45,7 @@ Result<std::vector<GgufMetadata>> new_metadata(const GgufFile& source,
   std::vector<GgufMetadata> entries(source.metadata().begin(), source.metadata().end());
   for (const GgufMetadata& change : changes) {
     if (std::string problem = name_problem(change.key, kLongestKey); !problem.empty())
-      return fail(ErrorCode::kUsage, "a metadata key cannot be " + problem, quoted(change.key));
+      return fail(ErrorCode::kUsage, "a metadata key cannot be " + problem, in_quotes(change.key));
     if (change.key == "general.alignment")
       return fail(ErrorCode::kUsage, "a rewrite keeps the file's alignment", change.key);
     const auto found = std::ranges::find(entries, change.key, &GgufMetadata::key);
@@ -62,9 +62,9 @@ Result<void> plan_tensors(const GgufFile& source, const GgufRewrite& rewrite, Pl
   std::unordered_map<std::string_view, const TensorReplacement*> by_name;
   for (const TensorReplacement& replacement : rewrite.replacements) {
     if (source.find_tensor(replacement.name) == nullptr)
-      return fail(ErrorCode::kUsage, "the source has no tensor " + quoted(replacement.name));
+      return fail(ErrorCode::kUsage, "the source has no tensor " + in_quotes(replacement.name));
     if (!by_name.emplace(replacement.name, &replacement).second)
-      return fail(ErrorCode::kUsage, "the tensor " + quoted(replacement.name) + " is replaced twice");
+      return fail(ErrorCode::kUsage, "the tensor " + in_quotes(replacement.name) + " is replaced twice");
   }
   uint64_t offset = 0;
   for (TensorInfo tensor : source.tensors()) {

@@ -1,0 +1,51 @@
+// Small helpers for the recipe language.
+#pragma once
+
+#include <algorithm>
+#include <cctype>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace fqlab {
+
+inline bool is_blank(char c) { return std::isspace(static_cast<unsigned char>(c)) != 0; }
+
+inline std::string without_blanks(std::string_view text) {
+  std::string out;
+  std::ranges::copy_if(text, std::back_inserter(out), [](char c) { return !is_blank(c); });
+  return out;
+}
+
+inline std::string_view trimmed(std::string_view text) {
+  while (!text.empty() && is_blank(text.front())) text.remove_prefix(1);
+  while (!text.empty() && is_blank(text.back())) text.remove_suffix(1);
+  return text;
+}
+
+/// The pieces between separators; one empty piece for an empty text.
+inline std::vector<std::string> split(std::string_view text, char separator) {
+  std::vector<std::string> pieces(1);
+  for (const char c : text) {
+    if (c == separator) {
+      pieces.emplace_back();
+    } else {
+      pieces.back() += c;
+    }
+  }
+  return pieces;
+}
+
+/// Number of characters of a `re:/REGEX/` at the start of `text`, closing slash included; 0 where there is
+/// none or it is not closed. `\/` does not close it.
+inline size_t regex_length(std::string_view text) {
+  constexpr std::string_view kStart = "re:/";
+  if (!text.starts_with(kStart)) return 0;
+  for (size_t i = kStart.size(); i < text.size(); ++i) {
+    if (text[i] == '/') return i + 1;
+    if (text[i] == '\\') ++i;
+  }
+  return 0;
+}
+
+}  // namespace fqlab
