@@ -47,6 +47,17 @@ class WeightImage {
   std::unique_ptr<State> state_;
 };
 
+struct ChatMessage {
+  std::string role;  ///< "system", "user" or "assistant"
+  std::string content;
+};
+
+/// What a model is given to answer.
+struct RenderedPrompt {
+  std::string text;
+  bool chat_template = false;  ///< rendered with the file's own template; false: the file has none, the raw last message
+};
+
 /// A loaded model. Cheap to copy; freed with its last copy and its last evaluator.
 class Model {
  public:
@@ -61,6 +72,12 @@ class Model {
 
   /// Tokens of a text: special tokens as plain text, BOS by the vocabulary's rule, as llama-perplexity does.
   Result<std::vector<int32_t>> tokenize(std::string_view text) const;
+  /// Tokens of a rendered prompt: special tokens become themselves, BOS by the vocabulary's rule.
+  Result<std::vector<int32_t>> tokenize_prompt(std::string_view text) const;
+  /// The prompt for the next answer, by the file's chat template (llama.cpp's jinja) where it has one.
+  Result<RenderedPrompt> render_prompt(std::span<const ChatMessage> messages) const;
+  /// True for tokens that end an answer.
+  bool ends_answer(int32_t token) const;
   /// The token that llama-perplexity puts in place of a chunk's first one, or -1 where the vocabulary adds none.
   int32_t chunk_bos() const;
   /// The text of one token, special tokens spelled out.
@@ -92,12 +109,40 @@ class Evaluator {
   /// Valid until the next call.
   Result<std::span<const float>> logits(std::span<const int32_t> tokens, int first, int count);
 
+  /// The greedy answer: the largest logit's token (the smallest id among equals), one after the other, until `most`
+  /// tokens or a token that ends the answer, which is left out. Each token is decoded by itself, as a chat does.
+  Result<std::vector<int32_t>> generate(std::span<const int32_t> prompt, int most);
+
   /// Bytes that one evaluator takes besides the weights: KV cache, logits and an upper bound of the scratch memory.
   static uint64_t planned_bytes(const GgufFile& file, const EvaluatorOptions& options);
 
  private:
   struct State;
   explicit Evaluator(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+/// A file as people run it, with llama.cpp's own defaults (repacked weights, automatic flash attention, f16 KV cache):
+/// for times, never for quality numbers.
+class TimedModel {
+ public:
+  /// Loads the file; `load_ms` is the time from opening it to a model that is ready to evaluate, `first_token_ms` from
+  /// opening it until the logits after one token are there.
+  static Result<TimedModel> load(const std::string& path, int threads, int n_ctx);
+  TimedModel(TimedModel&&) noexcept;
+  TimedModel& operator=(TimedModel&&) noexcept;
+  ~TimedModel();
+
+  double load_ms() const;
+  double first_token_ms() const;
+  /// Tokens per second of a prompt of `tokens` random tokens, and of generating `tokens` tokens from an empty context; what
+  /// llama-bench calls pp and tg.
+  Result<double> prompt_tokens_per_second(int tokens, uint64_t seed);
+  Result<double> generation_tokens_per_second(int tokens, uint64_t seed);
+
+ private:
+  struct State;
+  explicit TimedModel(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };
 

@@ -34,14 +34,29 @@ int Model::vocabulary_size() const { return llama_vocab_n_tokens(state_->vocabul
 int Model::layers() const { return llama_model_n_layer(state_->model); }
 int Model::trained_context() const { return llama_model_n_ctx_train(state_->model); }
 
-Result<std::vector<int32_t>> Model::tokenize(std::string_view text) const {
+namespace {
+
+Result<std::vector<int32_t>> tokens_of(const llama_vocab* vocabulary, std::string_view text, bool parse_special,
+                                       const std::string& shown_name) {
   std::vector<int32_t> tokens(text.size() + 2);  // no token is shorter than a byte; BOS and EOS besides
-  const int count = llama_tokenize(state_->vocabulary(), text.data(), static_cast<int32_t>(text.size()), tokens.data(),
-                                   static_cast<int32_t>(tokens.size()), /*add_special=*/true, /*parse_special=*/false);
-  if (count < 0) return fail(ErrorCode::kEngine, "the text cannot be tokenized" + engine_said(), state_->shown_name);
+  const int count = llama_tokenize(vocabulary, text.data(), static_cast<int32_t>(text.size()), tokens.data(),
+                                   static_cast<int32_t>(tokens.size()), /*add_special=*/true, parse_special);
+  if (count < 0) return fail(ErrorCode::kEngine, "the text cannot be tokenized" + engine_said(), shown_name);
   tokens.resize(static_cast<size_t>(count));
   return tokens;
 }
+
+}  // namespace
+
+Result<std::vector<int32_t>> Model::tokenize(std::string_view text) const {
+  return tokens_of(state_->vocabulary(), text, /*parse_special=*/false, state_->shown_name);
+}
+
+Result<std::vector<int32_t>> Model::tokenize_prompt(std::string_view text) const {
+  return tokens_of(state_->vocabulary(), text, /*parse_special=*/true, state_->shown_name);
+}
+
+bool Model::ends_answer(int32_t token) const { return llama_vocab_is_eog(state_->vocabulary(), token); }
 
 int32_t Model::chunk_bos() const {
   return llama_vocab_get_add_bos(state_->vocabulary()) ? llama_vocab_bos(state_->vocabulary()) : -1;

@@ -269,7 +269,8 @@ Result<void> load_arms(Run& run, const GgufFile& file, std::span<const ExpandedT
 Result<ModelIdentity> identify(const GgufFile& file) {
   Result<std::string> hash = sha256_of_file(file.path());
   if (!hash) return tl::unexpected(hash.error());
-  ModelIdentity identity{file.path().string(), *hash, file.architecture(), 0, file.file_bytes()};
+  ModelIdentity identity{.path = file.path().string(), .sha256 = *hash, .architecture = file.architecture(), .bytes = file.file_bytes()};
+  identity.layers = static_cast<int>(file.metadata_uint(file.architecture() + ".block_count").value_or(0));
   for (const TensorInfo& tensor : file.tensors()) identity.parameters += tensor.values();
   return identity;
 }

@@ -25,7 +25,10 @@ struct Fixture {
       PairedPass positions;
       for (size_t i = 0; i < static_cast<size_t>(n) * per_chunk; ++i) {
         const double nll = 3 + random.normal();
-        positions.push_back({size * (0.5 + random.uniform()), nll, nll + size * random.normal(), true, false, false});
+        positions.push_back({.kl_nats = size * (0.5 + random.uniform()),
+                             .nll_original_nats = nll,
+                             .nll_variant_nats = nll + size * random.normal(),
+                             .same_top = true});
       }
       return positions;
     };
@@ -66,7 +69,7 @@ TEST(Summarize, CallsALargeEffectDifferent) {
 TEST(Summarize, AnIdenticalPairIsIdenticalAndHasNoFloor) {
   Fixture fixture(4, 0, 0);
   fixture.controls.clear();
-  for (PairedPosition& p : fixture.variant) p = {0, p.nll_original_nats, p.nll_original_nats, true, false, false};
+  for (PairedPosition& p : fixture.variant) p.kl_nats = 0, p.nll_variant_nats = p.nll_original_nats;
   Comparison c;
   c.vacuous = true;
   c.logits_identical = true;
