@@ -72,10 +72,11 @@ KldTable kld_table(std::span<const PairedPosition> positions) {
   table.ratio.mean = std::exp(table.log_ratio.mean);
   table.ratio.error = table.ratio.mean * table.log_ratio.error;
   table.difference.mean = table.ppl_q.mean - table.ppl_base.mean;
-  const double product = table.ppl_q.mean * table.ppl_base.mean * covariance;
-  const double variance =
-      table.ppl_q.error * table.ppl_q.error + table.ppl_base.error * table.ppl_base.error - 2 * product;
-  table.difference.error = std::sqrt(std::max(variance, 0.0));
+  // PPL(Q) - PPL(base) to first order in the two mean NLLs.
+  const auto linear = [&](const PairedPosition& p) {
+    return table.ppl_q.mean * p.nll_variant_nats - table.ppl_base.mean * p.nll_original_nats;
+  };
+  table.difference.error = mean_and_error(collect(positions, linear)).error;
 
   const Values kld = collect(positions, [](const PairedPosition& p) { return p.kl_nats; });
   table.kld = mean_and_error(kld);

@@ -32,6 +32,8 @@ TEST(KldTable, GivesTheHandComputedNumbers) {
   EXPECT_NEAR(table.log_ratio.error, std::sqrt(1.0 / 3), 1e-15);
   EXPECT_NEAR(table.ratio.mean, std::exp(1), 1e-14);
   EXPECT_NEAR(table.difference.mean, std::exp(3) - std::exp(2), 1e-13);
+  // e^3 and e^2 times errors of 2/sqrt(3) and 1/sqrt(3), fully correlated
+  EXPECT_NEAR(table.difference.error, (2 * std::exp(3) - std::exp(2)) / std::sqrt(3), 1e-13);
   EXPECT_NEAR(table.kld.mean, 0.2, 1e-15);
   EXPECT_NEAR(table.kld.error, std::sqrt((0.04 + 0.01 + 0.09) / 6), 1e-15);
   EXPECT_EQ(table.kld_quantiles.front(), 0.5);
@@ -55,6 +57,7 @@ TEST(KldTable, OfAModelWithItselfIsExactlyNothing) {
   EXPECT_EQ(table.log_ratio.error, 0);
   EXPECT_EQ(table.ratio.mean, 1);
   EXPECT_EQ(table.difference.mean, 0);
+  EXPECT_EQ(table.difference.error, 0);
   EXPECT_EQ(table.kld.mean, 0);
   EXPECT_EQ(table.rms_delta_p.error, 0);
   EXPECT_EQ(table.same_top_p.mean, 1);
