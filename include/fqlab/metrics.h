@@ -28,6 +28,28 @@ struct PairedPosition {
   bool variant_right = false;
 };
 
+/// The sums over some positions of a pair, from which every mean of a report follows. One for each cluster is
+/// enough for all intervals. add() in the order of positions and merge() in the order of chunks give the same
+/// bits every time.
+struct PairedSums {
+  uint64_t n = 0;
+  double kl_nats = 0;
+  double nll_original_nats = 0;
+  double nll_variant_nats = 0;
+  double nll_difference_nats = 0;  ///< variant minus original; its mean is ln(PPL_variant / PPL_original)
+  double delta_p = 0;
+  double delta_p_squared = 0;
+  uint64_t same_top = 0;
+  uint64_t original_right = 0;
+  uint64_t variant_right = 0;
+  uint64_t right_to_wrong = 0;  ///< the original's top token is the target, the variant's is not
+  uint64_t wrong_to_right = 0;
+
+  void add(const PairedPosition& position);
+  void merge(const PairedSums& other);
+};
+PairedSums sum_up(std::span<const PairedPosition> positions);
+
 /// Scores one position. Blind spot: logits must be finite (NaN gives NaN).
 PositionScore score_position(std::span<const float> logits, int32_t target);
 
