@@ -1,6 +1,7 @@
-// The message catalogues as one table: a key, English, Traditional Chinese as written in Taiwan. Both languages stand in
-// one row, so that neither can lack a key; tests compare placeholders and refuse Simplified characters.
-// To add a message: one row in the catalogue_*.inc of its topic. To add a language: one column.
+// The message catalogues as one table: a key, English, Traditional Chinese as written in Taiwan. Both
+// languages stand in one row, so that neither can lack a key; tests compare placeholders and refuse
+// Simplified characters. To add a message: one row in the catalogue_*.inc of its topic. To add a language:
+// one column.
 #pragma once
 
 #include <cstddef>
@@ -20,7 +21,7 @@ inline constexpr Message kMessages[] = {
 #include "report/catalogue_terms.inc"
 #include "report/catalogue_sections.inc"
 #include "report/catalogue_conclusions.inc"
-// clang-format on
+    // clang-format on
 };
 inline constexpr size_t kMessageCount = std::size(kMessages);
 

@@ -55,26 +55,38 @@ std::string prediction_text(const Comparison& c, const Text& text) {
     const Key key = c.perplexity.log_ratio > 0 ? Key("prediction.worse") : Key("prediction.better");
     sentence = text(key, {{"change", percent(std::expm1(c.perplexity.log_ratio), {}, true)}});
   }
-  std::vector<std::string> moved, open;
+  std::vector<std::string> moved, open, inside;
   if (v.kl == Verdict::kDifferent) {
-    moved.push_back(text("state.kl", {{"value", number(c.kl.mean, 2)}, {"margin", number(c.settings.margins.kl_nats)}}));
+    moved.push_back(
+        text("state.kl", {{"value", number(c.kl.mean, 2)}, {"margin", number(c.settings.margins.kl_nats)}}));
   }
   if (v.same_top == Verdict::kDifferent) {
-    moved.push_back(text("state.same_top", {{"value", percent(1 - c.same_top.fraction)}, {"margin", percent(c.settings.margins.top_flips)}}));
+    moved.push_back(text("state.same_top", {{"value", percent(1 - c.same_top.fraction)},
+                                            {"margin", margin_percent(c.settings.margins.top_flips)}}));
   }
   if (sentence.empty() && !moved.empty()) sentence = text("prediction.shifted", {{"what", text.list(moved)}});
-  if (v.perplexity == Verdict::kInconclusive) open.push_back(text("name.perplexity"));
-  if (v.kl == Verdict::kInconclusive) open.push_back(text("name.kl"));
-  if (v.same_top == Verdict::kInconclusive) open.push_back(text("name.same_top"));
+  const auto sort = [&](Verdict verdict, Key quantity) {
+    if (verdict == Verdict::kInconclusive) open.push_back(text(quantity));
+    if (verdict == Verdict::kEquivalent || verdict == Verdict::kIdentical) inside.push_back(text(quantity));
+  };
+  sort(v.perplexity, "name.perplexity");
+  sort(v.kl, "name.kl");
+  sort(v.same_top, "name.same_top");
+  if (!open.empty() && !inside.empty()) {
+    const Key key = inside.size() == 1 ? Key("prediction.inside") : Key("prediction.inside_many");
+    sentence = joined(sentence, text(key, {{"names", text.list(inside)}}), text);
+  }
   if (!open.empty()) sentence = joined(sentence, text("prediction.open", {{"names", text.list(open)}}), text);
   return sentence.empty() ? text("prediction.equivalent") : sentence;
 }
 
 std::string dialogue_text(const Comparison& c, const Text& text) {
   if (c.dialogue.empty()) {
-    return text("dialogue_conclusion.not_measured", {{"reason", text.dynamic("reason.", reason_of(c, "dialogue", "not_measured"))}});
+    return text("dialogue_conclusion.not_measured",
+                {{"reason", text.dynamic("reason.", reason_of(c, "dialogue", "not_measured"))}});
   }
-  const auto differ = std::count_if(c.dialogue.begin(), c.dialogue.end(), [](const auto& d) { return !d.identical; });
+  const auto differ =
+      std::count_if(c.dialogue.begin(), c.dialogue.end(), [](const auto& d) { return !d.identical; });
   const std::string all = count(c.dialogue.size());
   return differ == 0 ? text("dialogue_conclusion.same", {{"all", all}})
                      : text("dialogue_conclusion.differ", {{"differ", count(differ)}, {"all", all}});
@@ -82,17 +94,26 @@ std::string dialogue_text(const Comparison& c, const Text& text) {
 
 std::string performance_text(const Comparison& c, const Text& text) {
   std::string sentence;
-  const auto line = [&](Key metric, const std::optional<SpeedResult>& speed, const std::optional<Verdict>& verdict) {
+  const auto line = [&](Key metric, const std::optional<SpeedResult>& speed,
+                        const std::optional<Verdict>& verdict) {
     if (!speed || !verdict) return;
-    sentence = joined(sentence, text("performance_conclusion.line", {{"metric", text(metric)}, {"verdict", text.verdict(*verdict)}, {"ratio", estimate(speed->ratio, speed->interval)}}), text);
+    sentence =
+        joined(sentence,
+               text("performance_conclusion.line", {{"metric", text(metric)},
+                                                    {"verdict", text.verdict(*verdict)},
+                                                    {"ratio", estimate(speed->ratio, speed->interval)}}),
+               text);
   };
   line("metric.load", c.load_ms, c.verdicts.load);
   line("metric.prompt", c.prompt_tps, c.verdicts.prompt);
   line("metric.generation", c.generation_tps, c.verdicts.generation);
   if (sentence.empty()) {
-    return text("performance_conclusion.not_measured", {{"reason", text.dynamic("reason.", reason_of(c, "speed", "not_measured"))}});
+    return text("performance_conclusion.not_measured",
+                {{"reason", text.dynamic("reason.", reason_of(c, "speed", "not_measured"))}});
   }
-  return c.recipe ? joined(sentence, text("performance_conclusion.wide", {{"formats", formats_of(c, text)}}), text) : sentence;
+  return c.recipe
+             ? joined(sentence, text("performance_conclusion.wide", {{"formats", formats_of(c, text)}}), text)
+             : sentence;
 }
 
 std::string sensitivity_text(const Comparison& c, const Text& text) {
@@ -103,16 +124,24 @@ std::string sensitivity_text(const Comparison& c, const Text& text) {
   const Key key = c.verdicts.kl == Verdict::kEquivalent  ? Key("sensitivity.low")
                   : c.verdicts.kl == Verdict::kDifferent ? Key("sensitivity.high")
                                                          : Key("sensitivity.open");
-  return text(key, {{"where", where}, {"formats", formats_of(c, text)}, {"kl", number(c.kl.mean, 2)}, {"margin", number(c.settings.margins.kl_nats)}});
+  return text(key, {{"where", where},
+                    {"formats", formats_of(c, text)},
+                    {"kl", number(c.kl.mean, 2)},
+                    {"margin", number(c.settings.margins.kl_nats)}});
 }
 
 std::string safety_text(const Comparison& c, const Text& text) {
   switch (c.verdicts.overall) {
-    case Verdict::kVacuous: return text("safety.vacuous", {{"formats", formats_of(c, text)}});
-    case Verdict::kIdentical: return text("safety.identical");
-    case Verdict::kEquivalent: return text("safety.equivalent");
-    case Verdict::kDifferent: return text("safety.different");
-    case Verdict::kInconclusive: break;
+    case Verdict::kVacuous:
+      return text("safety.vacuous", {{"formats", formats_of(c, text)}});
+    case Verdict::kIdentical:
+      return text("safety.identical");
+    case Verdict::kEquivalent:
+      return text("safety.equivalent");
+    case Verdict::kDifferent:
+      return text("safety.different");
+    case Verdict::kInconclusive:
+      break;
   }
   return text("safety.inconclusive");
 }
@@ -122,11 +151,15 @@ std::string power_text(const Comparison& c, const Text& text) {
   if (c.logits_identical) return text("power.identical");
   if (!c.kl.noise_floor) return text("power.no_floor");
   const double margin = c.settings.margins.kl_nats;
-  const std::string sentence = text(c.kl.noise_floor->value < margin ? Key("power.floor_below") : Key("power.floor_above"),
-                                    {{"floor", floor_of(c)}, {"margin", number(margin)}});
+  const std::string sentence =
+      text(c.kl.noise_floor->value < margin ? Key("power.floor_below") : Key("power.floor_above"),
+           {{"floor", floor_of(c)}, {"margin", number(margin)}});
   constexpr double kHardly = 0.1;  // below a tenth of the values
   const bool few = static_cast<double>(c.values_changed) < kHardly * static_cast<double>(c.values_total);
-  return few ? joined(sentence, text("power.few_changed", {{"changed", count(c.values_changed)}, {"total", count(c.values_total)}}), text)
+  return few ? joined(sentence,
+                      text("power.few_changed",
+                           {{"changed", count(c.values_changed)}, {"total", count(c.values_total)}}),
+                      text)
              : sentence;
 }
 
@@ -146,7 +179,8 @@ void add_conclusions(const Comparison& c, const Text& text, const SectionPlace& 
   add_section_heading(6, "section.conclusions", text, place, document);
   Bullets bullets;
   for (const Conclusion& conclusion : conclusions(c, text)) {
-    bullets.items.push_back(text("conclusion.item", {{"topic", text(conclusion.topic)}, {"text", conclusion.text}}));
+    bullets.items.push_back(
+        text("conclusion.item", {{"topic", text(conclusion.topic)}, {"text", conclusion.text}}));
   }
   document.blocks.push_back(std::move(bullets));
 }

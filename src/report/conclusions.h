@@ -10,7 +10,8 @@
 namespace fqlab::report {
 
 struct Conclusion {
-  Key topic;         ///< "conclusion.numbers", ".prediction", ".dialogue", ".performance", ".sensitivity", ".safety", ".power"
+  Key topic;  ///< "conclusion.numbers", ".prediction", ".dialogue", ".performance", ".sensitivity",
+              ///< ".safety", ".power"
   std::string text;
 };
 

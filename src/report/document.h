@@ -13,7 +13,7 @@ namespace fqlab::report {
 
 struct Heading {
   int level = 2;
-  std::string id;    ///< unique within the document, for links
+  std::string id;  ///< unique within the document, for links
   std::string text;
 };
 

@@ -34,7 +34,8 @@ Json variant(const Comparison& c) {
   if (c.variant_file) {
     add_identity(*c.variant_file, json);
   } else {
-    for (const char* key : {"path", "sha256", "architecture", "parameters", "bytes", "layers"}) json[key] = nullptr;
+    for (const char* key : {"path", "sha256", "architecture", "parameters", "bytes", "layers"})
+      json[key] = nullptr;
   }
   return json;
 }
@@ -48,7 +49,10 @@ Json settings(const Comparison& c) {
           {"threads", s.threads},
           {"seed", s.seed},
           {"corpus",
-           {{"path", s.corpus.path}, {"sha256", s.corpus.sha256}, {"bytes", s.corpus.bytes}, {"documents", s.corpus.documents}}},
+           {{"path", s.corpus.path},
+            {"sha256", s.corpus.sha256},
+            {"bytes", s.corpus.bytes},
+            {"documents", s.corpus.documents}}},
           {"n_batch", s.n_batch},
           {"margins",
            {{"log_perplexity_ratio", s.margins.log_perplexity_ratio},
@@ -100,15 +104,26 @@ Json kl(const KlResult& k) {
   Json floor = estimate_json(k.noise_floor);
   Json controls = Json::array();
   for (const ControlRun& run : k.controls) {
-    controls.push_back({{"kind", run.kind}, {"change", run.change}, {"seed", run.seed}, {"kl_mean", run.kl_mean},
-                        {"same_top", run.same_top}, {"chunks", run.chunks}});
+    controls.push_back({{"kind", run.kind},
+                        {"change", run.change},
+                        {"seed", run.seed},
+                        {"kl_mean", run.kl_mean},
+                        {"same_top", run.same_top},
+                        {"chunks", run.chunks}});
   }
   if (floor.is_null()) floor = {{"mean", nullptr}, {"interval", nullptr}};
   floor["controls"] = std::move(controls);
-  return {{"mean", k.mean},       {"interval", from(k.interval)}, {"median", k.median},
-          {"p90", k.p90},         {"p95", k.p95},                 {"p99", k.p99},
-          {"p999", k.p999},       {"max", k.max},                 {"resolved", from(k.resolved)},
-          {"noise_floor", floor}, {"matched_control", estimate_json(k.matched_control)},
+  return {{"mean", k.mean},
+          {"interval", from(k.interval)},
+          {"median", k.median},
+          {"p90", k.p90},
+          {"p95", k.p95},
+          {"p99", k.p99},
+          {"p999", k.p999},
+          {"max", k.max},
+          {"resolved", from(k.resolved)},
+          {"noise_floor", floor},
+          {"matched_control", estimate_json(k.matched_control)},
           {"interval90", from(k.interval90)}};
 }
 
@@ -129,22 +144,29 @@ Json dialogue(const Comparison& c) {
 
 Json speed(const std::optional<SpeedResult>& s) {
   if (!s) return nullptr;
-  return {{"original", s->original}, {"variant", s->variant}, {"ratio", s->ratio}, {"interval", from(s->interval)},
+  return {{"original", s->original},
+          {"variant", s->variant},
+          {"ratio", s->ratio},
+          {"interval", from(s->interval)},
           {"aa_interval", from(s->aa_interval)}};
 }
 
 Json verdicts(const Verdicts& v) {
-  return {{"weights", name(v.weights)},     {"perplexity", name(v.perplexity)}, {"kl", name(v.kl)},
-          {"same_top", name(v.same_top)},   {"dialogue", from(v.dialogue)},     {"load", from(v.load)},
-          {"prompt", from(v.prompt)},       {"generation", from(v.generation)}, {"overall", name(v.overall)}};
+  return {{"weights", name(v.weights)},   {"perplexity", name(v.perplexity)}, {"kl", name(v.kl)},
+          {"same_top", name(v.same_top)}, {"dialogue", from(v.dialogue)},     {"load", from(v.load)},
+          {"prompt", from(v.prompt)},     {"generation", from(v.generation)}, {"overall", name(v.overall)}};
 }
 
 Json chunks(const Comparison& c) {
   Json list = Json::array();
   for (const ChunkResult& chunk : c.chunks) {
-    list.push_back({{"chunk", chunk.chunk}, {"cluster", chunk.cluster}, {"positions", chunk.positions},
-                    {"nll_original", chunk.nll_original}, {"nll_variant", chunk.nll_variant},
-                    {"kl_mean", chunk.kl_mean}, {"same_top", chunk.same_top}});
+    list.push_back({{"chunk", chunk.chunk},
+                    {"cluster", chunk.cluster},
+                    {"positions", chunk.positions},
+                    {"nll_original", chunk.nll_original},
+                    {"nll_variant", chunk.nll_variant},
+                    {"kl_mean", chunk.kl_mean},
+                    {"same_top", chunk.same_top}});
   }
   return list;
 }
@@ -156,8 +178,10 @@ std::string inferred_reason(const Comparison& c, const std::string& path) {
   if (path.ends_with("first_divergent_token")) return "no_divergence";
   if (path == "variant.recipe") return "variant_file";
   if (path.starts_with("variant.") && !c.variant_file) return "recipe";
-  if (path.starts_with("kl.noise_floor") || path == "kl.resolved") return c.logits_identical ? "identical_pair" : "no_control";
-  if (path.starts_with("kl.matched_control")) return c.logits_identical || c.vacuous ? "nothing_changed" : "no_control";
+  if (path.starts_with("kl.noise_floor") || path == "kl.resolved")
+    return c.logits_identical ? "identical_pair" : "no_control";
+  if (path.starts_with("kl.matched_control"))
+    return c.logits_identical || c.vacuous ? "nothing_changed" : "no_control";
   if (path.ends_with("design_effect")) return c.clusters < 2 ? "one_cluster" : "no_variation";
   if (path.find("interval") != std::string::npos) return c.clusters < 2 ? "one_cluster" : "not_measured";
   return "not_measured";
@@ -189,7 +213,8 @@ Json notes(const Comparison& c, Json& json) {
   const Text english(Language::kEnglish);
   Json list = Json::array();
   for (const Note& note : all) {
-    list.push_back({{"key", note.key}, {"reason", note.reason}, {"text", english.dynamic("reason.", note.reason)}});
+    list.push_back(
+        {{"key", note.key}, {"reason", note.reason}, {"text", english.dynamic("reason.", note.reason)}});
   }
   return list;
 }
@@ -205,18 +230,25 @@ Json comparison_object(const Comparison& c) {
   json["settings"] = settings(c);
   json["changes"] = changes(c);
   json["as_stored"] = {{"perplexity", from(c.as_stored_perplexity)}};
-  json["storage_effect"] = {{"kl_mean", from(c.storage_effect_kl)}, {"log_ratio", from(c.storage_effect_log_ratio)}};
+  json["storage_effect"] = {{"kl_mean", from(c.storage_effect_kl)},
+                            {"log_ratio", from(c.storage_effect_log_ratio)}};
   json["perplexity"] = perplexity(c.perplexity);
   json["kl"] = kl(c.kl);
-  json["same_top"] = {{"fraction", c.same_top.fraction}, {"interval", from(c.same_top.interval)},
-                      {"noise_floor", from(c.same_top.noise_floor)}, {"interval90", from(c.same_top.interval90)}};
-  json["clusters"] = {{"kind", c.cluster_kind}, {"count", c.clusters}, {"design_effect", from(c.design_effect)}};
+  json["same_top"] = {{"fraction", c.same_top.fraction},
+                      {"interval", from(c.same_top.interval)},
+                      {"noise_floor", from(c.same_top.noise_floor)},
+                      {"interval90", from(c.same_top.interval90)}};
+  json["clusters"] = {
+      {"kind", c.cluster_kind}, {"count", c.clusters}, {"design_effect", from(c.design_effect)}};
   json["dialogue"] = dialogue(c);
-  json["speed"] = {{"load_ms", speed(c.load_ms)}, {"prompt_tps", speed(c.prompt_tps)}, {"generation_tps", speed(c.generation_tps)}};
+  json["speed"] = {{"load_ms", speed(c.load_ms)},
+                   {"prompt_tps", speed(c.prompt_tps)},
+                   {"generation_tps", speed(c.generation_tps)}};
   json["verdicts"] = verdicts(c.verdicts);
   const Environment& e = c.environment;
-  json["environment"] = {{"cpu", e.cpu}, {"isa", e.isa}, {"threads", e.threads}, {"memory_bytes", e.memory_bytes},
-                         {"os", e.os}, {"compiler", e.compiler}};
+  json["environment"] = {{"cpu", e.cpu},         {"isa", e.isa},
+                         {"threads", e.threads}, {"memory_bytes", e.memory_bytes},
+                         {"os", e.os},           {"compiler", e.compiler}};
   json["logits_identical"] = c.logits_identical;
   json["per_chunk"] = chunks(c);
   json["total_seconds"] = c.total_seconds;

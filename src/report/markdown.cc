@@ -10,9 +10,12 @@ namespace {
 std::string cell(const std::string& text) {
   std::string out;
   for (const char c : text) {
-    if (c == '|') out += "\\|";
-    else if (c == '\n') out += ' ';
-    else out += c;
+    if (c == '|')
+      out += "\\|";
+    else if (c == '\n')
+      out += ' ';
+    else
+      out += c;
   }
   return out;
 }
@@ -34,7 +37,9 @@ std::string marked(const std::vector<TextPiece>& pieces) {
 struct Renderer {
   std::string& out;
 
-  void operator()(const Heading& heading) { out += std::string(heading.level, '#') + " " + heading.text + "\n\n"; }
+  void operator()(const Heading& heading) {
+    out += std::string(heading.level, '#') + " " + heading.text + "\n\n";
+  }
   void operator()(const Paragraph& paragraph) { out += paragraph.text + "\n\n"; }
   void operator()(const Callout& callout) { out += "> " + callout.text + "\n\n"; }
   void operator()(const Bullets& bullets) {

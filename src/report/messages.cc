@@ -15,7 +15,8 @@ std::string Text::fill(size_t index, Arguments arguments) const {
   for (const auto& [name, value] : arguments) store.push_back(fmt::arg(name, value));
   try {
     return fmt::vformat(pattern, store);
-  } catch (const fmt::format_error&) {  // only a bug leaves a placeholder without a value; a test looks for braces
+  } catch (
+      const fmt::format_error&) {  // only a bug leaves a placeholder without a value; a test looks for braces
     return std::string(pattern);
   }
 }
@@ -27,11 +28,16 @@ std::string Text::dynamic(std::string_view prefix, std::string_view key) const {
 
 std::string Text::verdict(Verdict verdict) const {
   switch (verdict) {
-    case Verdict::kIdentical: return (*this)("verdict.identical");
-    case Verdict::kVacuous: return (*this)("verdict.vacuous");
-    case Verdict::kEquivalent: return (*this)("verdict.equivalent");
-    case Verdict::kDifferent: return (*this)("verdict.different");
-    case Verdict::kInconclusive: break;
+    case Verdict::kIdentical:
+      return (*this)("verdict.identical");
+    case Verdict::kVacuous:
+      return (*this)("verdict.vacuous");
+    case Verdict::kEquivalent:
+      return (*this)("verdict.equivalent");
+    case Verdict::kDifferent:
+      return (*this)("verdict.different");
+    case Verdict::kInconclusive:
+      break;
   }
   return (*this)("verdict.inconclusive");
 }

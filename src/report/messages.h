@@ -35,7 +35,8 @@ class Text {
 
   std::string operator()(Key key, Arguments arguments = {}) const { return fill(key.index(), arguments); }
 
-  /// The message `prefix` + `key` of data that came from elsewhere (a note's reason); `key` itself where there is none.
+  /// The message `prefix` + `key` of data that came from elsewhere (a note's reason); `key` itself where
+  /// there is none.
   std::string dynamic(std::string_view prefix, std::string_view key) const;
 
   /// "identical", in words of the language, with a sign before it so that it is told by more than colour.

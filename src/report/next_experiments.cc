@@ -46,7 +46,8 @@ std::string coarser_than(const std::string& format) {
   return "fp8_e4m3";
 }
 
-std::string command(const Comparison& c, const std::vector<std::string>& recipes, int chunks, Arithmetic arithmetic) {
+std::string command(const Comparison& c, const std::vector<std::string>& recipes, int chunks,
+                    Arithmetic arithmetic) {
   const ComparisonSettings& s = c.settings;
   const ComparisonSettings usual;
   std::vector<std::string> arguments = {"fqlab", "compare", c.original.path};
@@ -92,20 +93,24 @@ std::vector<Experiment> next_experiments(const Comparison& c) {
     std::vector<std::string> others;
     for (const int layer : {0, layers / 4, layers / 2, 3 * layers / 4, layers - 1}) {
       const std::string recipe = std::to_string(layer) + "/" + kinds + "=" + format;
-      if (!used.contains(layer) && std::find(others.begin(), others.end(), recipe) == others.end()) others.push_back(recipe);
+      if (!used.contains(layer) && std::find(others.begin(), others.end(), recipe) == others.end())
+        others.push_back(recipe);
     }
     if (!others.empty()) add("next.other_layers", others);
-    const int last = std::min(layers - 1, *used.begin() + std::max<int>(2, 2 * static_cast<int>(used.size())));
+    const int last =
+        std::min(layers - 1, *used.begin() + std::max<int>(2, 2 * static_cast<int>(used.size())));
     if (static_cast<int>(used.size()) < layers) {
       const int first = std::max(0, std::min(*used.begin(), last - 2));
-      add("next.several_layers", {std::to_string(first) + "-" + std::to_string(last) + "/" + kinds + "=" + format,
-                                  kinds + "=" + format});
+      add("next.several_layers",
+          {std::to_string(first) + "-" + std::to_string(last) + "/" + kinds + "=" + format,
+           kinds + "=" + format});
     }
   }
   const std::string where = used.empty() ? "0/" : ranges(used) + "/";
   std::vector<std::string> others;
   for (const char* kind : {"attn_q,attn_k,attn_v,attn_output", "ffn_down", "attn_norm"}) {
-    const std::string_view first(kind, std::string_view(kind).find(',') == std::string_view::npos ? std::string_view(kind).size() : 6);
+    const std::string_view first(
+        kind, std::string_view(kind).find(',') == std::string_view::npos ? std::string_view(kind).size() : 6);
     if (kinds.find(first) == std::string::npos) others.push_back(where + kind + "=" + format);
   }
   if (!others.empty()) add("next.other_kinds", others);

@@ -15,7 +15,8 @@ int exponent_of(double value) { return static_cast<int>(std::floor(std::log10(st
 
 // "8.1e-07" -> "8.1e-7"; "5.0e+08" -> "5.0e8".
 std::string scientific(double value, int digits_after_point, bool sign) {
-  std::string text = sign ? fmt::format("{:+.{}e}", value, digits_after_point) : fmt::format("{:.{}e}", value, digits_after_point);
+  std::string text = sign ? fmt::format("{:+.{}e}", value, digits_after_point)
+                          : fmt::format("{:.{}e}", value, digits_after_point);
   const size_t e = text.find('e');
   if (e == std::string::npos) return text;  // nan, inf
   const int exponent = std::stoi(text.substr(e + 1));
@@ -27,11 +28,14 @@ std::string to_place(double value, int last_place, bool is_scientific, bool sign
   if (value == 0) return "0";
   if (is_scientific) return scientific(value, std::clamp(exponent_of(value) - last_place, 1, 8), sign);
   const int decimals = std::clamp(-last_place, 0, 12);
-  std::string text = sign ? fmt::format("{:+.{}f}", value, decimals) : fmt::format("{:.{}f}", value, decimals);
+  std::string text =
+      sign ? fmt::format("{:+.{}f}", value, decimals) : fmt::format("{:.{}f}", value, decimals);
   return text.find_first_of("123456789") == std::string::npos ? scientific(value, 1, sign) : text;
 }
 
-bool wants_scientific(double largest) { return largest != 0 && (largest < kScientificBelow || largest >= kScientificFrom); }
+bool wants_scientific(double largest) {
+  return largest != 0 && (largest < kScientificBelow || largest >= kScientificFrom);
+}
 
 std::string with_unit(std::string text, const char* unit) { return text + unit; }
 
@@ -76,6 +80,10 @@ std::string percent(double fraction, const std::optional<Interval>& interval, bo
   std::optional<Interval> hundredfold;
   if (interval) hundredfold = Interval{interval->low * 100, interval->high * 100};
   return estimate_in(fraction * 100, hundredfold, sign, " %");
+}
+
+std::string margin_percent(double fraction) {
+  return number(std::stod(fmt::format("{:.1e}", fraction * 100))) + " %";
 }
 
 std::string count(uint64_t value) {

@@ -16,12 +16,16 @@ std::string number(double value, int significant = 4);
 /// A fixed number of decimals, for quantities that people compare digit by digit: "24.4974".
 std::string fixed(double value, int decimals);
 
-/// "0.00080 [0.00072, 0.00088]": half the interval's width keeps two digits. The value alone where there is no interval
-/// or where it has no width (an exact result carries no sign of noise). `sign`: a plus before positive numbers.
+/// "0.00080 [0.00072, 0.00088]": half the interval's width keeps two digits. The value alone where there is
+/// no interval or where it has no width (an exact result carries no sign of noise). `sign`: a plus before
+/// positive numbers.
 std::string estimate(double value, const std::optional<Interval>& interval, bool sign = false);
 
 /// The same for a fraction printed as per cent: "98.94 % [98.60 %, 99.20 %]".
 std::string percent(double fraction, const std::optional<Interval>& interval = {}, bool sign = false);
+
+/// A margin, two significant digits: "0.5 %".
+std::string margin_percent(double fraction);
 
 /// "1,234,567".
 std::string count(uint64_t value);

@@ -41,9 +41,9 @@ Document build_document(std::span<const Comparison> comparisons, Language langua
   int index = 0;
   for (const Comparison& c : comparisons) {
     const std::string suffix = "-" + std::to_string(++index);
-    document.blocks.push_back(Heading{
-        2, "comparison" + suffix,
-        c.recipe ? text("section.recipe", {{"recipe", *c.recipe}}) : text("section.file", {{"file", variant_name(c)}})});
+    document.blocks.push_back(Heading{2, "comparison" + suffix,
+                                      c.recipe ? text("section.recipe", {{"recipe", *c.recipe}})
+                                               : text("section.file", {{"file", variant_name(c)}})});
     add_sections(c, text, {3, suffix}, document);
   }
   return document;
@@ -54,7 +54,8 @@ Document build_document(std::span<const Comparison> comparisons, Language langua
 Result<Language> parse_language(std::string_view text) {
   if (text == "en") return Language::kEnglish;
   if (text == "zh-TW") return Language::kTraditionalChinese;
-  return fail(ErrorCode::kUsage, "there is no language '" + std::string(text) + "'", "--lang", "use en or zh-TW");
+  return fail(ErrorCode::kUsage, "there is no language '" + std::string(text) + "'", "--lang",
+              "use en or zh-TW");
 }
 
 std::string comparison_markdown(std::span<const Comparison> comparisons, Language language) {

@@ -30,7 +30,8 @@ SideBySide side_by_side(const DialogueResult& d, const Text& text) {
 
 void add_not_measured(const Comparison& c, const Text& text, Document& document) {
   const std::string reason = reason_of(c, "dialogue", "not_measured");
-  document.blocks.push_back(Paragraph{text("dialogue.not_measured", {{"reason", text.dynamic("reason.", reason)}})});
+  document.blocks.push_back(
+      Paragraph{text("dialogue.not_measured", {{"reason", text.dynamic("reason.", reason)}})});
   if (reason != "not_measured_yet") {
     document.blocks.push_back(Paragraph{text("dialogue.how_option")});
     return;
@@ -40,11 +41,13 @@ void add_not_measured(const Comparison& c, const Text& text, Document& document)
   std::string lines;
   std::string variant = "variant.gguf";
   if (c.recipe) {
-    lines = "fqlab quantize " + shell_quote(c.original.path) + " --recipe " + shell_quote(*c.recipe) + " -o " + variant + "\n";
+    lines = "fqlab quantize " + shell_quote(c.original.path) + " --recipe " + shell_quote(*c.recipe) +
+            " -o " + variant + "\n";
   } else if (c.variant_file) {
     variant = shell_quote(c.variant_file->path);
   }
-  lines += "llama-completion -m " + shell_quote(c.original.path) + ask + "\nllama-completion -m " + variant + ask;
+  lines +=
+      "llama-completion -m " + shell_quote(c.original.path) + ask + "\nllama-completion -m " + variant + ask;
   document.blocks.push_back(Code{lines});
 }
 
@@ -54,8 +57,10 @@ void add_dialogue(const Comparison& c, const Text& text, const SectionPlace& pla
   add_section_heading(4, "section.dialogue", text, place, document);
   auto& blocks = document.blocks;
   if (c.dialogue.empty()) return add_not_measured(c, text, document);
-  const auto same = std::count_if(c.dialogue.begin(), c.dialogue.end(), [](const auto& d) { return d.identical; });
-  blocks.push_back(Paragraph{text("dialogue.lead", {{"same", count(same)}, {"all", count(c.dialogue.size())}})});
+  const auto same =
+      std::count_if(c.dialogue.begin(), c.dialogue.end(), [](const auto& d) { return d.identical; });
+  blocks.push_back(
+      Paragraph{text("dialogue.lead", {{"same", count(same)}, {"all", count(c.dialogue.size())}})});
   if (!c.dialogue.front().chat_template) blocks.push_back(Paragraph{text("dialogue.raw_prompt")});
   if (static_cast<size_t>(same) < c.dialogue.size()) blocks.push_back(Paragraph{text("dialogue.marks")});
   int index = 0;
@@ -69,7 +74,8 @@ void add_dialogue(const Comparison& c, const Text& text, const SectionPlace& pla
       line.clear();
     }
     if (d.teacher_forced_agreement) {
-      line += (line.empty() ? "" : " ") + text("dialogue.agreement", {{"fraction", percent(*d.teacher_forced_agreement)}});
+      line += (line.empty() ? "" : " ") +
+              text("dialogue.agreement", {{"fraction", percent(*d.teacher_forced_agreement)}});
     }
     if (!line.empty()) blocks.push_back(Paragraph{line});
     blocks.push_back(side_by_side(d, text));

@@ -9,15 +9,16 @@ namespace {
 
 void add_not_measured(const Comparison& c, const Text& text, Document& document) {
   const std::string reason = reason_of(c, "speed", "not_measured");
-  document.blocks.push_back(Paragraph{text("performance.not_measured", {{"reason", text.dynamic("reason.", reason)}})});
+  document.blocks.push_back(
+      Paragraph{text("performance.not_measured", {{"reason", text.dynamic("reason.", reason)}})});
   if (reason != "not_measured_yet") {
     document.blocks.push_back(Paragraph{text("performance.how_option")});
     return;
   }
   document.blocks.push_back(Paragraph{text("performance.how_by_hand")});
   const std::string variant = c.variant_file ? shell_quote(c.variant_file->path) : "variant.gguf";
-  document.blocks.push_back(Code{"llama-bench -m " + shell_quote(c.original.path) + " -m " + variant + " -t " +
-                                 std::to_string(c.settings.threads)});
+  document.blocks.push_back(Code{"llama-bench -m " + shell_quote(c.original.path) + " -m " + variant +
+                                 " -t " + std::to_string(c.settings.threads)});
 }
 
 std::string formats_of(const Comparison& c, const Text& text) {
@@ -36,14 +37,22 @@ void add_performance(const Comparison& c, const Text& text, const SectionPlace& 
   if (!c.load_ms && !c.prompt_tps && !c.generation_tps) return add_not_measured(c, text, document);
   document.blocks.push_back(Paragraph{text("performance.lead")});
   Table table{text("performance.table"),
-              {{text("head.metric")}, {text("head.original"), true}, {text("head.variant"), true},
-               {text("performance.ratio"), true}, {text("performance.aa"), true}, {text("head.verdict")}},
+              {{text("head.metric")},
+               {text("head.original"), true},
+               {text("head.variant"), true},
+               {text("performance.ratio"), true},
+               {text("performance.aa"), true},
+               {text("head.verdict")}},
               {}};
-  const auto row = [&](Key name, const std::optional<SpeedResult>& speed, const std::optional<Verdict>& verdict) {
+  const auto row = [&](Key name, const std::optional<SpeedResult>& speed,
+                       const std::optional<Verdict>& verdict) {
     if (!speed) return;
-    const std::string aa = speed->aa_interval ? "[" + number(speed->aa_interval->low) + ", " + number(speed->aa_interval->high) + "]" : text("none");
+    const std::string aa = speed->aa_interval ? "[" + number(speed->aa_interval->low) + ", " +
+                                                    number(speed->aa_interval->high) + "]"
+                                              : text("none");
     table.rows.push_back({text(name), number(speed->original), number(speed->variant),
-                          estimate(speed->ratio, speed->interval), aa, verdict ? text.verdict(*verdict) : text("none")});
+                          estimate(speed->ratio, speed->interval), aa,
+                          verdict ? text.verdict(*verdict) : text("none")});
   };
   row("metric.load", c.load_ms, c.verdicts.load);
   row("metric.prompt", c.prompt_tps, c.verdicts.prompt);
@@ -68,7 +77,8 @@ void add_reproduce(const Comparison& c, const Text& text, const SectionPlace& pl
                 {text("reproduce.compiler"), e.compiler},
                 {text("setting.seed"), std::to_string(c.settings.seed)},
                 {text("reproduce.original_hash"), "`" + c.original.sha256 + "`"}};
-  if (c.variant_file) table.rows.push_back({text("reproduce.variant_hash"), "`" + c.variant_file->sha256 + "`"});
+  if (c.variant_file)
+    table.rows.push_back({text("reproduce.variant_hash"), "`" + c.variant_file->sha256 + "`"});
   table.rows.push_back({text("setting.corpus_hash"), "`" + c.settings.corpus.sha256 + "`"});
   document.blocks.push_back(std::move(table));
 }

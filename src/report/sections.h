@@ -14,8 +14,9 @@ namespace fqlab::report {
 /// The verdict in one to three sentences, computed from the verdicts, never fixed text.
 std::string verdict_sentence(const Comparison& comparison, const Text& text);
 
-/// How many chunks more would bring the widest open interval clear of its margin, when its width falls with the root of
-/// the number of chunks. Absent where nothing is open, or where no reasonable number (below 100,000) would do.
+/// How many chunks more would bring the widest open interval clear of its margin, when its width falls with
+/// the root of the number of chunks; rounded up to two digits. Absent where nothing is open, or where no
+/// reasonable number (below 100,000) would do.
 std::optional<int> chunks_to_decide(const Comparison& comparison);
 
 /// One row a comparison.
@@ -26,20 +27,28 @@ struct SectionPlace {
   int level = 2;
   std::string suffix;
 };
-void add_summary(const Comparison& comparison, const Text& text, const SectionPlace& place, Document& document);
-void add_changes(const Comparison& comparison, const Text& text, const SectionPlace& place, Document& document);
-void add_divergence(const Comparison& comparison, const Text& text, const SectionPlace& place, Document& document);
-void add_dialogue(const Comparison& comparison, const Text& text, const SectionPlace& place, Document& document);
-void add_performance(const Comparison& comparison, const Text& text, const SectionPlace& place, Document& document);
-void add_conclusions(const Comparison& comparison, const Text& text, const SectionPlace& place, Document& document);
+void add_summary(const Comparison& comparison, const Text& text, const SectionPlace& place,
+                 Document& document);
+void add_changes(const Comparison& comparison, const Text& text, const SectionPlace& place,
+                 Document& document);
+void add_divergence(const Comparison& comparison, const Text& text, const SectionPlace& place,
+                    Document& document);
+void add_dialogue(const Comparison& comparison, const Text& text, const SectionPlace& place,
+                  Document& document);
+void add_performance(const Comparison& comparison, const Text& text, const SectionPlace& place,
+                     Document& document);
+void add_conclusions(const Comparison& comparison, const Text& text, const SectionPlace& place,
+                     Document& document);
 void add_next(const Comparison& comparison, const Text& text, const SectionPlace& place, Document& document);
-void add_reproduce(const Comparison& comparison, const Text& text, const SectionPlace& place, Document& document);
+void add_reproduce(const Comparison& comparison, const Text& text, const SectionPlace& place,
+                   Document& document);
 
 /// The whole report of one or several comparisons.
 Document build_document(std::span<const Comparison> comparisons, Language language);
 
 /// "N. TITLE" with an id; the section's number is part of report.md's contract.
-void add_section_heading(int section, Key title, const Text& text, const SectionPlace& place, Document& document);
+void add_section_heading(int section, Key title, const Text& text, const SectionPlace& place,
+                         Document& document);
 
 /// What a variant is called: its recipe or its file's name.
 std::string variant_name(const Comparison& comparison);

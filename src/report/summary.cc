@@ -11,7 +11,8 @@ namespace {
 
 double ratio_minus_one(double log_ratio) { return std::expm1(log_ratio); }
 
-std::optional<Interval> mapped(const std::optional<Interval>& interval, const std::function<double(double)>& map) {
+std::optional<Interval> mapped(const std::optional<Interval>& interval,
+                               const std::function<double(double)>& map) {
   if (!interval) return std::nullopt;
   const double a = map(interval->low), b = map(interval->high);
   return Interval{std::min(a, b), std::max(a, b)};
@@ -36,14 +37,16 @@ std::string states(const Comparison& c, const Text& text, Verdict wanted) {
   const Margins& margins = c.settings.margins;
   std::vector<std::string> what;
   if (c.verdicts.perplexity == wanted) {
-    what.push_back(text("state.perplexity", {{"value", perplexity_change(c)},
-                                             {"margin", percent(ratio_minus_one(margins.log_perplexity_ratio))}}));
+    what.push_back(text("state.perplexity",
+                        {{"value", perplexity_change(c)},
+                         {"margin", margin_percent(ratio_minus_one(margins.log_perplexity_ratio))}}));
   }
   if (c.verdicts.kl == wanted) {
     what.push_back(text("state.kl", {{"value", kl_value(c)}, {"margin", number(margins.kl_nats)}}));
   }
   if (c.verdicts.same_top == wanted) {
-    what.push_back(text("state.same_top", {{"value", flips_value(c)}, {"margin", percent(margins.top_flips)}}));
+    what.push_back(
+        text("state.same_top", {{"value", flips_value(c)}, {"margin", margin_percent(margins.top_flips)}}));
   }
   return text.list(what);
 }
@@ -51,31 +54,42 @@ std::string states(const Comparison& c, const Text& text, Verdict wanted) {
 std::string headline(const Comparison& c, const Text& text) {
   const std::string changed = count(c.values_changed), total = count(c.values_total);
   switch (c.verdicts.overall) {
-    case Verdict::kVacuous: return text("summary.vacuous", {{"changed", changed}, {"total", total}});
+    case Verdict::kVacuous:
+      return text("summary.vacuous", {{"changed", changed}, {"total", total}});
     case Verdict::kIdentical:
       if (c.values_changed == 0) return text("summary.identical_same");
       return text("summary.identical_changed", {{"changed", changed}, {"total", total}});
-    case Verdict::kDifferent: return text("summary.different", {{"what", states(c, text, Verdict::kDifferent)}});
-    case Verdict::kEquivalent: return text("summary.equivalent", {{"what", states(c, text, Verdict::kEquivalent)}});
-    case Verdict::kInconclusive: break;
+    case Verdict::kDifferent:
+      return text("summary.different", {{"what", states(c, text, Verdict::kDifferent)}});
+    case Verdict::kEquivalent:
+      return text("summary.equivalent", {{"what", states(c, text, Verdict::kEquivalent)}});
+    case Verdict::kInconclusive:
+      break;
   }
   return text("summary.inconclusive", {{"what", states(c, text, Verdict::kInconclusive)}});
 }
 
-std::string speed_cell(const std::optional<SpeedResult>& speed, double SpeedResult::*value, const Text& text) {
+std::string speed_cell(const std::optional<SpeedResult>& speed, double SpeedResult::*value,
+                       const Text& text) {
   return speed ? number((*speed).*value) : text("none");
 }
 
 void add_speed_row(const Comparison& c, const Text& text, Key name, const char* key,
-                   const std::optional<SpeedResult>& speed, const std::optional<Verdict>& verdict, Table& table) {
+                   const std::optional<SpeedResult>& speed, const std::optional<Verdict>& verdict,
+                   Table& table) {
   if (!speed) {
     const std::string reason = text.dynamic("reason.", reason_of(c, key, "not_measured"));
     table.rows.push_back({text(name), text("none"), text("none"), text("none"), text("none"), reason});
     return;
   }
   const auto less_one = [](double ratio) { return ratio - 1; };
-  const std::string aa = speed->aa_interval ? text("metric.aa", {{"value", percent((speed->aa_interval->low + speed->aa_interval->high) / 2 - 1, mapped(speed->aa_interval, less_one), true)}}) : text("none");
-  table.rows.push_back({text(name), speed_cell(speed, &SpeedResult::original, text), speed_cell(speed, &SpeedResult::variant, text),
+  const std::string aa =
+      speed->aa_interval
+          ? text("metric.aa", {{"value", percent((speed->aa_interval->low + speed->aa_interval->high) / 2 - 1,
+                                                 mapped(speed->aa_interval, less_one), true)}})
+          : text("none");
+  table.rows.push_back({text(name), speed_cell(speed, &SpeedResult::original, text),
+                        speed_cell(speed, &SpeedResult::variant, text),
                         percent(speed->ratio - 1, mapped(speed->interval, less_one), true), aa,
                         verdict ? text.verdict(*verdict) : text("none")});
 }
@@ -83,33 +97,43 @@ void add_speed_row(const Comparison& c, const Text& text, Key name, const char* 
 void add_dialogue_row(const Comparison& c, const Text& text, Table& table) {
   if (c.dialogue.empty()) {
     const std::string reason = text.dynamic("reason.", reason_of(c, "dialogue", "not_measured"));
-    table.rows.push_back({text("metric.dialogue"), text("none"), text("none"), text("none"), text("none"), reason});
+    table.rows.push_back(
+        {text("metric.dialogue"), text("none"), text("none"), text("none"), text("none"), reason});
     return;
   }
-  const auto same = std::count_if(c.dialogue.begin(), c.dialogue.end(), [](const auto& d) { return d.identical; });
-  table.rows.push_back({text("metric.dialogue"), text("none"), text("none"),
-                        text("metric.dialogue_same", {{"same", count(same)}, {"all", count(c.dialogue.size())}}),
-                        text("none"), c.verdicts.dialogue ? text.verdict(*c.verdicts.dialogue) : text("none")});
+  const auto same =
+      std::count_if(c.dialogue.begin(), c.dialogue.end(), [](const auto& d) { return d.identical; });
+  table.rows.push_back(
+      {text("metric.dialogue"), text("none"), text("none"),
+       text("metric.dialogue_same", {{"same", count(same)}, {"all", count(c.dialogue.size())}}), text("none"),
+       c.verdicts.dialogue ? text.verdict(*c.verdicts.dialogue) : text("none")});
 }
 
 Table summary_table(const Comparison& c, const Text& text) {
   Table table{text("summary.table"),
-              {{text("head.metric")}, {text("head.original"), true}, {text("head.variant"), true},
-               {text("head.difference"), true}, {text("head.floor"), true}, {text("head.verdict")}},
+              {{text("head.metric")},
+               {text("head.original"), true},
+               {text("head.variant"), true},
+               {text("head.difference"), true},
+               {text("head.floor"), true},
+               {text("head.verdict")}},
               {}};
   const std::string none = text("none");
-  table.rows.push_back({text("metric.perplexity"), fixed(c.perplexity.original, 4), fixed(c.perplexity.variant, 4),
-                        perplexity_change(c), none, text.verdict(c.verdicts.perplexity)});
-  table.rows.push_back({text("metric.kl"), none, none, kl_value(c), floor_value(c, text), text.verdict(c.verdicts.kl)});
-  const std::string floor_flips = c.same_top.noise_floor
-                                      ? text("metric.flips", {{"value", percent(flips(*c.same_top.noise_floor))}})
-                                      : none;
+  table.rows.push_back({text("metric.perplexity"), fixed(c.perplexity.original, 4),
+                        fixed(c.perplexity.variant, 4), perplexity_change(c), none,
+                        text.verdict(c.verdicts.perplexity)});
+  table.rows.push_back(
+      {text("metric.kl"), none, none, kl_value(c), floor_value(c, text), text.verdict(c.verdicts.kl)});
+  const std::string floor_flips =
+      c.same_top.noise_floor ? text("metric.flips", {{"value", percent(flips(*c.same_top.noise_floor))}})
+                             : none;
   table.rows.push_back({text("metric.same_top"), none, percent(c.same_top.fraction),
                         text("metric.flips", {{"value", flips_value(c)}}), floor_flips,
                         text.verdict(c.verdicts.same_top)});
   add_speed_row(c, text, "metric.load", "speed.load_ms", c.load_ms, c.verdicts.load, table);
   add_speed_row(c, text, "metric.prompt", "speed.prompt_tps", c.prompt_tps, c.verdicts.prompt, table);
-  add_speed_row(c, text, "metric.generation", "speed.generation_tps", c.generation_tps, c.verdicts.generation, table);
+  add_speed_row(c, text, "metric.generation", "speed.generation_tps", c.generation_tps, c.verdicts.generation,
+                table);
   add_dialogue_row(c, text, table);
   return table;
 }
@@ -117,12 +141,18 @@ Table summary_table(const Comparison& c, const Text& text) {
 }  // namespace
 
 std::optional<int> chunks_to_decide(const Comparison& c) {
-  struct Open { Verdict verdict; double value; std::optional<Interval> interval; double margin; };
+  struct Open {
+    Verdict verdict;
+    double value;
+    std::optional<Interval> interval;
+    double margin;
+  };
   const Margins& margins = c.settings.margins;
-  const Open candidates[] = {
-      {c.verdicts.perplexity, std::abs(c.perplexity.log_ratio), c.perplexity.log_ratio_interval90, margins.log_perplexity_ratio},
-      {c.verdicts.kl, c.kl.mean, c.kl.interval90, margins.kl_nats},
-      {c.verdicts.same_top, flips(c.same_top.fraction), mapped(c.same_top.interval90, flips), margins.top_flips}};
+  const Open candidates[] = {{c.verdicts.perplexity, std::abs(c.perplexity.log_ratio),
+                              c.perplexity.log_ratio_interval90, margins.log_perplexity_ratio},
+                             {c.verdicts.kl, c.kl.mean, c.kl.interval90, margins.kl_nats},
+                             {c.verdicts.same_top, flips(c.same_top.fraction),
+                              mapped(c.same_top.interval90, flips), margins.top_flips}};
   double needed = 0;
   for (const Open& open : candidates) {
     if (open.verdict != Verdict::kInconclusive || !open.interval) continue;
@@ -130,9 +160,12 @@ std::optional<int> chunks_to_decide(const Comparison& c) {
     const double clear = std::abs(open.margin - open.value);
     needed = std::max(needed, clear > 0 ? c.settings.chunks * (half / clear) * (half / clear) : HUGE_VAL);
   }
-  const double more = std::ceil(needed) - c.settings.chunks;
+  const double more = needed - c.settings.chunks;
   if (needed == 0 || !(more < 100000)) return std::nullopt;
-  return std::max(1, static_cast<int>(more));
+  if (more < 1) return 1;
+  const double place =
+      std::pow(10, std::max(0.0, std::floor(std::log10(more)) - 1));  // two digits: it is an estimate
+  return static_cast<int>(std::ceil(more / place) * place);
 }
 
 std::string verdict_sentence(const Comparison& c, const Text& text) {
@@ -156,31 +189,38 @@ void add_summary(const Comparison& c, const Text& text, const SectionPlace& plac
   add_section_heading(1, "section.summary", text, place, document);
   document.blocks.push_back(Callout{c.verdicts.overall == Verdict::kVacuous, verdict_sentence(c, text)});
   for (const std::string& warning : c.warnings) {
-    document.blocks.push_back(Callout{true, text("summary.warning", {{"text", text.dynamic("warning.", warning)}})});
+    document.blocks.push_back(
+        Callout{true, text("summary.warning", {{"text", text.dynamic("warning.", warning)}})});
   }
   document.blocks.push_back(summary_table(c, text));
   const bool documents = c.cluster_kind == "document";
   const std::string clusters = documents ? text.plural(c.clusters, "unit.document", "unit.documents")
                                          : text.plural(c.clusters, "unit.chunk", "unit.chunks");
-  document.blocks.push_back(Paragraph{text(
-      "summary.scored",
-      {{"n", count(c.settings.scored_positions)},
-       {"chunks", text.plural(c.settings.chunks, "unit.chunk", "unit.chunks")},
-       {"n_ctx", count(c.settings.n_ctx)},
-       {"clusters", clusters},
-       {"sampled", text(documents ? Key("summary.sampled_document") : Key("summary.sampled_chunk"))}})});
+  document.blocks.push_back(Paragraph{
+      text("summary.scored",
+           {{"n", count(c.settings.scored_positions)},
+            {"chunks", text.plural(c.settings.chunks, "unit.chunk", "unit.chunks")},
+            {"n_ctx", count(c.settings.n_ctx)},
+            {"clusters", clusters},
+            {"sampled", text(documents ? Key("summary.sampled_document") : Key("summary.sampled_chunk"))}})});
 }
 
 Table overview_table(std::span<const Comparison> comparisons, const Text& text) {
   Table table{text("section.all"),
-              {{text("head.recipe")}, {text("head.changed"), true}, {text("metric.perplexity"), true},
-               {text("head.difference"), true}, {text("head.kl_nats"), true}, {text("head.floor"), true},
-               {text("head.same_top_short"), true}, {text("head.verdict")}},
+              {{text("head.recipe")},
+               {text("head.changed"), true},
+               {text("metric.perplexity"), true},
+               {text("head.difference"), true},
+               {text("head.kl_nats"), true},
+               {text("head.floor"), true},
+               {text("head.same_top_short"), true},
+               {text("head.verdict")}},
               {}};
   for (const Comparison& c : comparisons) {
-    table.rows.push_back({"`" + variant_name(c) + "`", count(c.values_changed) + " / " + count(c.values_total),
-                          fixed(c.perplexity.variant, 4), perplexity_change(c), kl_value(c), floor_value(c, text),
-                          percent(c.same_top.fraction), text.verdict(c.verdicts.overall)});
+    table.rows.push_back(
+        {"`" + variant_name(c) + "`", count(c.values_changed) + " / " + count(c.values_total),
+         fixed(c.perplexity.variant, 4), perplexity_change(c), kl_value(c), floor_value(c, text),
+         percent(c.same_top.fraction), text.verdict(c.verdicts.overall)});
   }
   return table;
 }

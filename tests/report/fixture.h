@@ -12,7 +12,8 @@ inline Comparison settings_only() {
   Comparison c;
   c.engine_version = "llama.cpp v0.5.0";
   c.created = "2026-01-02T03:04:05Z";
-  c.original = {"models/SmolLM2-135M-Instruct.Q4_1.gguf", std::string(64, 'a'), "llama", 134515008, 91739552, 30};
+  c.original = {
+      "models/SmolLM2-135M-Instruct.Q4_1.gguf", std::string(64, 'a'), "llama", 134515008, 91739552, 30};
   c.settings.scored_positions = 4080;
   c.settings.corpus = {"wikitext-2-raw.test.txt", std::string(64, 'b'), 1290590, 1};
   c.cluster_kind = "chunk";
@@ -27,33 +28,55 @@ inline Comparison settings_only() {
 inline Comparison fp8_norm() {
   Comparison c = settings_only();
   c.recipe = "0/ffn_norm=fp8_e4m3";
-  c.command = {"fqlab", "compare", c.original.path, "--recipe", *c.recipe, "--corpus", c.settings.corpus.path, "--out", "out"};
+  c.command = {"fqlab", "compare", c.original.path, "--recipe", *c.recipe, "--corpus", c.settings.corpus.path,
+               "--out", "out"};
   c.values_total = 576;
   c.values_changed = 540;
-  c.tensors = {{"blk.0.ffn_norm.weight", "ffn_norm", 0, "f32", "fp8_e4m3", "f32", 576, 540, 0, 3, 0.00068, 31.67, 0.0078125}};
+  c.tensors = {{"blk.0.ffn_norm.weight", "ffn_norm", 0, "f32", "fp8_e4m3", "f32", 576, 540, 0, 3, 0.00068,
+                31.67, 0.0078125}};
   c.as_stored_perplexity = 24.6533;
   c.storage_effect_kl = 0.0113;
   c.storage_effect_log_ratio = -0.006341;
-  c.perplexity = {24.4974, 24.5031, 0.0057, std::log(24.5031 / 24.4974), Interval{-0.0011, 0.0016}, Interval{-0.0009, 0.0014},
-                  Interval{22.81, 26.31}, Interval{22.82, 26.31}, 9.8, 9.7};
+  c.perplexity = {24.4974,
+                  24.5031,
+                  0.0057,
+                  std::log(24.5031 / 24.4974),
+                  Interval{-0.0011, 0.0016},
+                  Interval{-0.0009, 0.0014},
+                  Interval{22.81, 26.31},
+                  Interval{22.82, 26.31},
+                  9.8,
+                  9.7};
   c.kl.mean = 0.000803;
   c.kl.interval = Interval{0.000752, 0.000854};
   c.kl.interval90 = Interval{0.000761, 0.000845};
-  c.kl.median = 0.00041, c.kl.p90 = 0.0018, c.kl.p95 = 0.0027, c.kl.p99 = 0.0061, c.kl.p999 = 0.014, c.kl.max = 0.021;
+  c.kl.median = 0.00041, c.kl.p90 = 0.0018, c.kl.p95 = 0.0027, c.kl.p99 = 0.0061, c.kl.p999 = 0.014,
+  c.kl.max = 0.021;
   c.kl.resolved = true;
   c.kl.noise_floor = Estimate{1.02e-12, Interval{0.81e-12, 1.23e-12}};
   for (uint64_t seed = 1; seed <= 3; ++seed) {
-    c.kl.controls.push_back({"noise_floor", "ulp", seed, 1e-12 * (0.9 + 0.1 * static_cast<double>(seed)), 1, 4});
-    c.kl.controls.push_back({"matched", "matched", seed, 0.00079 + 1e-5 * static_cast<double>(seed), 0.9902, 4});
+    c.kl.controls.push_back(
+        {"noise_floor", "ulp", seed, 1e-12 * (0.9 + 0.1 * static_cast<double>(seed)), 1, 4});
+    c.kl.controls.push_back(
+        {"matched", "matched", seed, 0.00079 + 1e-5 * static_cast<double>(seed), 0.9902, 4});
   }
   c.kl.matched_control = Estimate{0.00081, Interval{0.00069, 0.00093}};
   c.same_top = {0.9902, Interval{0.9866, 0.9928}, Interval{0.9872, 0.9925}, 1.0};
   c.design_effect = 1.31;
   for (int chunk = 0; chunk < 16; ++chunk) {
     const double nll = 3.1 + 0.2 * std::sin(chunk * 1.7);
-    c.chunks.push_back({chunk, chunk, 255, nll, nll + 0.00023 + 0.0024 * std::sin(chunk * 2.3), 0.0008 + 0.00015 * std::cos(chunk * 1.1), 0.99});
+    c.chunks.push_back({chunk, chunk, 255, nll, nll + 0.00023 + 0.0024 * std::sin(chunk * 2.3),
+                        0.0008 + 0.00015 * std::cos(chunk * 1.1), 0.99});
   }
-  c.verdicts = {Verdict::kDifferent, Verdict::kEquivalent, Verdict::kEquivalent, Verdict::kInconclusive, {}, {}, {}, {}, Verdict::kInconclusive};
+  c.verdicts = {Verdict::kDifferent,
+                Verdict::kEquivalent,
+                Verdict::kEquivalent,
+                Verdict::kInconclusive,
+                {},
+                {},
+                {},
+                {},
+                Verdict::kInconclusive};
   return c;
 }
 
@@ -70,9 +93,12 @@ inline Comparison vacuous() {
   c.kl = {};
   c.kl.interval = c.kl.interval90 = Interval{0, 0};
   c.same_top = {1, Interval{0.9991, 1}, Interval{0.9994, 1}, {}};
-  for (ChunkResult& chunk : c.chunks) chunk.nll_variant = chunk.nll_original, chunk.kl_mean = 0, chunk.same_top = 1;
+  for (ChunkResult& chunk : c.chunks)
+    chunk.nll_variant = chunk.nll_original, chunk.kl_mean = 0, chunk.same_top = 1;
   c.design_effect.reset();
-  c.verdicts = {Verdict::kVacuous, Verdict::kIdentical, Verdict::kIdentical, Verdict::kIdentical, {}, {}, {}, {}, Verdict::kVacuous};
+  c.verdicts = {
+      Verdict::kVacuous, Verdict::kIdentical, Verdict::kIdentical, Verdict::kIdentical, {}, {}, {}, {},
+      Verdict::kVacuous};
   return c;
 }
 
@@ -84,7 +110,9 @@ inline Comparison itself() {
   c.vacuous = false;
   c.values_total = 0;
   c.tensors.clear();
-  c.verdicts = {Verdict::kIdentical, Verdict::kIdentical, Verdict::kIdentical, Verdict::kIdentical, {}, {}, {}, {}, Verdict::kIdentical};
+  c.verdicts = {
+      Verdict::kIdentical, Verdict::kIdentical, Verdict::kIdentical, Verdict::kIdentical, {}, {}, {}, {},
+      Verdict::kIdentical};
   return c;
 }
 
@@ -100,7 +128,8 @@ inline Comparison native_unresolved() {
   c.chunks.resize(4);
   c.values_total = 640;
   c.values_changed = 14;
-  c.tensors = {{"blk.0.ffn_norm.weight", "ffn_norm", 0, "f32", "bf16", "f32", 640, 14, 0, 0, 1.2e-9, 89.2, 0.00390625}};
+  c.tensors = {{"blk.0.ffn_norm.weight", "ffn_norm", 0, "f32", "bf16", "f32", 640, 14, 0, 0, 1.2e-9, 89.2,
+                0.00390625}};
   c.kl.mean = 0.0059;
   c.kl.interval = Interval{0.0041, 0.0077};
   c.kl.interval90 = Interval{0.0046, 0.0072};
@@ -114,8 +143,10 @@ inline Comparison native_unresolved() {
 inline Comparison different() {
   Comparison c = fp8_norm();
   c.recipe = "*=mxfp4";
-  c.tensors = {{"blk.0.ffn_down.weight", "ffn_down", 0, "q4_1", "mxfp4", "f32", 884736, 880001, 12, 4211, 0.0132, 18.79, 0.21},
-               {"blk.29.attn_q.weight", "attn_q", 29, "q4_1", "mxfp4", "f32", 331776, 330102, 0, 999, 0.0121, 19.17, 0.17}};
+  c.tensors = {{"blk.0.ffn_down.weight", "ffn_down", 0, "q4_1", "mxfp4", "f32", 884736, 880001, 12, 4211,
+                0.0132, 18.79, 0.21},
+               {"blk.29.attn_q.weight", "attn_q", 29, "q4_1", "mxfp4", "f32", 331776, 330102, 0, 999, 0.0121,
+                19.17, 0.17}};
   c.values_total = 1216512;
   c.values_changed = 1210103;
   c.perplexity.variant = 31.2210;
@@ -131,13 +162,15 @@ inline Comparison different() {
   for (ChunkResult& chunk : c.chunks) chunk.nll_variant += 0.24, chunk.kl_mean *= 380, chunk.same_top = 0.78;
   c.notes.clear();
   c.dialogue = {{"What is 2+2?", "2 + 2 = 4.", "2 + 2 = 4.", true, {}, 1.0, true},
-                {"Write a short story about a robot.", "In a small town lived a robot named Zeta, who loved <gears> & \"music\".",
+                {"Write a short story about a robot.",
+                 "In a small town lived a robot named Zeta, who loved <gears> & \"music\".",
                  "In a small town lived a robot called Max | who loved `oil`.", false, 9, 0.71, true}};
   c.load_ms = SpeedResult{212.4, 498.1, 498.1 / 212.4, Interval{2.29, 2.40}, Interval{0.98, 1.03}};
   c.prompt_tps = SpeedResult{311.2, 148.8, 148.8 / 311.2, Interval{0.471, 0.486}, Interval{0.985, 1.012}};
   c.generation_tps = SpeedResult{61.3, 24.1, 24.1 / 61.3, Interval{0.388, 0.399}, Interval{0.979, 1.022}};
-  c.verdicts = {Verdict::kDifferent, Verdict::kDifferent, Verdict::kDifferent, Verdict::kDifferent, Verdict::kDifferent,
-                Verdict::kDifferent, Verdict::kDifferent, Verdict::kDifferent, Verdict::kDifferent};
+  c.verdicts = {Verdict::kDifferent, Verdict::kDifferent, Verdict::kDifferent,
+                Verdict::kDifferent, Verdict::kDifferent, Verdict::kDifferent,
+                Verdict::kDifferent, Verdict::kDifferent, Verdict::kDifferent};
   return c;
 }
 

@@ -50,6 +50,11 @@ TEST(Percent, KeepsTheUnitAtEveryNumber) {
   EXPECT_EQ(percent(0.9375), "93.75 %");
 }
 
+TEST(Percent, PrintsMarginsInTwoDigits) {
+  EXPECT_EQ(margin_percent(0.005012), "0.5 %");
+  EXPECT_EQ(margin_percent(0.01), "1 %");
+}
+
 TEST(Count, GroupsThousands) {
   EXPECT_EQ(count(0), "0");
   EXPECT_EQ(count(999), "999");

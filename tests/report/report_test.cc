@@ -19,11 +19,14 @@ using ::testing::Not;
 using Json = nlohmann::ordered_json;
 
 std::vector<Comparison> every_fixture() {
-  return {testing::fp8_norm(), testing::vacuous(), testing::itself(), testing::native_unresolved(), testing::different()};
+  return {testing::fp8_norm(), testing::vacuous(), testing::itself(), testing::native_unresolved(),
+          testing::different()};
 }
 
 std::string english(const Comparison& c) { return comparison_markdown({&c, 1}, Language::kEnglish); }
-std::string chinese(const Comparison& c) { return comparison_markdown({&c, 1}, Language::kTraditionalChinese); }
+std::string chinese(const Comparison& c) {
+  return comparison_markdown({&c, 1}, Language::kTraditionalChinese);
+}
 Json json_of(const Comparison& c) { return Json::parse(comparison_json({&c, 1})); }
 
 std::vector<std::string> keys(const Json& json) {
@@ -50,8 +53,9 @@ TEST(Markdown, HasTheEightSectionsInOrder) {
   for (const Comparison& c : every_fixture()) {
     const std::string text = english(c);
     size_t at = 0;
-    for (const char* title : {"## 1. Summary", "## 2. What was changed", "## 3. Perplexity and divergence", "## 4. Dialogue",
-                              "## 5. Performance", "## 6. Conclusions", "## 7. Limits and next experiments", "## 8. Reproduce"}) {
+    for (const char* title :
+         {"## 1. Summary", "## 2. What was changed", "## 3. Perplexity and divergence", "## 4. Dialogue",
+          "## 5. Performance", "## 6. Conclusions", "## 7. Limits and next experiments", "## 8. Reproduce"}) {
       const size_t next = text.find(std::string("\n") + title + "\n", at);
       ASSERT_NE(next, std::string::npos) << title;
       at = next;
@@ -84,13 +88,16 @@ TEST(Markdown, ShowsNoSignOfNoiseWhereAllLogitsAreEqual) {
 TEST(Markdown, PrintsTheFloorBesideTheDivergence) {
   const std::string text = english(testing::fp8_norm());
   const std::string row = text.substr(text.find("| KL divergence (nats) |"));
-  EXPECT_THAT(row.substr(0, row.find('\n')), AllOf(HasSubstr("0.000803 [0.000752, 0.000854]"), HasSubstr("1.02e-12 [8.1e-13, 1.23e-12]")));
+  EXPECT_THAT(row.substr(0, row.find('\n')),
+              AllOf(HasSubstr("0.000803 [0.000752, 0.000854]"), HasSubstr("1.02e-12 [8.1e-13, 1.23e-12]")));
 }
 
 TEST(Markdown, SaysWhatWasNotMeasuredAndHowToMeasureIt) {
   const std::string text = english(testing::fp8_norm());
-  EXPECT_THAT(text, HasSubstr("Dialogue was not measured in this run: this version does not measure it yet."));
-  EXPECT_THAT(text, HasSubstr("fqlab quantize models/SmolLM2-135M-Instruct.Q4_1.gguf --recipe 0/ffn_norm=fp8_e4m3 -o variant.gguf"));
+  EXPECT_THAT(text,
+              HasSubstr("Dialogue was not measured in this run: this version does not measure it yet."));
+  EXPECT_THAT(text, HasSubstr("fqlab quantize models/SmolLM2-135M-Instruct.Q4_1.gguf --recipe "
+                              "0/ffn_norm=fp8_e4m3 -o variant.gguf"));
   EXPECT_THAT(text, HasSubstr("llama-bench -m models/SmolLM2-135M-Instruct.Q4_1.gguf -m variant.gguf -t 2"));
   Comparison off = testing::fp8_norm();
   off.notes = {{"dialogue", "switched_off"}, {"speed", "switched_off"}};
@@ -100,7 +107,8 @@ TEST(Markdown, SaysWhatWasNotMeasuredAndHowToMeasureIt) {
 TEST(Markdown, HasNoEnglishHeadingInChinese) {
   for (const Comparison& c : every_fixture()) {
     const std::string text = chinese(c);
-    for (const char* word : {"Summary", "Conclusion", "Perplexity", "Verdict", "Dialogue", "Reproduce", "Noise floor"}) {
+    for (const char* word :
+         {"Summary", "Conclusion", "Perplexity", "Verdict", "Dialogue", "Reproduce", "Noise floor"}) {
       EXPECT_THAT(text, Not(HasSubstr(word)));
     }
   }
@@ -128,22 +136,26 @@ TEST(Markdown, GivesSeveralRecipesARowAndASectionEach) {
 
 TEST(Verdict, SaysHowManyMoreChunksWouldDecide) {
   Comparison c = testing::fp8_norm();
-  // Top token flips 0.98 %, 90 % interval [0.75, 1.28] %, margin 1 %: half-width 0.265, distance 0.02, 16 chunks
-  // -> 16 * (0.265/0.02)^2 = 2809 chunks.
-  EXPECT_EQ(report::chunks_to_decide(c), 2809 - 16);
-  EXPECT_THAT(report::verdict_sentence(c, Text(Language::kEnglish)), HasSubstr("About 2,793 more chunks would decide."));
+  // Top token flips 0.98 %, 90 % interval [0.75, 1.28] %, margin 1 %: half-width 0.265, distance 0.02, 16
+  // chunks
+  // -> 16 * (0.265/0.02)^2 = 2809 chunks, 2793 more, in two digits 2800.
+  EXPECT_EQ(report::chunks_to_decide(c), 2800);
+  EXPECT_THAT(report::verdict_sentence(c, Text(Language::kEnglish)),
+              HasSubstr("About 2,800 more chunks would decide."));
 }
 
 TEST(Verdict, TellsAnEffectFromRoundOffOnlyWhenResolved) {
   const Text text(Language::kEnglish);
   EXPECT_THAT(report::verdict_sentence(testing::fp8_norm(), text), HasSubstr("The effect is real"));
-  EXPECT_THAT(report::verdict_sentence(testing::native_unresolved(), text), HasSubstr("cannot be told from round-off"));
+  EXPECT_THAT(report::verdict_sentence(testing::native_unresolved(), text),
+              HasSubstr("cannot be told from round-off"));
   EXPECT_THAT(report::verdict_sentence(testing::vacuous(), text), Not(HasSubstr("round-off")));
 }
 
 TEST(Verdict, NamesWhatLiesOutsideItsMargin) {
   const std::string sentence = report::verdict_sentence(testing::different(), Text(Language::kEnglish));
-  EXPECT_THAT(sentence, AllOf(HasSubstr("perplexity +27.4 %"), HasSubstr("margin 0.01 nats"), HasSubstr("top token")));
+  EXPECT_THAT(sentence,
+              AllOf(HasSubstr("perplexity +27.4 %"), HasSubstr("margin 0.01 nats"), HasSubstr("top token")));
 }
 
 TEST(Table, AlignsColumnsWithWideCharacters) {
@@ -157,23 +169,29 @@ TEST(Table, AlignsColumnsWithWideCharacters) {
 
 TEST(Json, HasTheKeysOfTheSchemaInOrder) {
   const Json json = json_of(testing::different());
-  EXPECT_THAT(keys(json), ElementsAre("schema_version", "tool", "command", "created", "original", "variant", "settings", "changes",
-                                      "as_stored", "storage_effect", "perplexity", "kl", "same_top", "clusters", "dialogue", "speed",
-                                      "verdicts", "environment", "logits_identical", "per_chunk", "total_seconds", "warnings", "notes"));
+  EXPECT_THAT(keys(json),
+              ElementsAre("schema_version", "tool", "command", "created", "original", "variant", "settings",
+                          "changes", "as_stored", "storage_effect", "perplexity", "kl", "same_top",
+                          "clusters", "dialogue", "speed", "verdicts", "environment", "logits_identical",
+                          "per_chunk", "total_seconds", "warnings", "notes"));
   EXPECT_THAT(keys(json["tool"]), ElementsAre("name", "version", "engine"));
-  EXPECT_THAT(keys(json["original"]), ElementsAre("path", "sha256", "architecture", "parameters", "bytes", "layers"));
+  EXPECT_THAT(keys(json["original"]),
+              ElementsAre("path", "sha256", "architecture", "parameters", "bytes", "layers"));
   EXPECT_THAT(keys(json["changes"]["tensors"][0]),
-              ElementsAre("name", "kind", "layer", "from", "format", "stored_as", "values", "changed", "saturated", "flushed_to_zero",
-                          "relative_mse", "snr_db", "max_abs_error"));
-  EXPECT_THAT(keys(json["perplexity"]), ElementsAre("original", "variant", "difference", "log_ratio", "log_ratio_interval",
-                                                    "original_interval", "variant_interval", "seconds", "log_ratio_interval90"));
-  EXPECT_THAT(keys(json["kl"]), ElementsAre("mean", "interval", "median", "p90", "p95", "p99", "p999", "max", "resolved",
-                                            "noise_floor", "matched_control", "interval90"));
-  EXPECT_THAT(keys(json["dialogue"][0]), ElementsAre("prompt", "original", "variant", "identical", "first_divergent_token",
-                                                     "teacher_forced_agreement", "chat_template"));
-  EXPECT_THAT(keys(json["speed"]["load_ms"]), ElementsAre("original", "variant", "ratio", "interval", "aa_interval"));
-  EXPECT_THAT(keys(json["verdicts"]), ElementsAre("weights", "perplexity", "kl", "same_top", "dialogue", "load", "prompt",
-                                                  "generation", "overall"));
+              ElementsAre("name", "kind", "layer", "from", "format", "stored_as", "values", "changed",
+                          "saturated", "flushed_to_zero", "relative_mse", "snr_db", "max_abs_error"));
+  EXPECT_THAT(keys(json["perplexity"]),
+              ElementsAre("original", "variant", "difference", "log_ratio", "log_ratio_interval",
+                          "original_interval", "variant_interval", "seconds", "log_ratio_interval90"));
+  EXPECT_THAT(keys(json["kl"]), ElementsAre("mean", "interval", "median", "p90", "p95", "p99", "p999", "max",
+                                            "resolved", "noise_floor", "matched_control", "interval90"));
+  EXPECT_THAT(keys(json["dialogue"][0]),
+              ElementsAre("prompt", "original", "variant", "identical", "first_divergent_token",
+                          "teacher_forced_agreement", "chat_template"));
+  EXPECT_THAT(keys(json["speed"]["load_ms"]),
+              ElementsAre("original", "variant", "ratio", "interval", "aa_interval"));
+  EXPECT_THAT(keys(json["verdicts"]), ElementsAre("weights", "perplexity", "kl", "same_top", "dialogue",
+                                                  "load", "prompt", "generation", "overall"));
 }
 
 TEST(Json, ReadsBackToTheSameDouble) {
@@ -190,7 +208,8 @@ TEST(Json, ReadsBackToTheSameDouble) {
 void collect_nulls(const Json& json, const std::string& path, std::vector<std::string>& nulls) {
   if (json.is_null()) nulls.push_back(path);
   if (json.is_structured()) {
-    for (const auto& [key, value] : json.items()) collect_nulls(value, path.empty() ? key : path + "." + key, nulls);
+    for (const auto& [key, value] : json.items())
+      collect_nulls(value, path.empty() ? key : path + "." + key, nulls);
   }
 }
 
