@@ -76,7 +76,8 @@ ExitCode parse_and_run(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {
-    std::fputs(chosen_command(app).help().c_str(), stdout);
+    const CLI::App& command = chosen_command(app);
+    std::fputs(command.help(&command == &app ? "" : app.get_name()).c_str(), stdout);
     return flushed(kDone);
   } catch (const CLI::CallForVersion& version) {
     std::puts(version.what());

@@ -18,7 +18,7 @@ void add_help(CLI::App& app, Action& action) {
       for (const CLI::App* each : app.get_subcommands([](const CLI::App*) { return true; })) {
         names.push_back(each->get_name());
         if (*name != each->get_name()) continue;
-        std::fputs(each->help().c_str(), stdout);
+        std::fputs(each->help(app.get_name()).c_str(), stdout);
         return kDone;
       }
       if (!name->empty()) {
@@ -26,7 +26,7 @@ void add_help(CLI::App& app, Action& action) {
         return fail(ErrorCode::kUsage, "unknown command " + *name, "",
                     near.empty() ? "see fqlab --help" : near);
       }
-      std::fputs(app.help("", CLI::AppFormatMode::All).c_str(), stdout);
+      std::fputs(app.help().c_str(), stdout);
       return kDone;
     };
   });

@@ -98,8 +98,14 @@ std::string kind_hint(const std::string& kind, std::span<const TensorInfo> tenso
     return "a kind stands without 'blk.N.' and '.weight': write " + layers + parsed.kind;
   }
   const std::vector<std::string> kinds = kinds_of(tensors);
-  if (std::ranges::find(kinds, kind) != kinds.end())
-    return "that kind stands only in other layers, or in none";
+  if (std::ranges::find(kinds, kind) != kinds.end()) {
+    const bool in_layers = std::ranges::any_of(tensors, [&](const TensorInfo& tensor) {
+      const TensorName name = parse_tensor_name(tensor.name);
+      return name.layer && name.kind == kind;
+    });
+    return in_layers ? "only other layers have it"
+                     : "it belongs to no layer: write " + kind + " without a layer part";
+  }
   if (std::string near = did_you_mean(kind, kinds); !near.empty()) return near;
   std::string all = "the model's kinds are ";
   for (size_t i = 0; i < kinds.size(); ++i) all += (i == 0 ? "" : ", ") + kinds[i];

@@ -19,7 +19,8 @@ TEST(App, PrintsItsVersion) {
 TEST(App, ExplainsACommand) {
   const auto ran = fqlab({"help", "quantize"});
   EXPECT_EQ(ran.code, 0);
-  EXPECT_THAT(ran.out, AllOf(HasSubstr("--recipe"), HasSubstr("--store")));
+  EXPECT_THAT(ran.out,
+              AllOf(HasSubstr("Usage: fqlab quantize"), HasSubstr("--recipe"), HasSubstr("--store")));
   EXPECT_EQ(fqlab({"quantize", "--help"}).out, ran.out);
 }
 

@@ -64,7 +64,7 @@ TEST_F(Inspect, RefusesASelectionOfNothing) {
 
 TEST_F(Inspect, RefusesWhatIsNoModelInOneMessage) {
   testing::write_file(folder_ / "text", "Once upon a time\n");
-  testing::write_file(folder_ / "short.gguf", testing::read_file(model_).substr(0, 100));
+  testing::write_file(folder_ / "short.gguf", testing::read_file(model_).substr(0, 300));
   for (const auto& [name, message] :
        std::vector<std::pair<std::string, std::string>>{{"text", "this is a text file"},
                                                         {"short.gguf", "the file ends inside a field"},

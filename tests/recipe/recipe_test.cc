@@ -110,6 +110,10 @@ TEST(Selector, SaysThatTiedEmbeddingsHaveNoOutput) {
   EXPECT_EQ(select(*Selector::parse("output"), untied)->size(), 1u);
 }
 
+TEST(Selector, SaysThatATensorHasNoLayer) {
+  EXPECT_THAT(refusal("0/ffn_norm,token_embd"), HasSubstr("write token_embd without a layer part"));
+}
+
 TEST(Selector, SaysHowToWriteAFullName) {
   EXPECT_THAT(refusal("blk.0.ffn_norm.weight"), HasSubstr("write 0/ffn_norm"));
   EXPECT_THAT(refusal("token_embd.weight"), HasSubstr("write token_embd"));
