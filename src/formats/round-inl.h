@@ -113,7 +113,7 @@ HWY_INLINE VI RoundMagnitude(const VectorGrid& grid, VI magnitude, VI sign, VU r
   return hn::IfThenElse(hn::Lt(magnitude, grid.min_normal), hn::BitCast(di, subnormal), normal);
 }
 
-/// Counts in registers: one subtraction of a mask for each.
+/// Counts in registers: one masked addition each.
 struct VectorCounts {
   // A constructor with a body: compilers do not give implicit ones the instruction set of the target.
   HWY_INLINE VectorCounts() {
@@ -126,7 +126,15 @@ struct VectorCounts {
   }
   VI changed, saturated, flushed, nan, overflowed;
 
-  static HWY_INLINE void Tally(VI& count, MI where) { count = hn::Sub(count, hn::VecFromMask(DI(), where)); }
+  static HWY_INLINE void Tally(VI& count, MI where) {
+    count = hn::IfThenElse(where, hn::Add(count, Bits(1)), count);
+  }
+  /// `magnitude` of finite inputs only, as is the output.
+  HWY_INLINE void AddFinite(VI in, VI magnitude, VI out, VI out_magnitude) {
+    const DI di;
+    Tally(changed, hn::Ne(in, out));
+    Tally(flushed, hn::And(hn::Eq(out_magnitude, hn::Zero(di)), hn::Ne(magnitude, hn::Zero(di))));
+  }
   HWY_INLINE void Add(VI in, VI magnitude, VI out, MI is_saturated, MI is_nan) {
     const DI di;
     Tally(changed, hn::AndNot(is_nan, hn::Ne(in, out)));
@@ -174,26 +182,27 @@ HWY_INLINE void Transform(const float* in, float* out, size_t size, uint64_t ind
   std::memcpy(out + i, buffer, (size - i) * sizeof(float));
 }
 
-/// Largest magnitude in bits; with `finite_only`, NaN and Inf count as zero.
-template <bool kFiniteOnly>
+/// Largest magnitude in bits, NaN and Inf included; fill a short segment up with zeros.
 HWY_INLINE uint32_t MaxMagnitude(const float* in, size_t size) {
   const DF df;
   const DI di;
   const size_t lanes = hn::Lanes(df);
   const auto magnitude_of = [&](const float* at) HWY_ATTR {
-    const VI magnitude = hn::And(hn::BitCast(di, hn::LoadU(df, at)), Bits(~kSignBit));
-    if constexpr (kFiniteOnly) return hn::IfThenElseZero(hn::Lt(magnitude, Bits(kInfinityBits)), magnitude);
-    return magnitude;
+    return hn::And(hn::BitCast(di, hn::LoadU(df, at)), Bits(~kSignBit));
   };
-  VI most = hn::Zero(di);
+  VI most = hn::Zero(di), second = hn::Zero(di);
   size_t i = 0;
+  for (; i + 2 * lanes <= size; i += 2 * lanes) {
+    most = hn::Max(most, magnitude_of(in + i));
+    second = hn::Max(second, magnitude_of(in + i + lanes));
+  }
   for (; i + lanes <= size; i += lanes) most = hn::Max(most, magnitude_of(in + i));
   if (i < size) {
     HWY_ALIGN float buffer[kMaxLanes] = {};
     std::memcpy(buffer, in + i, (size - i) * sizeof(float));
     most = hn::Max(most, magnitude_of(buffer));
   }
-  return static_cast<uint32_t>(hn::GetLane(hn::MaxOfLanes(di, most)));
+  return static_cast<uint32_t>(hn::GetLane(hn::MaxOfLanes(di, hn::Max(most, second))));
 }
 
 }  // namespace HWY_NAMESPACE
