@@ -53,8 +53,9 @@ std::vector<double> benjamini_hochberg(std::span<const double> p_values) {
   double smallest = 1;
   for (size_t rank = order.size(); rank > 0; --rank) {
     const size_t i = order[rank - 1];
-    smallest =
-        std::min(smallest, p_values[i] * static_cast<double>(order.size()) / static_cast<double>(rank));
+    // The factor first: it is exactly 1 for the largest p.
+    const double factor = static_cast<double>(order.size()) / static_cast<double>(rank);
+    smallest = std::min(smallest, p_values[i] * factor);
     adjusted[i] = smallest;
   }
   return adjusted;
