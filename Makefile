@@ -49,12 +49,12 @@ bench-compare: build  ## fqlab compare against llama-perplexity, both in one run
 	@bench/compare_vs_perplexity.py
 
 bench-formats: setup  ## number formats against memcpy
-	@cmake --preset release >/dev/null && cmake --build $(BUILD) --target formats_bench
-	@$(BUILD)/bench/formats_bench
+	@cmake --preset release >/dev/null && cmake --build $(BUILD) --target bench_formats
+	@$(BUILD)/bench/bench_formats
 
 bench-metrics: setup  ## KL divergence and log-sum-exp against a plain read
-	@cmake --preset release >/dev/null && cmake --build $(BUILD) --target metrics_bench
-	@$(BUILD)/bench/metrics_bench
+	@cmake --preset release >/dev/null && cmake --build $(BUILD) --target bench_metrics
+	@$(BUILD)/bench/bench_metrics
 
 lint: setup  ## clang-format, clang-tidy and the house rules
 	@scripts/setup --lint

@@ -129,9 +129,13 @@ struct DialogueResult {
   bool chat_template = false;   ///< rendered with the model's own template; false: raw prompt
 };
 
+/// Times of two files as stored, the variant against the original.
 struct SpeedResult {
-  double original = 0, variant = 0, ratio = 1;     ///< ratio variant / original
-  std::optional<Interval> interval, aa_interval;   ///< of the ratio; aa: the same file against itself
+  double original = 0, variant = 0;                ///< medians
+  double ratio = 1;                                ///< variant / original, from the blocks' log ratios
+  std::optional<Interval> interval, interval90;    ///< of the ratio, by bootstrap over blocks
+  std::optional<Interval> aa_interval, aa_interval90;  ///< the same of the original against a second load of itself
+  std::vector<double> block_ratios, aa_block_ratios;   ///< one a block, in the order measured, outliers included
 };
 
 struct Environment {
@@ -177,7 +181,7 @@ struct Comparison {
   std::optional<double> design_effect;          ///< of the KL divergence
   std::vector<ChunkResult> chunks;
   std::vector<DialogueResult> dialogue;         ///< empty: not measured
-  std::optional<SpeedResult> load_ms, prompt_tps, generation_tps;
+  std::optional<SpeedResult> load_ms, first_token_ms, cold_load_ms, prompt_tps, generation_tps;
   Verdicts verdicts;
   Environment environment;
   std::vector<Note> notes;

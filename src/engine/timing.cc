@@ -1,22 +1,14 @@
 #include <fmt/format.h>
 #include <llama.h>
 
-#include <chrono>
 #include <vector>
 
 #include "base/random.h"
+#include "base/stopwatch.h"
 #include "engine/runtime.h"
 #include "fqlab/engine.h"
 
 namespace fqlab {
-namespace {
-
-using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
-
-}  // namespace
-
 struct TimedModel::State {
   llama_model* model = nullptr;
   llama_context* context = nullptr;
@@ -53,7 +45,7 @@ Result<TimedModel> TimedModel::load(const std::string& path, int threads, int n_
   clear_engine_messages();
   auto state = std::make_unique<State>();
   state->path = path;
-  const Clock::time_point start = Clock::now();
+  const Stopwatch stopwatch;
   llama_model_params model_parameters = llama_model_default_params();
   model_parameters.n_gpu_layers = 0;
   state->model = llama_model_load_from_file(path.c_str(), model_parameters);
@@ -65,11 +57,11 @@ Result<TimedModel> TimedModel::load(const std::string& path, int threads, int n_
   parameters.no_perf = true;
   state->context = llama_init_from_model(state->model, parameters);
   if (state->context == nullptr) return fail(ErrorCode::kEngine, "llama.cpp cannot evaluate the model" + engine_said(), path);
-  state->load_ms = 1000 * seconds_since(start);
+  state->load_ms = 1000 * stopwatch.seconds();
   Random random(0);
   std::vector<int32_t> first = {state->start_token(random)};
   if (Result<void> decoded = state->decode(first); !decoded) return tl::unexpected(decoded.error());
-  state->first_token_ms = 1000 * seconds_since(start);
+  state->first_token_ms = 1000 * stopwatch.seconds();
   return TimedModel(std::move(state));
 }
 
@@ -82,21 +74,21 @@ Result<double> TimedModel::prompt_tokens_per_second(int tokens, uint64_t seed) {
   for (int32_t& token : prompt) token = state_->random_token(random);
   prompt[0] = state_->start_token(random);
   state_->clear();
-  const Clock::time_point start = Clock::now();
+  const Stopwatch stopwatch;
   if (Result<void> decoded = state_->decode(prompt); !decoded) return tl::unexpected(decoded.error());
-  return tokens / seconds_since(start);
+  return tokens / stopwatch.seconds();
 }
 
 Result<double> TimedModel::generation_tokens_per_second(int tokens, uint64_t seed) {
   Random random(seed);
   state_->clear();
   std::vector<int32_t> token = {state_->start_token(random)};
-  const Clock::time_point start = Clock::now();
+  const Stopwatch stopwatch;
   for (int i = 0; i < tokens; ++i) {
     if (Result<void> decoded = state_->decode(token); !decoded) return tl::unexpected(decoded.error());
     token[0] = state_->random_token(random);
   }
-  return tokens / seconds_since(start);
+  return tokens / stopwatch.seconds();
 }
 
 }  // namespace fqlab

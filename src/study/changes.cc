@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <cstring>
 
 namespace fqlab {
 namespace {
@@ -117,6 +118,19 @@ Result<VariantChange> change_by_file(const GgufFile& original, const GgufFile& v
     change.tensors.push_back(std::move(changed));
   }
   return change;
+}
+
+Result<void> write_variant_file(const GgufFile& original, const VariantChange& change, const std::filesystem::path& path,
+                                bool overwrite) {
+  GgufRewrite rewrite;
+  for (const ChangedTensor& tensor : change.tensors)
+    rewrite.replacements.push_back({tensor.source.name, GgmlType::kF32, [&tensor](std::span<std::byte> out) -> Result<void> {
+      std::memcpy(out.data(), tensor.values.data(), out.size());
+      return {};
+    }});
+  Result<GgufLayout> written = write_gguf_file(original, rewrite, path, overwrite);
+  if (!written) return tl::unexpected(written.error());
+  return {};
 }
 
 }  // namespace fqlab

@@ -1,6 +1,7 @@
 // What makes a variant: the tensors that differ from the original, with both sets of values.
 #pragma once
 
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -22,5 +23,9 @@ Result<VariantChange> change_by_recipe(const GgufFile& original, const Recipe& r
 /// The tensors whose dequantized values differ between two files of one model. kUsage where the files are not of one
 /// model: other architecture, tokenizer, tensor names or shapes.
 Result<VariantChange> change_by_file(const GgufFile& original, const GgufFile& variant);
+
+/// The original's file with the changed tensors' new values stored as F32, everything else as it is.
+Result<void> write_variant_file(const GgufFile& original, const VariantChange& change, const std::filesystem::path& path,
+                                bool overwrite);
 
 }  // namespace fqlab

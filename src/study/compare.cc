@@ -3,170 +3,18 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
-#include <cstring>
-#include <map>
+#include <cmath>
 
 #include "base/hash.h"
+#include "base/stopwatch.h"
 #include "base/system.h"
-#include "study/arms.h"
-#include "study/corpus.h"
-#include "study/summarize.h"
+#include "base/temporary_folder.h"
+#include "study/dialogue.h"
+#include "study/paired_run.h"
+#include "study/speed_run.h"
 
 namespace fqlab {
 namespace {
-
-class Stopwatch {
- public:
-  double seconds() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count(); }
-
- private:
-  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
-};
-
-/// One recipe, or the file given as the variant, through all its passes.
-struct VariantRun {
-  std::string label;
-  std::optional<std::string> recipe;
-  VariantChange change;
-  size_t arm = 0;                        ///< index of its PatchableModel
-  std::optional<Evaluator> own;          ///< native --variant FILE: V is the file itself
-  std::vector<ControlSpec> controls;
-  PairedPass positions;
-  std::vector<ControlPass> control_passes;
-  double seconds = 0;
-  bool logits_identical = true;
-};
-
-/// Everything of a comparison that stays the same from chunk to chunk.
-struct Run {
-  CompareRequest request;
-  Arithmetic arithmetic = Arithmetic::kReference;
-  std::vector<Chunk> chunks;
-  int first = 0, count = 0;              ///< scored positions of a chunk
-  std::optional<Evaluator> as_stored;    ///< O; absent where O is C
-  std::vector<PatchableModel> arms;
-  std::vector<VariantRun> variants;
-  std::vector<PairedPass> storage;       ///< one an arm, C against O
-  std::vector<double> original_seconds;  ///< one an arm
-  int floor_chunks = 0;
-
-  CompareProgress progress;
-  int passes_done = 0, passes_total = 0;
-
-  void tell(const std::string& now) {
-    if (progress) progress(passes_done, passes_total, now);
-    ++passes_done;
-  }
-};
-
-std::vector<int32_t> targets_of(const Run& run, const Chunk& chunk) {
-  const auto begin = chunk.tokens.begin() + run.first + 1;
-  return {begin, begin + run.count};
-}
-
-Result<std::span<const float>> logits_of(Run& run, Evaluator& evaluator, const Chunk& chunk, const std::string& label) {
-  run.tell(label);
-  return evaluator.logits(chunk.tokens, run.first, run.count);
-}
-
-bool same_bits(std::span<const float> a, std::span<const float> b) {
-  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size_bytes()) == 0;
-}
-
-void append(PairedPass& pass, std::vector<PairedPosition>&& positions) {
-  pass.insert(pass.end(), positions.begin(), positions.end());
-}
-
-/// C's logits of a chunk, kept while V and the controls overwrite the evaluator's.
-struct OriginalLogits {
-  std::vector<float> logits;
-  std::vector<PositionScore> scores;
-};
-
-/// The check that always runs: C evaluated again gives the same bits and a divergence of exactly 0.
-Result<void> check_repeats(Run& run, size_t arm, const OriginalLogits& original, const char* when) {
-  Result<std::span<const float>> again = logits_of(run, run.arms[arm].evaluator(), run.chunks[0], fmt::format("check {}", when));
-  if (!again) return tl::unexpected(again.error());
-  const std::vector<int32_t> targets = targets_of(run, run.chunks[0]);
-  bool zero = same_bits(original.logits, *again);
-  for (const PairedPosition& p : compare_positions(original.logits, original.scores, *again, targets, run.request.threads))
-    zero = zero && p.kl_nats == 0;
-  if (zero) return {};
-  return fail(ErrorCode::kCheck, fmt::format("the original differs from itself {}", when), run.request.model.string(),
-              "the numbers of this run must not be used; try --threads 1 and report the model");
-}
-
-Result<void> run_variant(Run& run, VariantRun& variant, size_t c, const OriginalLogits& original) {
-  PatchableModel& arm = run.arms[variant.arm];
-  const Chunk& chunk = run.chunks[c];
-  const std::vector<int32_t> targets = targets_of(run, chunk);
-  const auto compared = [&](std::span<const float> logits) {
-    return compare_positions(original.logits, original.scores, logits, targets, run.request.threads);
-  };
-  // Where no weight differs the logits cannot: one chunk is evaluated as proof, the others are known.
-  const bool evaluate = variant.change.values_changed() > 0 || variant.own || c == 0;
-  if (!evaluate) {
-    append(variant.positions, compared(original.logits));
-    return {};
-  }
-  const Stopwatch stopwatch;
-  if (!variant.own) arm.write_variant(variant.change);
-  Result<std::span<const float>> logits = logits_of(run, variant.own ? *variant.own : arm.evaluator(), chunk, variant.label);
-  if (!logits) return tl::unexpected(logits.error());
-  variant.logits_identical = variant.logits_identical && same_bits(original.logits, *logits);
-  append(variant.positions, compared(*logits));
-  variant.seconds += stopwatch.seconds();
-  if (c < static_cast<size_t>(run.floor_chunks)) {
-    for (size_t k = 0; k < variant.controls.size(); ++k) {
-      arm.write_control(variant.change, variant.controls[k]);
-      Result<std::span<const float>> noise =
-          logits_of(run, arm.evaluator(), chunk, fmt::format("{}, control {}", variant.label, variant.controls[k].change));
-      if (!noise) return tl::unexpected(noise.error());
-      append(variant.control_passes[k].positions, compared(*noise));
-    }
-  }
-  if (arm.can_write(variant.change)) arm.restore(variant.change);
-  return {};
-}
-
-Result<void> run_chunks(Run& run) {
-  std::vector<OriginalLogits> first_chunk(run.arms.size());
-  for (size_t c = 0; c < run.chunks.size(); ++c) {
-    const Chunk& chunk = run.chunks[c];
-    const std::vector<int32_t> targets = targets_of(run, chunk);
-    std::span<const float> stored;
-    std::vector<PositionScore> stored_scores;
-    if (run.as_stored) {
-      Result<std::span<const float>> logits = logits_of(run, *run.as_stored, chunk, "original as stored");
-      if (!logits) return tl::unexpected(logits.error());
-      stored = *logits;
-      stored_scores = score_positions(stored, targets, run.request.threads);
-    }
-    for (size_t a = 0; a < run.arms.size(); ++a) {
-      const Stopwatch stopwatch;
-      Result<std::span<const float>> logits = logits_of(run, run.arms[a].evaluator(), chunk, "original");
-      if (!logits) return tl::unexpected(logits.error());
-      OriginalLogits original;
-      original.logits.assign(logits->begin(), logits->end());
-      original.scores = score_positions(original.logits, targets, run.request.threads);
-      run.original_seconds[a] += stopwatch.seconds();
-      if (run.as_stored)
-        append(run.storage[a], compare_positions(stored, stored_scores, original.logits, targets, run.request.threads));
-      if (c == 0) {
-        if (Result<void> same = check_repeats(run, a, original, "before the work"); !same) return same;
-      }
-      for (VariantRun& variant : run.variants) {
-        if (variant.arm != a) continue;
-        if (Result<void> done = run_variant(run, variant, c, original); !done) return done;
-      }
-      if (c == 0) first_chunk[a] = std::move(original);
-    }
-  }
-  for (size_t a = 0; a < run.arms.size(); ++a)
-    if (Result<void> same = check_repeats(run, a, first_chunk[a], "after the work"); !same) return same;
-  return {};
-}
 
 /// The variants of a request, fake-quantized; nothing is loaded yet.
 Result<std::vector<VariantRun>> make_variants(const CompareRequest& request, const GgufFile& file) {
@@ -207,7 +55,7 @@ std::vector<ExpandedTensors> plan_arms(const GgufFile& file, const CompareReques
   return arms;
 }
 
-Result<std::vector<ExpandedTensors>> plan_within_memory(const GgufFile& file, Run& run, const EvaluatorOptions& options,
+Result<std::vector<ExpandedTensors>> plan_within_memory(const GgufFile& file, PairedRun& run, const EvaluatorOptions& options,
                                                         bool& fell_back) {
   uint64_t changed_values = 0;
   for (const VariantRun& variant : run.variants) changed_values += variant.change.values_total();
@@ -224,10 +72,13 @@ Result<std::vector<ExpandedTensors>> plan_within_memory(const GgufFile& file, Ru
   return arms;
 }
 
-void plan_controls(Run& run) {
+void plan_controls(PairedRun& run) {
   const int chunks = static_cast<int>(run.chunks.size());
   run.floor_chunks = std::min(chunks, std::max(4, chunks / 4));
   run.passes_total = (chunks + 2) * static_cast<int>(run.arms.size()) + (run.as_stored ? chunks : 0);
+  if (run.request.dialogue) run.passes_total += static_cast<int>(run.arms.size() + run.variants.size());
+  if (run.request.speed && run.variants.size() == 1 && run.variants[0].change.values_changed() > 0)
+    run.passes_total += 2 * run.request.speed_blocks + 1;
   for (VariantRun& variant : run.variants) {
     const bool changed = variant.change.values_changed() > 0;
     if (changed && run.arms[variant.arm].can_write(variant.change))
@@ -237,7 +88,7 @@ void plan_controls(Run& run) {
   }
 }
 
-Result<void> load_arms(Run& run, const GgufFile& file, std::span<const ExpandedTensors> expanded, const EvaluatorOptions& options) {
+Result<void> load_arms(PairedRun& run, const GgufFile& file, std::span<const ExpandedTensors> expanded, const EvaluatorOptions& options) {
   bool stored_is_an_arm = false;
   for (const ExpandedTensors& tensors : expanded) {
     Result<PatchableModel> arm = PatchableModel::create(file, tensors, options);
@@ -259,11 +110,125 @@ Result<void> load_arms(Run& run, const GgufFile& file, std::span<const ExpandedT
     if (!model) return tl::unexpected(model.error());
     Result<Evaluator> evaluator = Evaluator::create(*model, options);
     if (!evaluator) return tl::unexpected(evaluator.error());
+    run.variants.back().own_model = std::move(*model);
     run.variants.back().own = std::move(*evaluator);
   }
   run.storage.resize(run.arms.size());
   run.original_seconds.resize(run.arms.size());
   return {};
+}
+
+/// Both models' answers, in the arithmetic of the comparison.
+Result<std::vector<std::vector<DialogueResult>>> run_dialogues(PairedRun& run) {
+  std::vector<std::vector<DialogueResult>> results(run.variants.size());
+  if (!run.request.dialogue) return results;
+  std::vector<Conversation> conversations = default_conversations();
+  if (run.request.prompts) {
+    Result<std::vector<Conversation>> read = read_conversations(*run.request.prompts);
+    if (!read) return tl::unexpected(read.error());
+    conversations = std::move(*read);
+  }
+  for (size_t a = 0; a < run.arms.size(); ++a) {
+    PatchableModel& arm = run.arms[a];
+    Result<int> n_ctx = dialogue_context(arm.model(), conversations, run.request.predict);
+    if (!n_ctx) return tl::unexpected(n_ctx.error());
+    const EvaluatorOptions options{*n_ctx, *n_ctx, run.request.threads};
+    Result<Evaluator> evaluator = Evaluator::create(arm.model(), options);
+    if (!evaluator) return tl::unexpected(evaluator.error());
+    run.tell("dialogue, original");
+    Result<std::vector<Turn>> turns = answer_conversations(arm.model(), *evaluator, conversations, run.request.predict);
+    if (!turns) return tl::unexpected(turns.error());
+    for (size_t v = 0; v < run.variants.size(); ++v) {
+      VariantRun& variant = run.variants[v];
+      if (variant.arm != a) continue;
+      run.tell("dialogue, " + variant.label);
+      std::optional<Evaluator> own;
+      if (variant.own_model) {
+        Result<Evaluator> created = Evaluator::create(*variant.own_model, options);
+        if (!created) return tl::unexpected(created.error());
+        own = std::move(*created);
+      } else {
+        arm.write_variant(variant.change);
+      }
+      Result<std::vector<DialogueResult>> compared =
+          compare_answers(arm.model(), own ? *own : *evaluator, *turns, run.request.predict);
+      if (!own) arm.restore(variant.change);
+      if (!compared) return tl::unexpected(compared.error());
+      results[v] = std::move(*compared);
+    }
+  }
+  return results;
+}
+
+/// Times the original's file against the variant's: the file given, or one made from the recipe (kept where asked).
+/// Absent where there is nothing to time; the reason is then a note of the comparison.
+Result<std::optional<SpeedRun>> run_speed(PairedRun& run, const GgufFile& file, const char*& reason) {
+  const VariantRun& variant = run.variants.front();
+  reason = !run.request.speed                            ? "not_asked"
+           : run.variants.size() > 1                     ? "several_recipes"
+           : variant.change.values_changed() == 0        ? "nothing_changed"
+                                                         : nullptr;
+  if (reason != nullptr) return std::optional<SpeedRun>();
+  run.arms.clear();  // their memory and threads are not part of what is timed
+  run.as_stored.reset();
+  run.variants.front().own.reset();
+  run.variants.front().own_model.reset();
+
+  std::filesystem::path path = run.request.variant.value_or(std::filesystem::path());
+  std::optional<TemporaryFolder> temporary;
+  if (path.empty()) {
+    if (run.request.keep_variant) {
+      path = *run.request.keep_variant;
+    } else {
+      Result<TemporaryFolder> made = TemporaryFolder::create("fqlab-speed");
+      if (!made) return tl::unexpected(made.error());
+      temporary.emplace(std::move(*made));
+      path = temporary->path() / "variant.gguf";
+    }
+    if (Result<void> written = write_variant_file(file, variant.change, path, /*overwrite=*/false); !written)
+      return tl::unexpected(written.error());
+  }
+  SpeedSettings settings;
+  settings.threads = run.request.threads;
+  settings.blocks = run.request.speed_blocks;
+  settings.seed = run.request.seed;
+  Result<SpeedRun> speed =
+      measure_speed(run.request.model, path, settings, [&](int, int) { run.tell("speed of both files"); });
+  if (!speed) return tl::unexpected(speed.error());
+  return std::optional<SpeedRun>(std::move(*speed));
+}
+
+Verdict speed_verdict(const SpeedResult& result, double margin) {
+  if (!result.interval90) return Verdict::kInconclusive;
+  return judge(Interval{std::log(result.interval90->low), std::log(result.interval90->high)}, margin);
+}
+
+void add_dialogue(Comparison& c, std::vector<DialogueResult>&& dialogue) {
+  c.dialogue = std::move(dialogue);
+  if (c.dialogue.empty()) {
+    c.notes.push_back({"dialogue", "not_asked"});
+    return;
+  }
+  const bool identical = std::all_of(c.dialogue.begin(), c.dialogue.end(), [](const DialogueResult& d) { return d.identical; });
+  c.verdicts.dialogue = identical ? Verdict::kIdentical : Verdict::kDifferent;
+}
+
+void add_speed(Comparison& c, const std::optional<SpeedRun>& speed, const char* reason) {
+  if (!speed) {
+    for (const char* key : {"speed.load_ms", "speed.prompt_tps", "speed.generation_tps"}) c.notes.push_back({key, reason});
+    return;
+  }
+  c.load_ms = speed->load_ms;
+  c.first_token_ms = speed->first_token_ms;
+  c.cold_load_ms = speed->cold_load_ms;
+  if (!c.cold_load_ms) c.notes.push_back({"speed.cold_load_ms", "page_cache"});
+  c.prompt_tps = speed->prompt_tps;
+  c.generation_tps = speed->generation_tps;
+  const double margin = c.settings.margins.speed_log_ratio;
+  c.verdicts.load = speed_verdict(speed->load_ms, margin);
+  c.verdicts.prompt = speed_verdict(speed->prompt_tps, margin);
+  c.verdicts.generation = speed_verdict(speed->generation_tps, margin);
+  c.warnings.insert(c.warnings.end(), speed->warnings.begin(), speed->warnings.end());
 }
 
 Result<ModelIdentity> identify(const GgufFile& file) {
@@ -279,7 +244,7 @@ Environment environment() {
   return {cpu_name(), cpu_isa(), hardware_threads(), memory_total_bytes(), operating_system(), compiler()};
 }
 
-Comparison describe(const Run& run, const VariantRun& variant, const std::vector<int>& clusters) {
+Comparison describe(const PairedRun& run, const VariantRun& variant, const std::vector<int>& clusters) {
   Comparison c;
   c.engine_version = engine_version();
   c.command = run.request.command;
@@ -328,7 +293,7 @@ Result<std::vector<Comparison>> compare(const CompareRequest& request, const Com
   Result<Corpus> corpus = read_corpus(request.corpus);
   if (!corpus) return tl::unexpected(corpus.error());
 
-  Run run;
+  PairedRun run;
   run.request = request;
   run.progress = progress;
   run.first = request.n_ctx / 2;  // llama-perplexity's rule: the second half, but the last position
@@ -347,6 +312,12 @@ Result<std::vector<Comparison>> compare(const CompareRequest& request, const Com
   run.chunks = std::move(*chunks);
   plan_controls(run);
   if (Result<void> done = run_chunks(run); !done) return tl::unexpected(done.error());
+  const int passes = run.passes_done, trained_context = run.arms[0].model().trained_context();
+  Result<std::vector<std::vector<DialogueResult>>> dialogues = run_dialogues(run);
+  if (!dialogues) return tl::unexpected(dialogues.error());
+  const char* no_speed = nullptr;
+  Result<std::optional<SpeedRun>> speed = run_speed(run, *file, no_speed);
+  if (!speed) return tl::unexpected(speed.error());
 
   Result<ModelIdentity> original = identify(*file);
   if (!original) return tl::unexpected(original.error());
@@ -361,16 +332,18 @@ Result<std::vector<Comparison>> compare(const CompareRequest& request, const Com
   std::vector<int> clusters;
   for (const Chunk& chunk : run.chunks) clusters.push_back(chunk.cluster);
   std::vector<Comparison> comparisons;
-  for (const VariantRun& variant : run.variants) {
-    Comparison c = describe(run, variant, clusters);
+  for (size_t v = 0; v < run.variants.size(); ++v) {
+    Comparison c = describe(run, run.variants[v], clusters);
+    add_dialogue(c, std::move((*dialogues)[v]));
+    add_speed(c, *speed, no_speed);
     c.original = *original;
     c.variant_file = variant_file;
     c.settings.corpus = corpus->identity;
     c.cluster_kind = corpus->folder ? "document" : "chunk";
     if (fell_back) c.warnings.push_back("native_memory");
     if (static_cast<int>(run.chunks.size()) < request.chunks) c.warnings.push_back("fewer_chunks");
-    if (request.n_ctx > run.arms[0].model().trained_context()) c.warnings.push_back("beyond_trained_context");
-    c.passes = run.passes_done;
+    if (request.n_ctx > trained_context) c.warnings.push_back("beyond_trained_context");
+    c.passes = passes;
     c.total_seconds = stopwatch.seconds();
     comparisons.push_back(std::move(c));
   }

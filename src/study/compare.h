@@ -25,6 +25,12 @@ struct CompareRequest {
   int threads = 2;
   uint64_t seed = 1;
   Margins margins;
+  bool dialogue = true;
+  std::optional<std::filesystem::path> prompts; ///< absent: the three default prompts
+  int predict = 64;                             ///< tokens an answer at the most
+  bool speed = true;
+  int speed_blocks = 5;
+  std::optional<std::filesystem::path> keep_variant;  ///< where the file made for the speed measurement stays
   std::vector<std::string> command;
 };
 

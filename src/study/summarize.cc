@@ -78,7 +78,10 @@ void fill_noise_floor(const ComparisonPasses& passes, Comparison& c) {
     largest = std::move(seeds);
   }
   if (largest.empty()) return;
-  c.kl.resolved = resolve_effect(cluster_sums(passes, *passes.variant, kl), largest).resolved;
+  // The rule compares the same positions of the same clusters: those of the chunks that the controls ran on.
+  const PairedPass common(passes.variant->begin(),
+                          passes.variant->begin() + static_cast<std::ptrdiff_t>(passes.controls.front().positions.size()));
+  c.kl.resolved = resolve_effect(cluster_sums(passes, common, kl), largest).resolved;
 }
 
 void fill_kl(const ComparisonPasses& passes, Comparison& c) {
