@@ -72,6 +72,7 @@ ExitCode parse_and_run(int argc, char** argv) {
   Action action;
   add_inspect(app, action);
   add_quantize(app, action);
+  add_compare(app, {argv, argv + argc}, action);
   add_help(app, action);
   try {
     app.parse(argc, argv);
