@@ -59,7 +59,7 @@ Result<void> check_output(const std::filesystem::path& path, Existing existing) 
                   "choose another name");
     if (existing == Existing::kRefuse) return tl::unexpected(existing_file(path));
   }
-  if (access(folder_of(path).c_str(), W_OK | X_OK) != 0)
+  if (faccessat(AT_FDCWD, folder_of(path).c_str(), W_OK | X_OK, AT_EACCESS) != 0)
     return tl::unexpected(system_error("cannot write to the folder", errno, path));
   return {};
 }

@@ -26,7 +26,9 @@ void add_help(CLI::App& app, Action& action) {
         return fail(ErrorCode::kUsage, "unknown command " + *name, "",
                     near.empty() ? "see fqlab --help" : near);
       }
-      std::fputs(app.help().c_str(), stdout);
+      // App::help() would show the chosen command, which is this one.
+      std::fputs(app.get_formatter()->make_help(&app, app.get_name(), CLI::AppFormatMode::Normal).c_str(),
+                 stdout);
       return kDone;
     };
   });

@@ -38,6 +38,7 @@ std::string type_name(GgmlType type) { return std::string(ggml_type_info(type)->
 
 void print_rows(const std::vector<Row>& rows) {
   std::vector<std::vector<std::string>> cells;
+  cells.reserve(rows.size());
   for (const Row& row : rows)
     cells.push_back({printable(row.source.name), type_name(row.source.type), row.format.print(),
                      type_name(row.stored), with_commas(row.counts.changed), with_commas(row.counts.values),

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <charconv>
 #include <regex>
+#include <set>
 
 #include "base/nearest.h"
 #include "fqlab/recipe.h"
@@ -83,12 +84,9 @@ std::string layers_of(std::span<const TensorInfo> tensors) {
 }
 
 std::vector<std::string> kinds_of(std::span<const TensorInfo> tensors) {
-  std::vector<std::string> kinds;
-  for (const TensorInfo& tensor : tensors) kinds.push_back(parse_tensor_name(tensor.name).kind);
-  std::ranges::sort(kinds);
-  const auto repeated = std::ranges::unique(kinds);
-  kinds.erase(repeated.begin(), repeated.end());
-  return kinds;
+  std::set<std::string> kinds;
+  for (const TensorInfo& tensor : tensors) kinds.insert(parse_tensor_name(tensor.name).kind);
+  return {kinds.begin(), kinds.end()};
 }
 
 std::string kind_hint(const std::string& kind, std::span<const TensorInfo> tensors) {

@@ -28,6 +28,7 @@ TEST(App, ListsTheCommands) {
   const auto ran = fqlab({"--help"});
   EXPECT_EQ(ran.code, 0);
   EXPECT_THAT(ran.out, AllOf(HasSubstr("inspect"), HasSubstr("quantize")));
+  EXPECT_THAT(fqlab({"help"}).out, AllOf(HasSubstr("Subcommands:"), HasSubstr("quantize")));
 }
 
 TEST(App, ShowsItsHelpAsAnErrorWithoutACommand) {
