@@ -35,7 +35,7 @@ class ClusterBootstrap {
 };
 
 /// The middle `confidence` of the replicates. Blind spot: with few clusters it is too narrow (10 clusters:
-/// about 92 % instead of 95 %); for a plain mean use clustered_mean.
+/// about 90 % instead of 95 %); for a plain mean use clustered_mean.
 Interval percentile_interval(std::vector<double> replicates, double confidence = 0.95);
 
 /// Where a trial stands among others; rank 1 has the largest mean, equal means share the mean of their ranks.

@@ -55,8 +55,9 @@ PositionScore score_position(std::span<const float> logits, int32_t target);
 
 /// KL(original || variant) of one position, in nats; lower is better. From d = variant - original, centred on
 /// its value at the original's top token: log1p(M + Q) - M with M = sum p d, Q = sum p (e^d - 1 - d), so that
-/// small values keep their digits (relative error of a few times 2^-53 / p_top). Error below 1e-9 * max(1,
-/// KL) against a long-double sum for vocabularies up to 2^20.
+/// small values keep their digits (relative error of 5e-13 + a few 2^-53 / p_top, where p_top is the
+/// probability of that token). Error below 1e-9 * max(1, KL) against a long-double sum for vocabularies up to
+/// 2^20.
 double kl_divergence(std::span<const float> original_logits, std::span<const float> variant_logits);
 
 /// Scores `targets.size()` positions of row-major logits (targets.size() x vocabulary). The same bits for any

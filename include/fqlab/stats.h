@@ -23,6 +23,10 @@ struct ClusterSum {
   uint64_t n = 0;
 };
 
+/// With fewer clusters a report says that the interval is unreliable: the scatter between clusters is hardly
+/// known.
+inline constexpr int kReliableClusters = 10;
+
 /// A mean over clustered positions.
 struct ClusteredMean {
   double mean = 0;
@@ -94,7 +98,7 @@ std::string_view name(Verdict verdict);
 struct Margins {
   double log_perplexity_ratio = 0.0049875415110390735;  ///< |ln(PPL_V/PPL_C)|: 0.5 %
   double kl_nats = 0.01;
-  double top_flips = 0.01;                       ///< 1 - fraction of same top tokens
+  double top_flips = 0.01;                        ///< 1 - fraction of same top tokens
   double speed_log_ratio = 0.019802627296179712;  ///< 2 %
 };
 

@@ -21,10 +21,10 @@ double sum_of_exponentials(const float* logits, size_t n, double shift);
 struct PairSums {
   double mean = 0;       ///< M = sum p d
   double excess = 0;     ///< Q = sum p (e^d - 1 - d), if in_range
-  bool in_range = true;  ///< no |d| is above kLargestD
+  bool in_range = true;  ///< neither |centre| nor, to 1e-4, any |d| is above kLargestD; undefined with NaN
   RowMaximum maximum_b;
 };
-/// Above it e^|d| leaves the range of double or meets a p that is held above e^-700.
+/// Below it e^|d| stays in the range of double and away from where p is held, e^-700.
 inline constexpr double kLargestD = 600;
 PairSums pair_sums(const float* a, const float* b, size_t n, double log_sum_exp_a, double centre);
 

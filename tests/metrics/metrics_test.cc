@@ -115,6 +115,37 @@ TEST(KlDivergence, AgreesWithLongDoubleTo1e9OverTwentyOrdersOfMagnitude) {
   }
 }
 
+TEST(KlDivergence, AgreesWithLongDoubleTo1e9ForTheLargestVocabulary) {
+  const std::vector<float> a = random_row(1 << 20, 5, 3), b = disturbed(a, 6, 1);
+  const double exact = static_cast<double>(exact_kl(a, b));
+  EXPECT_NEAR(kl_divergence(a, b), exact, 1e-9 * std::max(1.0, exact));
+  EXPECT_NEAR(score_position(a, 0).log_sum_exp, static_cast<double>(exact_log_sum_exp(a)), 1e-11);
+}
+
+TEST(KlDivergence, AgreesWithLongDoubleWhereTheVariantIsSureOfSomethingElse) {
+  // Rows that differ by hundreds in single places, on both sides of the range of the fast sums.
+  for (const float jump : {30.0f, 300.0f, 599.0f, 601.0f, 5000.0f}) {
+    for (const float sign : {-1.0f, 1.0f}) {
+      const std::vector<float> a = random_row(3000, 21, 4);
+      std::vector<float> b = a;
+      b[1234] += sign * jump;
+      b[77] -= sign * jump;
+      const double exact = static_cast<double>(exact_kl(a, b));
+      EXPECT_NEAR(kl_divergence(a, b), exact, 1e-9 * std::max(1.0, exact)) << sign * jump;
+    }
+  }
+}
+
+TEST(KlDivergence, OfNanIsNanInEitherRow) {
+  const std::vector<float> row = random_row(100, 1, 3);
+  for (const size_t at : {0, 40, 99}) {
+    std::vector<float> broken = row;
+    broken[at] = NAN;
+    EXPECT_TRUE(std::isnan(kl_divergence(row, broken))) << at;
+    EXPECT_TRUE(std::isnan(kl_divergence(broken, row))) << at;
+  }
+}
+
 TEST(KlDivergence, KeepsTheDigitsOfTinyValues) {
   // Relative error bound: a few 2^-53 / p_top, p_top above 1e-3 here; 1e-11 leaves room. The plain sum gives
   // 3 digits.

@@ -82,15 +82,18 @@ TEST(Coverage, HoldsForMoreDesignsInTheLongRun) {
   }
 }
 
-TEST(Coverage, OfThePercentileBootstrapIsBetween92And96PerCent) {
-  // Its known shortfall with G clusters: sqrt((G - 1) / G) narrower and no Student quantile, 94.0 % for 40.
-  const ClusterBootstrap bootstrap(40, long_run() ? 4000 : 500, 11);
-  const auto percentile = [&](const std::vector<ClusterSum>& clusters) {
-    return percentile_interval(bootstrap.means(std::span<const ClusterSum>(clusters)));
+TEST(Coverage, OfThePercentileBootstrapIs94PerCentFor40ClustersAnd90For10) {
+  // It is sqrt((G - 1) / G) narrower and has no Student quantile: P(|t| < 1.96 sqrt((G - 1) / G)), G - 1
+  // degrees.
+  const auto held = [](int clusters) {
+    const ClusterBootstrap bootstrap(clusters, long_run() ? 4000 : 500, 11);
+    const auto percentile = [&](const std::vector<ClusterSum>& sums) {
+      return percentile_interval(bootstrap.means(std::span<const ClusterSum>(sums)));
+    };
+    return coverage({.clusters = clusters}, long_run() ? 5000 : 1000, percentile);
   };
-  const double held = coverage({}, long_run() ? 5000 : 1000, percentile);
-  EXPECT_GE(held, 0.92);
-  EXPECT_LE(held, 0.96);
+  EXPECT_NEAR(held(40), 0.94, 0.025);  // three standard errors of 1000 studies, and 500 replicates
+  EXPECT_NEAR(held(10), 0.905, 0.03);
 }
 
 TEST(Coverage, OfAgreementHoldsForClusteredZerosAndOnes) {
