@@ -2,10 +2,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
+#include <atomic>
 #include <bit>
 #include <cstring>
-#include <optional>
 #include <vector>
 
 #include "formats/block_scales.h"
@@ -104,16 +103,17 @@ Outcome run_cast(const Work& work) {
       segment.stream = segment.stream && segment.size % 16 == 0;
       if (format.family == Family::kE8m0) tally(kernels::cast_e8m0(segment));
       else if (vector) tally(kernels::cast(segment, grid, format.seed));
-      else tally(kernels::cast_scalar(segment, grid, 0, format.seed));
+      else tally(kernels::cast_scalar(segment, grid, 0, kernels::random_keys(format.seed, segment.index)));
     }
   });
 }
 
+/// From the last row to the first: after a first pass over the whole tensor, its end is still in the cache.
 template <class RowKernel>
 Outcome run_rows(const Work& work, const RowKernel& kernel) {
   const uint64_t grain = std::max<uint64_t>(1, std::min(work.rows(), kValuesPerThread / work.columns));
   return run(work, work.rows(), grain, [&](uint64_t begin, uint64_t end, const auto& tally) {
-    for (uint64_t row = begin; row < end; ++row) tally(kernel(work.segment(row * work.columns, work.columns), row));
+    for (uint64_t row = end; row-- > begin;) tally(kernel(work.segment(row * work.columns, work.columns)));
   });
 }
 
@@ -126,15 +126,28 @@ Outcome run_mx(const Work& work) {
   rule.largest_mantissa = rule.grid.largest_bits & 0x7fffffu;
   rule.scale_rule = format.mx_rule;
   rule.seed = format.seed;
-  return run_rows(work, [&](const Segment& row, uint64_t) { return kernels::mx_row(row, rule); });
+  return run_rows(work, [&](const Segment& row) { return kernels::mx_row(row, rule); });
+}
+
+/// Largest finite magnitude of the tensor; the slower search that leaves out NaN and Inf runs only where they are.
+float absmax_of(const Work& work) {
+  std::atomic<uint32_t> most = 0;
+  share_out(work.in.size(), kChunk, work.threads, [&](int, uint64_t begin, uint64_t end) {
+    const uint32_t part = kernels::max_magnitude(work.in.data() + begin, end - begin);
+    uint32_t before = most;
+    while (before < part && !most.compare_exchange_weak(before, part)) {
+    }
+  });
+  if (most < kInfinityBits) return std::bit_cast<float>(most.load());
+  const kernels::Range range = range_of({work.in.data(), 1, work.in.size(), work.in.size(), 0}, work.threads);
+  return std::max(-range.low, range.high);
 }
 
 Outcome run_nvfp4(const Work& work) {
   constexpr float kLargestProduct = 2688;  // 6 of E2M1 times 448 of E4M3
-  const kernels::Range range = range_of({work.in.data(), 1, work.in.size(), work.in.size(), 0}, work.threads);
-  const float tensor_scale = std::max(-range.low, range.high) / kLargestProduct;
+  const float tensor_scale = absmax_of(work) / kLargestProduct;
   const Grid grid = grid_of(work.format.element, Overflow::kSaturate, work.format.rounding);
-  return run_rows(work, [&](const Segment& row, uint64_t) {
+  return run_rows(work, [&](const Segment& row) {
     return kernels::nvfp4_row(row, grid, tensor_scale, work.format.seed);
   });
 }
@@ -199,7 +212,7 @@ Outcome run_groups(const Work& work) {
     case GranularityKind::kNone: break;
     case GranularityKind::kCast: {
       const GroupScale one = {1, rule.low, rule.high};
-      return run_rows(work, [&](const Segment& row, uint64_t) { return kernels::group_row(row, rule, &one); });
+      return run_rows(work, [&](const Segment& row) { return kernels::group_row(row, rule, &one); });
     }
     case GranularityKind::kTensor: {
       const GroupView all = {work.in.data(), 1, work.in.size(), work.in.size(), 0};
@@ -208,7 +221,7 @@ Outcome run_groups(const Work& work) {
         const FloatEnvironment environment;
         scale = calibrate(all, rule, format.calibration, work.threads);
       }
-      return run_rows(work, [&](const Segment& row, uint64_t) { return kernels::group_row(row, rule, &scale); });
+      return run_rows(work, [&](const Segment& row) { return kernels::group_row(row, rule, &scale); });
     }
     case GranularityKind::kBlock:
       rule.group = std::min(work.columns, granularity.columns);
@@ -218,7 +231,7 @@ Outcome run_groups(const Work& work) {
     case GranularityKind::kToken: break;
   }
   if (format.calibration.kind != CalibrationKind::kAbsMax) return run_bands(work, rule, 1);
-  return run_rows(work, [&](const Segment& row, uint64_t) { return kernels::group_row(row, rule, nullptr); });
+  return run_rows(work, [&](const Segment& row) { return kernels::group_row(row, rule, nullptr); });
 }
 
 }  // namespace

@@ -78,12 +78,6 @@ Counts CastT(const Segment& segment, const Grid& scalar_grid, RandomKeys keys) {
   const VectorGrid grid(scalar_grid, 0);
   VectorCounts vector_counts;
   const size_t lanes = hn::Lanes(df);
-  const auto store = [&](VI result, float* out) HWY_ATTR {
-    if (segment.stream)
-      hn::Stream(hn::BitCast(df, result), df, out);
-    else
-      hn::StoreU(hn::BitCast(df, result), df, out);
-  };
   size_t i = 0;
   for (; i + 4 * lanes <= segment.size; i += 4 * lanes) {
     VI x[4];
@@ -94,10 +88,10 @@ Counts CastT(const Segment& segment, const Grid& scalar_grid, RandomKeys keys) {
     float* out = segment.out + i;
     if (HWY_LIKELY(hn::AllFalse(di, hn::Gt(most, grid.largest)))) {
       for (size_t k = 0; k < 4; ++k)
-        store(CastInRange<R>(grid, x[k], RandomFor<R>(index + k * lanes, keys), vector_counts), out + k * lanes);
+        Put(CastInRange<R>(grid, x[k], RandomFor<R>(index + k * lanes, keys), vector_counts), out + k * lanes, segment.stream);
     } else {
       for (size_t k = 0; k < 4; ++k)
-        store(CastVector<R>(grid, x[k], RandomFor<R>(index + k * lanes, keys), vector_counts), out + k * lanes);
+        Put(CastVector<R>(grid, x[k], RandomFor<R>(index + k * lanes, keys), vector_counts), out + k * lanes, segment.stream);
     }
   }
   Transform(segment.in + i, segment.out + i, segment.size - i, segment.index + i, segment.stream, 0.0f,
@@ -165,86 +159,128 @@ MagnitudeBounds MxBounds(const MxRule& rule) {
   return {bits(low), HWY_MIN(bits(high), kInfinityBits) - bits(low)};
 }
 
-template <Rounding R>
-Counts MxRowT(const Segment& row, const MxRule& rule, RandomKeys keys) {
+// Blocks are taken in chunks of this many values: first all their maxima, then all their scales, then the rounding.
+constexpr size_t kChunk = 2048;
+constexpr size_t kMostBlocks = kChunk / 16;
+
+/// A segment's part from `at` on.
+Segment Part(const Segment& row, size_t at, size_t size) {
+  return {row.in + at, row.out + at, size, row.index + at, row.stream};
+}
+
+/// Whole blocks whose maxima lie within the bounds of the vector kernel.
+template <Rounding R, bool kNegativeZero>
+Counts MxChunk(const Segment& chunk, const MxRule& rule, const uint32_t* maxima, RandomKeys keys) {
   constexpr size_t kBlock = 32;
   const DF df;
   const DI di;
-  const size_t lanes = hn::Lanes(df);
-  const MagnitudeBounds bounds = MxBounds(rule);
+  const size_t lanes = hn::Lanes(df), size = chunk.size;
+  const float* in = chunk.in;
+  float* out = chunk.out;
+  const bool stream = chunk.stream;
   const VI carry = Bits(MxCarry(rule));
   const VectorGrid unshifted(rule.grid, 0);
   const VI zero_shift = Bits(static_cast<uint32_t>(rule.max_exponent + 127) << 23);
-  const VI exponent_mask = Bits(kInfinityBits);
-  const bool has_negative_zero = rule.grid.has_negative_zero;
-  Counts counts;
-  VectorCounts vector_counts;
-  for (size_t at = 0; at < row.size; at += kBlock) {
-    const size_t size = HWY_MIN(kBlock, row.size - at);
-    VI most = hn::Zero(di);
-    const float* in = row.in + at;
-    for (size_t i = 0; i + lanes <= size; i += lanes)
-      most = hn::Max(most, hn::And(hn::BitCast(di, hn::LoadU(df, in + i)), Bits(~kSignBit)));
-    most = hn::MaxOfLanes(di, most);
-    const auto amax = static_cast<uint32_t>(hn::GetLane(most));
-    // Zeros, subnormals, NaN and Inf, and grids that leave float32's normal range are rare: exact scalar code.
-    if (HWY_UNLIKELY(amax - bounds.lowest >= bounds.size || size != kBlock)) {
-      const Segment block = {in, row.out + at, size, row.index + at, false};
-      AddCounts(counts, mx_block_scalar(block, rule));
-      continue;
-    }
-    const VI shift = hn::Sub(hn::And(hn::Add(most, carry), exponent_mask), zero_shift);
-    VectorGrid grid = unshifted;
+  VectorGrid grid = unshifted;
+  VectorCounts counts;
+  for (size_t at = 0; at < size; at += kBlock) {
+    const VI most = Bits(maxima[at / kBlock]);
+    const VI shift = hn::Sub(hn::And(hn::Add(most, carry), Bits(kInfinityBits)), zero_shift);
     grid.min_normal = hn::Add(unshifted.min_normal, shift);
     grid.largest = hn::Add(unshifted.largest, shift);
     grid.magic = hn::BitCast(df, hn::Add(hn::BitCast(di, unshifted.magic), shift));
-    grid.step = hn::BitCast(df, hn::Add(hn::BitCast(di, unshifted.step), shift));
-    for (size_t i = 0; i < kBlock; i += lanes) {
+    if constexpr (R != Rounding::kNearestEven) grid.step = hn::BitCast(df, hn::Add(hn::BitCast(di, unshifted.step), shift));
+    for (size_t i = at; i < at + kBlock; i += lanes) {
       const VI x = hn::BitCast(di, hn::LoadU(df, in + i));
       const VI magnitude = hn::And(x, Bits(~kSignBit));
       const VI sign = hn::And(x, Bits(kSignBit));
-      const VI rounded =
-          hn::Min(RoundMagnitude<R>(grid, magnitude, sign, RandomFor<R>(row.index + at + i, keys)), grid.largest);
-      VI out = hn::Or(rounded, sign);
-      if (!has_negative_zero) out = hn::IfThenElse(hn::Eq(rounded, hn::Zero(di)), hn::Zero(di), out);
-      vector_counts.AddFinite(x, magnitude, out, rounded);
-      VectorCounts::Tally(vector_counts.saturated, hn::Gt(magnitude, grid.largest));
-      if (row.stream)
-        hn::Stream(hn::BitCast(df, out), df, row.out + at + i);
-      else
-        hn::StoreU(hn::BitCast(df, out), df, row.out + at + i);
+      const VU random = RandomFor<R>(chunk.index + i, keys);
+      const VI rounded = hn::Min(RoundMagnitude<R>(grid, magnitude, sign, random), grid.largest);
+      VI result = hn::Or(rounded, sign);
+      if constexpr (!kNegativeZero) result = hn::IfThenElse(hn::Eq(rounded, hn::Zero(di)), rounded, result);
+      counts.AddFinite(x, magnitude, result, rounded);
+      VectorCounts::Tally(counts.saturated, hn::Gt(magnitude, grid.largest));
+      Put(result, out + i, stream);
     }
   }
-  vector_counts.AddTo(counts);
+  Counts sum;
+  counts.AddTo(sum);
+  return sum;
+}
+
+template <Rounding R, bool kNegativeZero>
+Counts MxRowT(const Segment& row, const MxRule& rule, RandomKeys keys) {
+  constexpr size_t kBlock = 32;
+  const MagnitudeBounds bounds = MxBounds(rule);
+  HWY_ALIGN uint32_t maxima[kMostBlocks];
+  Counts counts;
+  for (size_t at = 0; at < row.size;) {
+    const size_t blocks = HWY_MIN(kChunk, row.size - at) / kBlock;
+    bool usual = blocks > 0;
+    if (usual) {
+      uint32_t least, most;
+      BlockMaxima(row.in + at, kBlock, blocks, maxima);
+      Extremes(maxima, blocks, least, most);
+      usual = least >= bounds.lowest && most - bounds.lowest < bounds.size;
+    }
+    const size_t size = HWY_MAX(blocks, size_t{1}) * kBlock;
+    if (usual) {
+      AddCounts(counts, MxChunk<R, kNegativeZero>(Part(row, at, size), rule, maxima, keys));
+    } else {
+      // Zeros, subnormals, NaN and Inf, and grids that leave float32's normal range.
+      for (size_t block = at; block < HWY_MIN(at + size, row.size); block += kBlock) {
+        const Segment part = Part(row, block, HWY_MIN(kBlock, row.size - block));
+        const uint32_t amax = MaxMagnitude(part.in, part.size);
+        const bool fits = part.size == kBlock && amax - bounds.lowest < bounds.size;
+        AddCounts(counts, fits ? MxChunk<R, kNegativeZero>(part, rule, &amax, keys) : mx_block_scalar(part, rule, keys));
+      }
+    }
+    at += size;
+  }
   return counts;
 }
 
 Counts MxRow(const Segment& row, const MxRule& rule) {
   const RandomKeys keys = random_keys(rule.seed, row.index);
-  return WithRounding(rule.grid.rounding, [&](auto rounding) { return MxRowT<rounding.value>(row, rule, keys); });
+  return WithRounding(rule.grid.rounding, [&](auto rounding) { 
+    return rule.grid.has_negative_zero ? MxRowT<rounding.value, true>(row, rule, keys)
+                                       : MxRowT<rounding.value, false>(row, rule, keys);
+  });
 }
 
-/// One vector of round(x / scale) * scale on a small float's grid. kFinite: no NaN and no Inf among x.
-template <Rounding R, bool kFinite>
-HWY_INLINE VI ScaledVector(const VectorGrid& grid, VF scale, VI x, VU random, VectorCounts& counts) {
+/// One vector of round(x / scale) * scale on a small float's grid, for finite x.
+template <Rounding R, bool kNegativeZero>
+HWY_INLINE VI ScaledFinite(const VectorGrid& grid, VF scale, VI x, VU random, VectorCounts& counts) {
   const DF df;
   const DI di;
   const VI magnitude = hn::And(x, Bits(~kSignBit));
   const VI sign = hn::And(x, Bits(kSignBit));
   // A quotient beyond float32 still is a finite number that overflows.
-  const VI quotient =
-      hn::Min(hn::BitCast(di, hn::Div(hn::BitCast(df, magnitude), scale)), Bits(kLargestFinite));
+  const VI quotient = hn::Min(hn::BitCast(di, hn::Div(hn::BitCast(df, magnitude), scale)), Bits(kLargestFinite));
   VI rounded = RoundMagnitude<R>(grid, quotient, sign, random);
   const MI over = hn::Gt(rounded, grid.largest);
   rounded = hn::IfThenElse(over, grid.overflow, rounded);
   const VI product = hn::BitCast(di, hn::Mul(hn::BitCast(df, rounded), scale));
-  if constexpr (kFinite) {
-    const VI kept_sign = hn::IfThenElse(hn::Eq(product, hn::Zero(di)), hn::And(sign, grid.zero_sign), sign);
-    const VI out = hn::Or(product, kept_sign);
-    counts.AddFinite(x, magnitude, out, product);
-    VectorCounts::Tally(counts.saturated, over);
-    return out;
-  }
+  VI out = hn::Or(product, sign);
+  if constexpr (!kNegativeZero) out = hn::IfThenElse(hn::Eq(product, hn::Zero(di)), product, out);
+  counts.AddFinite(x, magnitude, out, product);
+  VectorCounts::Tally(counts.saturated, over);
+  VectorCounts::Tally(counts.overflowed, over);
+  return out;
+}
+
+/// The same for any x.
+template <Rounding R>
+HWY_INLINE VI ScaledVector(const VectorGrid& grid, VF scale, VI x, VU random, VectorCounts& counts) {
+  const DF df;
+  const DI di;
+  const VI magnitude = hn::And(x, Bits(~kSignBit));
+  const VI sign = hn::And(x, Bits(kSignBit));
+  const VI quotient = hn::Min(hn::BitCast(di, hn::Div(hn::BitCast(df, magnitude), scale)), Bits(kLargestFinite));
+  VI rounded = RoundMagnitude<R>(grid, quotient, sign, random);
+  const MI over = hn::Gt(rounded, grid.largest);
+  rounded = hn::IfThenElse(over, grid.overflow, rounded);
+  const VI product = hn::BitCast(di, hn::Mul(hn::BitCast(df, rounded), scale));
   const MI finite = hn::Lt(magnitude, Bits(kInfinityBits));
   const MI nan = hn::Gt(magnitude, Bits(kInfinityBits));
   const VI result = hn::IfThenElse(finite, product, hn::IfThenElse(nan, Bits(kNanBits), grid.infinity_result));
@@ -277,8 +313,8 @@ HWY_INLINE VF RoundInteger(VF value, VU random) {
   return nearest;
 }
 
-/// One vector of clamp(round(x / scale)) * scale. kFinite: no NaN and no Inf among x.
-template <Rounding R, bool kFinite>
+/// One vector of clamp(round(x / scale)) * scale.
+template <Rounding R>
 HWY_INLINE VI IntegerVector(VF scale, VF low, VF high, VI x, VU random, VectorCounts& counts) {
   const DF df;
   const DI di;
@@ -288,11 +324,6 @@ HWY_INLINE VI IntegerVector(VF scale, VF low, VF high, VI x, VU random, VectorCo
   // Adding zero turns -0, which integers do not have, into 0.
   const VI product = hn::BitCast(di, hn::Add(hn::Mul(clamped, scale), hn::Zero(df)));
   const MI limited = hn::RebindMask(di, hn::Ne(rounded, clamped));
-  if constexpr (kFinite) {
-    counts.AddFinite(x, magnitude, product, product);
-    VectorCounts::Tally(counts.saturated, limited);
-    return product;
-  }
   const MI nan = hn::Gt(magnitude, Bits(kInfinityBits));
   const MI finite = hn::Lt(magnitude, Bits(kInfinityBits));
   const VI out = hn::IfThenElse(finite, product, hn::Or(hn::And(x, Bits(kSignBit)), Bits(kNanBits)));
@@ -340,38 +371,125 @@ HWY_INLINE float FiniteReach(const float* in, size_t size, uint32_t max_magnitud
   return HWY_MAX(-range.low, range.high);
 }
 
-template <Rounding R>
-Counts Nvfp4RowT(const Segment& row, const Grid& scalar_grid, float tensor_scale, RandomKeys keys) {
-  constexpr size_t kBlock = 16;
-  constexpr float kLargest = 6;
+/// Groups of `size` values, a multiple of the lanes, all finite and with a scale.
+template <Rounding R, bool kInteger, bool kNegativeZero>
+Counts GroupChunk(const Segment& chunk, const Grid& scalar_grid, size_t group, const GroupScale* scales, RandomKeys keys) {
+  const DF df;
+  const DI di;
+  const size_t lanes = hn::Lanes(df), size = chunk.size;
+  const float* in = chunk.in;
+  float* out = chunk.out;
+  const bool stream = chunk.stream;
+  const VectorGrid grid(scalar_grid, 0);
+  VectorCounts counts;
+  for (size_t at = 0; at < size; at += group, ++scales) {
+    const VF scale = hn::Set(df, scales->scale), low = hn::Set(df, scales->low), high = hn::Set(df, scales->high);
+    for (size_t i = at; i < at + group; i += lanes) {
+      const VI x = hn::BitCast(di, hn::LoadU(df, in + i));
+      const VI magnitude = hn::And(x, Bits(~kSignBit));
+      const VU random = RandomFor<R>(chunk.index + i, keys);
+      VI result;
+      if constexpr (kInteger) {
+        const VF rounded = RoundInteger<R>(hn::Div(hn::BitCast(df, x), scale), random);
+        const VF clamped = hn::Min(hn::Max(rounded, low), high);
+        result = hn::BitCast(di, hn::Add(hn::Mul(clamped, scale), hn::Zero(df)));
+        VectorCounts::Tally(counts.saturated, hn::RebindMask(di, hn::Ne(rounded, clamped)));
+        counts.AddFinite(x, magnitude, result, result);
+      } else {
+        result = ScaledFinite<R, kNegativeZero>(grid, scale, x, random, counts);
+      }
+      Put(result, out + i, stream);
+    }
+  }
+  Counts sum;
+  counts.AddTo(sum);
+  return sum;
+}
+
+/// One group of any length that may hold NaN and Inf and may lack a scale.
+template <Rounding R, bool kInteger>
+HWY_NOINLINE Counts RareGroup(const Segment& group, const Grid& scalar_grid, const GroupScale& scale, RandomKeys keys) {
   const DF df;
   const VectorGrid grid(scalar_grid, 0);
-  VectorCounts vector_counts;
-  for (size_t at = 0; at < row.size; at += kBlock) {
-    const size_t size = HWY_MIN(kBlock, row.size - at);
-    const float* in = row.in + at;
-    float* out = row.out + at;
-    const uint32_t max_magnitude = MaxMagnitude(in, size);
-    const float amax = FiniteReach(in, size, max_magnitude);
-    const float block_scale = tensor_scale == 0 ? 0 : round_to_e4m3(amax / kLargest / tensor_scale);
-    const float scale = block_scale * tensor_scale;
-    const VF vector_scale = hn::Set(df, scale);
-    if (HWY_UNLIKELY(scale == 0))
-      Transform(in, out, size, 0, false, 0.0f, [&](VI x, uint64_t) HWY_ATTR {
-        return ZeroVector(x, grid.zero_sign, grid.infinity_result, vector_counts);
-      });
-    else if (HWY_LIKELY(max_magnitude < kInfinityBits))
-      Transform(in, out, size, row.index + at, row.stream, 0.0f, [&](VI x, uint64_t index) HWY_ATTR {
-        return ScaledVector<R, true>(grid, vector_scale, x, RandomFor<R>(index, keys), vector_counts);
-      });
-    else
-      Transform(in, out, size, row.index + at, false, 0.0f, [&](VI x, uint64_t index) HWY_ATTR {
-        return ScaledVector<R, false>(grid, vector_scale, x, RandomFor<R>(index, keys), vector_counts);
-      });
-  }
+  const VI zero_sign = kInteger ? hn::Zero(DI()) : grid.zero_sign;
+  const VI infinity_result = kInteger ? Bits(kNanBits) : grid.infinity_result;
+  const VF vector_scale = hn::Set(df, scale.scale), low = hn::Set(df, scale.low), high = hn::Set(df, scale.high);
+  VectorCounts counts;
+  Transform(group.in, group.out, group.size, group.index, false, 0.0f, [&](VI x, uint64_t index) HWY_ATTR {
+    const VU random = RandomFor<R>(index, keys);
+    if (scale.scale == 0) return ZeroVector(x, zero_sign, infinity_result, counts);
+    if constexpr (kInteger) return IntegerVector<R>(vector_scale, low, high, x, random, counts);
+    return ScaledVector<R>(grid, vector_scale, x, random, counts);
+  });
+  Counts sum;
+  counts.AddTo(sum);
+  return sum;
+}
+
+/// Common groups go to GroupChunk together, the others one by one. `scale_of(maxima, count, scales)` fills in scales
+/// from largest magnitudes, all finite; `scale_of_rare(in, size)` makes one from values that need not be.
+template <Rounding R, bool kInteger, bool kNegativeZero, class ScaleOf, class ScaleOfRare>
+HWY_INLINE Counts GroupRows(const Segment& row, const Grid& grid, size_t group, RandomKeys keys, const ScaleOf& scale_of,
+                            const ScaleOfRare& scale_of_rare) {
+  const size_t lanes = hn::Lanes(DF());
+  HWY_ALIGN uint32_t maxima[kMostBlocks];
+  GroupScale scales[kMostBlocks];
   Counts counts;
-  vector_counts.AddTo(counts);
+  for (size_t at = 0, index = 0; at < row.size;) {
+    const size_t left = row.size - at;
+    const size_t groups = group % lanes != 0 || left < group ? 0 : HWY_MAX(HWY_MIN(left, kChunk) / group, size_t{1});
+    bool usual = groups > 0;
+    if (usual) {
+      uint32_t least, most;
+      BlockMaxima(row.in + at, group, groups, maxima);
+      Extremes(maxima, groups, least, most);
+      usual = most < kInfinityBits && scale_of(row.in + at, index, maxima, groups, scales);
+    }
+    const size_t count = HWY_MAX(groups, size_t{1});
+    if (usual) {
+      AddCounts(counts, GroupChunk<R, kInteger, kNegativeZero>(Part(row, at, count * group), grid, group, scales, keys));
+    } else {
+      for (size_t k = 0; k < count; ++k) {
+        const Segment part = Part(row, at + k * group, HWY_MIN(group, left - k * group));
+        AddCounts(counts, RareGroup<R, kInteger>(part, grid, scale_of_rare(part.in, part.size, index + k), keys));
+      }
+    }
+    at += HWY_MIN(count * group, left);
+    index += count;
+  }
   return counts;
+}
+
+template <Rounding R>
+Counts Nvfp4RowT(const Segment& row, const Grid& grid, float tensor_scale, RandomKeys keys) {
+  constexpr float kLargest = 6;
+  const auto scale_of_one = [&](float amax) {
+    const float block_scale = tensor_scale == 0 ? 0 : round_to_e4m3(amax / kLargest / tensor_scale);
+    return GroupScale{block_scale * tensor_scale, 0, 0};
+  };
+  const auto scale_of = [&](const float*, size_t, const uint32_t* maxima, size_t count, GroupScale* scales) HWY_ATTR {
+    const DF df;
+    const DI di;
+    const VectorGrid e4m3(grid_of({4, 3, 7, Specials::kFn}, Overflow::kSaturate, Rounding::kNearestEven), 0);
+    const VF six = hn::Set(df, kLargest), tensor = hn::Set(df, tensor_scale);
+    HWY_ALIGN float products[kMostBlocks + kMaxLanes];
+    float least = tensor_scale;
+    for (size_t i = 0; i < count; i += hn::Lanes(df)) {
+      const VF amax = hn::BitCast(df, hn::LoadU(di, reinterpret_cast<const int32_t*>(maxima + i)));
+      const VI wanted = hn::Min(hn::BitCast(di, hn::Div(hn::Div(amax, six), tensor)), e4m3.largest);
+      const VI rounded = RoundMagnitude<Rounding::kNearestEven>(e4m3, wanted, hn::Zero(di), hn::Zero(DU()));
+      hn::StoreU(hn::Mul(hn::BitCast(df, rounded), tensor), df, products + i);
+    }
+    for (size_t i = 0; i < count; ++i) {
+      scales[i].scale = products[i];
+      least = HWY_MIN(least, products[i]);
+    }
+    return least > 0;
+  };
+  const auto scale_of_rare = [&](const float* in, size_t size, size_t) {
+    return scale_of_one(FiniteReach(in, size, MaxMagnitude(in, size)));
+  };
+  return GroupRows<R, false, true>(row, grid, 16, keys, scale_of, scale_of_rare);
 }
 
 Counts Nvfp4Row(const Segment& row, const Grid& grid, float tensor_scale, uint64_t seed) {
@@ -379,57 +497,39 @@ Counts Nvfp4Row(const Segment& row, const Grid& grid, float tensor_scale, uint64
   return WithRounding(grid.rounding, [&](auto rounding) { return Nvfp4RowT<rounding.value>(row, grid, tensor_scale, keys); });
 }
 
-template <Rounding R, bool kInteger>
-Counts GroupRowT(const Segment& row, const GroupRule& rule, const GroupScale* scales, RandomKeys keys) {
-  const DF df;
-  const VectorGrid grid(kInteger ? Grid{} : rule.grid, 0);
-  const VI zero_sign = kInteger ? hn::Zero(DI()) : grid.zero_sign;
-  const VI infinity_result = kInteger ? Bits(kNanBits) : grid.infinity_result;
-  VectorCounts vector_counts;
-  for (size_t at = 0, group = 0; at < row.size; at += rule.group, ++group) {
-    const size_t size = HWY_MIN(rule.group, row.size - at);
-    const float* in = row.in + at;
-    float* out = row.out + at;
-    const uint32_t max_magnitude = MaxMagnitude(in, size);
-    GroupScale scale;
-    if (scales != nullptr) {
-      scale = scales[group];
-    } else if (rule.asymmetric || rule.positive_only) {
-      const Range range = FiniteRange(in, size);
-      scale = group_scale(rule, range.low, range.high);
-    } else {
-      scale = group_scale(rule, 0, FiniteReach(in, size, max_magnitude));
+template <Rounding R, bool kInteger, bool kNegativeZero>
+Counts GroupRowT(const Segment& row, const GroupRule& rule, const GroupScale* given, RandomKeys keys) {
+  const bool plain = !rule.asymmetric && !rule.positive_only;
+  const auto scale_of_rare = [&](const float* in, size_t size, size_t index) {
+    if (given != nullptr) return given[index];
+    if (plain) return group_scale(rule, 0, FiniteReach(in, size, MaxMagnitude(in, size)));
+    const Range range = FiniteRange(in, size);
+    return group_scale(rule, range.low, range.high);
+  };
+  const auto scale_of = [&](const float* in, size_t index, const uint32_t* maxima, size_t count, GroupScale* scales) {
+    bool all = true;
+    for (size_t i = 0; i < count; ++i) {
+      if (given != nullptr || !plain)
+        scales[i] = scale_of_rare(in + i * rule.group, rule.group, index + i);
+      else
+        scales[i] = group_scale(rule, 0, std::bit_cast<float>(maxima[i]));
+      all = all && scales[i].scale != 0;
     }
-    const VF vector_scale = hn::Set(df, scale.scale);
-    const VF low = hn::Set(df, scale.low), high = hn::Set(df, scale.high);
-    const auto transform = [&](auto finite) HWY_ATTR {
-      Transform(in, out, size, row.index + at, row.stream, 0.0f, [&](VI x, uint64_t index) HWY_ATTR {
-        if constexpr (kInteger)
-          return IntegerVector<R, finite.value>(vector_scale, low, high, x, RandomFor<R>(index, keys), vector_counts);
-        else
-          return ScaledVector<R, finite.value>(grid, vector_scale, x, RandomFor<R>(index, keys), vector_counts);
-      });
-    };
-    if (HWY_UNLIKELY(scale.scale == 0))
-      Transform(in, out, size, 0, false, 0.0f,
-                [&](VI x, uint64_t) HWY_ATTR { return ZeroVector(x, zero_sign, infinity_result, vector_counts); });
-    else if (HWY_LIKELY(max_magnitude < kInfinityBits))
-      transform(std::true_type());
-    else
-      transform(std::false_type());
-  }
-  Counts counts;
-  vector_counts.AddTo(counts);
-  return counts;
+    return all;
+  };
+  return GroupRows<R, kInteger, kNegativeZero>(row, rule.grid, rule.group, keys, scale_of, scale_of_rare);
 }
 
 Counts GroupRow(const Segment& row, const GroupRule& rule, const GroupScale* scales) {
   const RandomKeys keys = random_keys(rule.seed, row.index);
   return WithRounding(rule.rounding, [&](auto rounding) {
-    return rule.is_integer ? GroupRowT<rounding.value, true>(row, rule, scales, keys)
-                           : GroupRowT<rounding.value, false>(row, rule, scales, keys);
+    if (rule.is_integer) return GroupRowT<rounding.value, true, false>(row, rule, scales, keys);
+    if (rule.grid.has_negative_zero) return GroupRowT<rounding.value, false, true>(row, rule, scales, keys);
+    return GroupRowT<rounding.value, false, false>(row, rule, scales, keys);
   });
 }
+
+uint32_t MaxMagnitudeOf(const float* in, size_t size) { return MaxMagnitude(in, size); }
 
 int64_t Target() { return HWY_TARGET; }
 
@@ -446,6 +546,7 @@ HWY_EXPORT(MxRow);
 HWY_EXPORT(Nvfp4Row);
 HWY_EXPORT(GroupRow);
 HWY_EXPORT(FiniteRange);
+HWY_EXPORT(MaxMagnitudeOf);
 HWY_EXPORT(Target);
 
 Counts cast(const Segment& segment, const Grid& grid, uint64_t seed) { return HWY_DYNAMIC_DISPATCH(Cast)(segment, grid, seed); }
@@ -458,6 +559,7 @@ Counts group_row(const Segment& row, const GroupRule& rule, const GroupScale* sc
   return HWY_DYNAMIC_DISPATCH(GroupRow)(row, rule, scales);
 }
 Range finite_range(const float* in, size_t size) { return HWY_DYNAMIC_DISPATCH(FiniteRange)(in, size); }
+uint32_t max_magnitude(const float* in, size_t size) { return HWY_DYNAMIC_DISPATCH(MaxMagnitudeOf)(in, size); }
 const char* target_name() { return hwy::TargetName(HWY_DYNAMIC_DISPATCH(Target)()); }
 
 }  // namespace fqlab::kernels

@@ -79,6 +79,9 @@ struct Range {
 };
 Range finite_range(const float* in, size_t size);
 
+/// The largest magnitude as bits, NaN and Inf included.
+uint32_t max_magnitude(const float* in, size_t size);
+
 /// The instruction set that the next call uses, in Highway's spelling: "AVX3", "AVX2" ...
 const char* target_name();
 

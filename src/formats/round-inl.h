@@ -205,6 +205,64 @@ HWY_INLINE uint32_t MaxMagnitude(const float* in, size_t size) {
   return static_cast<uint32_t>(hn::GetLane(hn::MaxOfLanes(di, hn::Max(most, second))));
 }
 
+#if HWY_TARGET != HWY_SCALAR
+template <class D, class V>
+HWY_INLINE auto FoldTo128(D d, V v) {
+  if constexpr (hn::MaxLanes(d) > 4) {
+    const hn::Half<D> half;
+    return FoldTo128(half, hn::Max(hn::LowerHalf(half, v), hn::UpperHalf(half, v)));
+  } else {
+    return v;
+  }
+}
+#endif
+
+/// Largest magnitudes of `count` consecutive blocks of `size` values each, a multiple of the lanes. Four blocks share
+/// one tree of shuffles; one by one, the shuffles would cost more than the rounding.
+HWY_INLINE void BlockMaxima(const float* in, size_t size, size_t count, uint32_t* HWY_RESTRICT maxima) {
+  const DF df;
+  const DI di;
+  const size_t lanes = hn::Lanes(df);
+  const auto max_of = [&](const float* block) HWY_ATTR {
+    VI most = hn::And(hn::BitCast(di, hn::LoadU(df, block)), Bits(~kSignBit));
+    for (size_t i = lanes; i < size; i += lanes)
+      most = hn::Max(most, hn::And(hn::BitCast(di, hn::LoadU(df, block + i)), Bits(~kSignBit)));
+    return most;
+  };
+  size_t block = 0;
+#if HWY_TARGET != HWY_SCALAR
+  for (; block + 4 <= count; block += 4, in += 4 * size) {
+    const VI a = max_of(in), b = max_of(in + size), c = max_of(in + 2 * size), d = max_of(in + 3 * size);
+    const VI ab = hn::Max(hn::InterleaveLower(di, a, b), hn::InterleaveUpper(di, a, b));
+    const hn::RepartitionToWide<DI> wide;
+    const VI cd = hn::Max(hn::InterleaveLower(di, c, d), hn::InterleaveUpper(di, c, d));
+    const auto lower = hn::InterleaveLower(wide, hn::BitCast(wide, ab), hn::BitCast(wide, cd));
+    const auto upper = hn::InterleaveUpper(wide, hn::BitCast(wide, ab), hn::BitCast(wide, cd));
+    const auto abcd = FoldTo128(di, hn::Max(hn::BitCast(di, lower), hn::BitCast(di, upper)));
+    hn::StoreU(abcd, hn::Full128<int32_t>(), reinterpret_cast<int32_t*>(maxima + block));
+  }
+#endif
+  for (; block < count; ++block, in += size)
+    maxima[block] = static_cast<uint32_t>(hn::GetLane(hn::MaxOfLanes(di, max_of(in))));
+}
+
+/// Smallest and largest of the maxima; count is at least 1.
+HWY_INLINE void Extremes(const uint32_t* maxima, size_t count, uint32_t& least, uint32_t& most) {
+  least = most = maxima[0];
+  for (size_t i = 1; i < count; ++i) {
+    least = HWY_MIN(least, maxima[i]);
+    most = HWY_MAX(most, maxima[i]);
+  }
+}
+
+HWY_INLINE void Put(VI bits, float* out, bool stream) {
+  const DF df;
+  if (stream)
+    hn::Stream(hn::BitCast(df, bits), df, out);
+  else
+    hn::StoreU(hn::BitCast(df, bits), df, out);
+}
+
 }  // namespace HWY_NAMESPACE
 }  // namespace fqlab::kernels
 HWY_AFTER_NAMESPACE();

@@ -7,9 +7,8 @@
 
 namespace fqlab::kernels {
 
-Counts cast_scalar(const Segment& segment, const Grid& grid, int shift, uint64_t seed) {
+Counts cast_scalar(const Segment& segment, const Grid& grid, int shift, RandomKeys keys) {
   Counts counts;
-  const RandomKeys keys = random_keys(seed, segment.index);
   const uint32_t largest = shifted_largest(grid, shift);
   for (size_t i = 0; i < segment.size; ++i) {
     const uint32_t x = std::bit_cast<uint32_t>(segment.in[i]);
@@ -36,12 +35,12 @@ Counts cast_scalar(const Segment& segment, const Grid& grid, int shift, uint64_t
   return counts;
 }
 
-Counts mx_block_scalar(const Segment& block, const MxRule& rule) {
+Counts mx_block_scalar(const Segment& block, const MxRule& rule, RandomKeys keys) {
   uint32_t amax = 0;
   for (size_t i = 0; i < block.size; ++i) amax = std::max(amax, std::bit_cast<uint32_t>(block.in[i]) & ~kSignBit);
   if (amax < kInfinityBits) {
     const int shift = amax == 0 ? 0 : mx_exponent(amax, rule);
-    return cast_scalar(block, rule.grid, shift, rule.seed);
+    return cast_scalar(block, rule.grid, shift, keys);
   }
   Counts counts;
   for (size_t i = 0; i < block.size; ++i) {
