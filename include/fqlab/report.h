@@ -28,6 +28,9 @@ Result<std::vector<Comparison>> parse_comparison_json(std::string_view text);
 /// report.md of one or several comparisons.
 std::string comparison_markdown(std::span<const Comparison> comparisons, Language language);
 
+/// report.html: one self-contained page with figures; no script, no request to anywhere.
+std::string comparison_html(std::span<const Comparison> comparisons, Language language);
+
 /// The summary as a plain-text table for a terminal: one row a comparison.
 std::string comparison_table(std::span<const Comparison> comparisons, Language language);
 
@@ -74,7 +77,7 @@ struct ExportFile {
 /// csv: one file a table (comparisons, tensors, chunks, controls, dialogue, speed) with full-precision
 /// numbers and the recipe in each row; jsonl: one report.json object a line; llama-bench: the JSON list of
 /// `llama-bench -o json`, one test a measured speed and file (kUsage where no speed was measured); lm-eval:
-/// one results_*.json a model with word-free metrics (perplexity, kl_mean, same_top). What a shape has no
+/// one results_*.json a model with token_perplexity, kl_mean and same_top. What a shape has no
 /// place for is left out.
 Result<std::vector<ExportFile>> export_comparisons(std::span<const Comparison> comparisons,
                                                    ExportFormat format);

@@ -143,6 +143,24 @@ void read_kl(const Json& json, KlResult& kl) {
   }
 }
 
+void read_figures(const Json& json, KlResult& kl) {
+  if (const Json& item = part(json, "histogram"); !item.empty()) {
+    KlHistogram& histogram = kl.histogram.emplace();
+    read(item, "first_log10", histogram.first_log10);
+    read(item, "decades_per_bin", histogram.decades_per_bin);
+    read(item, "counts", histogram.counts);
+    read(item, "zeros", histogram.zeros);
+  }
+  for (const Json& item : part(json, "by_position")) {
+    PositionBin bin;
+    read(item, "first", bin.first);
+    read(item, "last", bin.last);
+    read(item, "kl_mean", bin.kl_mean);
+    read(item, "interval", bin.interval);
+    kl.by_position.push_back(bin);
+  }
+}
+
 void read_dialogue(const Json& json, Comparison& c) {
   for (const Json& item : json) {
     DialogueResult d;
@@ -165,6 +183,8 @@ std::optional<SpeedResult> read_speed(const Json& json) {
   read(json, "ratio", speed.ratio);
   read(json, "interval", speed.interval);
   read(json, "aa_interval", speed.aa_interval);
+  for (const Json& item : part(json, "blocks"))
+    speed.blocks.push_back({item.value("aa", false), item.value("ratio", 1.0)});
   return speed;
 }
 
@@ -222,6 +242,7 @@ Comparison read_comparison(const Json& json) {
   read(part(json, "storage_effect"), "log_ratio", c.storage_effect_log_ratio);
   read_perplexity(json.at("perplexity"), c.perplexity);
   read_kl(json.at("kl"), c.kl);
+  read_figures(json.at("kl"), c.kl);
   const Json& same_top = json.at("same_top");
   read(same_top, "fraction", c.same_top.fraction);
   read(same_top, "interval", c.same_top.interval);

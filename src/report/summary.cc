@@ -188,7 +188,8 @@ std::string verdict_sentence(const Comparison& c, const Text& text) {
 
 void add_summary(const Comparison& c, const Text& text, const SectionPlace& place, Document& document) {
   add_section_heading(1, "section.summary", text, place, document);
-  document.blocks.push_back(Callout{c.verdicts.overall == Verdict::kVacuous, verdict_sentence(c, text)});
+  document.blocks.push_back(
+      Callout{c.verdicts.overall == Verdict::kVacuous, verdict_sentence(c, text), c.verdicts.overall});
   for (const std::string& warning : c.warnings) {
     document.blocks.push_back(
         Callout{true, text("summary.warning", {{"text", text.dynamic("warning.", warning)}})});
