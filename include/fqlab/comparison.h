@@ -91,6 +91,21 @@ struct PerplexityResult {
   double original_seconds = 0, variant_seconds = 0;
 };
 
+/// How the positions' KL divergences are spread, for the figure: counts of quarter decades of nats.
+struct KlHistogram {
+  double first_log10 = -16;     ///< lower edge of counts[0]; smaller values go there too, larger ones into the last
+  double decades_per_bin = 0.25;
+  std::vector<uint64_t> counts;
+  uint64_t zeros = 0;           ///< positions with exactly 0
+};
+
+/// Mean KL divergence of the scored positions first..last (in tokens from the chunk's start), for the figure.
+struct PositionBin {
+  int first = 0, last = 0;
+  double kl_mean = 0;           ///< nats
+  std::optional<Interval> interval;
+};
+
 struct KlResult {
   double mean = 0;              ///< nats
   std::optional<Interval> interval, interval90;
@@ -99,6 +114,8 @@ struct KlResult {
   std::optional<Estimate> noise_floor;
   std::vector<ControlRun> controls;
   std::optional<Estimate> matched_control;
+  std::optional<KlHistogram> histogram;        ///< for the figure; the report does without
+  std::vector<PositionBin> by_position;        ///< for the figure; may be empty
 };
 
 struct SameTopResult {
@@ -129,13 +146,19 @@ struct DialogueResult {
   bool chat_template = false;   ///< rendered with the model's own template; false: raw prompt
 };
 
+/// The ratio of one block of a speed run, variant / original, or the original against a second load of itself (aa).
+struct SpeedBlockRatio {
+  bool aa = false;
+  double ratio = 1;
+};
+
 /// Times of two files as stored, the variant against the original.
 struct SpeedResult {
-  double original = 0, variant = 0;                ///< medians
-  double ratio = 1;                                ///< variant / original, from the blocks' log ratios
-  std::optional<Interval> interval, interval90;    ///< of the ratio, by bootstrap over blocks
+  double original = 0, variant = 0;                    ///< medians
+  double ratio = 1;                                    ///< variant / original, from the blocks' log ratios
+  std::optional<Interval> interval, interval90;        ///< of the ratio, by bootstrap over blocks
   std::optional<Interval> aa_interval, aa_interval90;  ///< the same of the original against a second load of itself
-  std::vector<double> block_ratios, aa_block_ratios;   ///< one a block, in the order measured, outliers included
+  std::vector<SpeedBlockRatio> blocks;                 ///< in the order of measurement, outliers included
 };
 
 struct Environment {

@@ -21,6 +21,7 @@ inline constexpr Message kMessages[] = {
 #include "report/catalogue_terms.inc"
 #include "report/catalogue_sections.inc"
 #include "report/catalogue_conclusions.inc"
+#include "report/catalogue_figures.inc"
     // clang-format on
 };
 inline constexpr size_t kMessageCount = std::size(kMessages);

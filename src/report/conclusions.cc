@@ -13,11 +13,6 @@
 namespace fqlab::report {
 namespace {
 
-std::string joined(std::string first, const std::string& second, const Text& text) {
-  if (first.empty() || second.empty()) return first + second;
-  return first + (text.language() == Language::kEnglish ? " " : "") + second;
-}
-
 std::string floor_of(const Comparison& c) { return number(c.kl.noise_floor->value, 2); }
 
 std::string formats_of(const Comparison& c, const Text& text) {
@@ -42,8 +37,9 @@ std::string numbers_text(const Comparison& c, const Text& text) {
                                     {{"kl", kl}, {"floor", floor_of(c)}});
   uint64_t saturated = 0, flushed = 0;
   for (const TensorReport& t : c.tensors) saturated += t.saturated, flushed += t.flushed_to_zero;
-  if (saturated > 0) sentence = joined(sentence, text("numbers.saturated", {{"n", count(saturated)}}), text);
-  if (flushed > 0) sentence = joined(sentence, text("numbers.flushed", {{"n", count(flushed)}}), text);
+  if (saturated > 0)
+    sentence = text.sentences(sentence, text("numbers.saturated", {{"n", count(saturated)}}));
+  if (flushed > 0) sentence = text.sentences(sentence, text("numbers.flushed", {{"n", count(flushed)}}));
   return sentence;
 }
 
@@ -74,9 +70,10 @@ std::string prediction_text(const Comparison& c, const Text& text) {
   sort(v.same_top, "name.same_top");
   if (!open.empty() && !inside.empty()) {
     const Key key = inside.size() == 1 ? Key("prediction.inside") : Key("prediction.inside_many");
-    sentence = joined(sentence, text(key, {{"names", text.list(inside)}}), text);
+    sentence = text.sentences(sentence, text(key, {{"names", text.list(inside)}}));
   }
-  if (!open.empty()) sentence = joined(sentence, text("prediction.open", {{"names", text.list(open)}}), text);
+  if (!open.empty())
+    sentence = text.sentences(sentence, text("prediction.open", {{"names", text.list(open)}}));
   return sentence.empty() ? text("prediction.equivalent") : sentence;
 }
 
@@ -97,12 +94,10 @@ std::string performance_text(const Comparison& c, const Text& text) {
   const auto line = [&](Key metric, const std::optional<SpeedResult>& speed,
                         const std::optional<Verdict>& verdict) {
     if (!speed || !verdict) return;
-    sentence =
-        joined(sentence,
-               text("performance_conclusion.line", {{"metric", text(metric)},
-                                                    {"verdict", text.verdict(*verdict)},
-                                                    {"ratio", estimate(speed->ratio, speed->interval)}}),
-               text);
+    sentence = text.sentences(
+        sentence, text("performance_conclusion.line", {{"metric", text(metric)},
+                                                       {"verdict", text.verdict(*verdict)},
+                                                       {"ratio", estimate(speed->ratio, speed->interval)}}));
   };
   line("metric.load", c.load_ms, c.verdicts.load);
   line("metric.prompt", c.prompt_tps, c.verdicts.prompt);
@@ -111,9 +106,9 @@ std::string performance_text(const Comparison& c, const Text& text) {
     return text("performance_conclusion.not_measured",
                 {{"reason", text.dynamic("reason.", reason_of(c, "speed", "not_measured"))}});
   }
-  return c.recipe
-             ? joined(sentence, text("performance_conclusion.wide", {{"formats", formats_of(c, text)}}), text)
-             : sentence;
+  return c.recipe ? text.sentences(sentence,
+                                   text("performance_conclusion.wide", {{"formats", formats_of(c, text)}}))
+                  : sentence;
 }
 
 std::string sensitivity_text(const Comparison& c, const Text& text) {
@@ -156,10 +151,8 @@ std::string power_text(const Comparison& c, const Text& text) {
            {{"floor", floor_of(c)}, {"margin", number(margin)}});
   constexpr double kHardly = 0.1;  // below a tenth of the values
   const bool few = static_cast<double>(c.values_changed) < kHardly * static_cast<double>(c.values_total);
-  return few ? joined(sentence,
-                      text("power.few_changed",
-                           {{"changed", count(c.values_changed)}, {"total", count(c.values_total)}}),
-                      text)
+  return few ? text.sentences(sentence, text("power.few_changed", {{"changed", count(c.values_changed)},
+                                                                   {"total", count(c.values_total)}}))
              : sentence;
 }
 

@@ -2,6 +2,7 @@
 // Texts may hold `code` and **strong** in Markdown's spelling; everything else in them is plain.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <utility>
 #include <variant>
@@ -25,6 +26,7 @@ struct Paragraph {
 struct Callout {
   bool warning = false;
   std::string text;
+  std::optional<Verdict> verdict = {};  ///< gives the callout its sign and colour
 };
 
 struct Bullets {

@@ -100,6 +100,25 @@ Json estimate_json(const std::optional<Estimate>& e) {
   return e ? Json{{"mean", e->value}, {"interval", from(e->interval)}} : Json(nullptr);
 }
 
+Json histogram(const std::optional<KlHistogram>& h) {
+  if (!h) return nullptr;
+  return {{"first_log10", h->first_log10},
+          {"decades_per_bin", h->decades_per_bin},
+          {"counts", h->counts},
+          {"zeros", h->zeros}};
+}
+
+Json by_position(const std::vector<PositionBin>& bins) {
+  Json list = Json::array();
+  for (const PositionBin& bin : bins) {
+    list.push_back({{"first", bin.first},
+                    {"last", bin.last},
+                    {"kl_mean", bin.kl_mean},
+                    {"interval", from(bin.interval)}});
+  }
+  return list;
+}
+
 Json kl(const KlResult& k) {
   Json floor = estimate_json(k.noise_floor);
   Json controls = Json::array();
@@ -124,7 +143,9 @@ Json kl(const KlResult& k) {
           {"resolved", from(k.resolved)},
           {"noise_floor", floor},
           {"matched_control", estimate_json(k.matched_control)},
-          {"interval90", from(k.interval90)}};
+          {"interval90", from(k.interval90)},
+          {"histogram", histogram(k.histogram)},
+          {"by_position", by_position(k.by_position)}};
 }
 
 Json dialogue(const Comparison& c) {
@@ -144,11 +165,14 @@ Json dialogue(const Comparison& c) {
 
 Json speed(const std::optional<SpeedResult>& s) {
   if (!s) return nullptr;
+  Json blocks = Json::array();
+  for (const SpeedBlockRatio& block : s->blocks) blocks.push_back({{"aa", block.aa}, {"ratio", block.ratio}});
   return {{"original", s->original},
           {"variant", s->variant},
           {"ratio", s->ratio},
           {"interval", from(s->interval)},
-          {"aa_interval", from(s->aa_interval)}};
+          {"aa_interval", from(s->aa_interval)},
+          {"blocks", std::move(blocks)}};
 }
 
 Json verdicts(const Verdicts& v) {

@@ -45,6 +45,9 @@ class Text {
   /// "1 chunk", "16 chunks": `one` and `many` are messages with a placeholder n.
   std::string plural(uint64_t n, Key one, Key many) const;
 
+  /// Two sentences one after the other, either of which may be empty.
+  std::string sentences(std::string first, std::string_view second) const;
+
   /// "a, b and c" in the language's way.
   std::string list(std::span<const std::string> items) const;
 

@@ -30,7 +30,8 @@ std::string to_place(double value, int last_place, bool is_scientific, bool sign
   const int decimals = std::clamp(-last_place, 0, 12);
   std::string text =
       sign ? fmt::format("{:+.{}f}", value, decimals) : fmt::format("{:.{}f}", value, decimals);
-  return text.find_first_of("123456789") == std::string::npos ? scientific(value, 1, sign) : text;
+  if (text.find_first_of("123456789") != std::string::npos) return text;
+  return (sign && value > 0 ? "+" : "") + number(value, 1);  // never a zero for what is not zero
 }
 
 bool wants_scientific(double largest) {

@@ -1,9 +1,12 @@
 // The public functions of report.h: which sections a report has, and where it is written.
 #include "fqlab/report.h"
 
+#include <algorithm>
 #include <filesystem>
 
 #include "base/atomic_file.h"
+#include "report/figures.h"
+#include "report/numbers.h"
 #include "report/sections.h"
 
 namespace fqlab {
@@ -19,6 +22,23 @@ void add_sections(const Comparison& c, const Text& text, const SectionPlace& pla
   add_conclusions(c, text, place, document);
   add_next(c, text, place, document);
   add_reproduce(c, text, place, document);
+}
+
+// The forest plot's numbers, largest KL divergence first.
+Table ranking_table(std::span<const Comparison* const> ranked, const Text& text) {
+  Table table{text("figure.forest"),
+              {{text("head.recipe")},
+               {text("head.kl_nats"), true},
+               {text("head.floor"), true},
+               {text("head.verdict")}},
+              {}};
+  for (const Comparison* c : ranked) {
+    const auto& floor = c->kl.noise_floor;
+    table.rows.push_back({"`" + variant_name(*c) + "`", estimate(c->kl.mean, shown(*c, c->kl.interval)),
+                          floor ? estimate(floor->value, floor->interval) : text("none"),
+                          text.verdict(c->verdicts.kl)});
+  }
+  return table;
 }
 
 }  // namespace
@@ -38,6 +58,12 @@ Document build_document(std::span<const Comparison> comparisons, Language langua
   document.blocks.push_back(Heading{2, "all", text("section.all")});
   document.blocks.push_back(Paragraph{text("summary.all")});
   document.blocks.push_back(overview_table(comparisons, text));
+  std::vector<const Comparison*> ranked;
+  for (const Comparison& c : comparisons) ranked.push_back(&c);
+  std::stable_sort(ranked.begin(), ranked.end(),
+                   [](const Comparison* a, const Comparison* b) { return a->kl.mean > b->kl.mean; });
+  document.blocks.push_back(
+      Figure{text("figure.forest"), forest_figure(ranked, text), ranking_table(ranked, text)});
   int index = 0;
   for (const Comparison& c : comparisons) {
     const std::string suffix = "-" + std::to_string(++index);
@@ -62,6 +88,10 @@ std::string comparison_markdown(std::span<const Comparison> comparisons, Languag
   return report::render_markdown(report::build_document(comparisons, language));
 }
 
+std::string comparison_html(std::span<const Comparison> comparisons, Language language) {
+  return report::render_html(report::build_document(comparisons, language));
+}
+
 Result<std::vector<std::filesystem::path>> write_report(std::span<const Comparison> comparisons,
                                                         std::span<const Language> languages,
                                                         const std::filesystem::path& folder) {
@@ -77,6 +107,7 @@ Result<std::vector<std::filesystem::path>> write_report(std::span<const Comparis
     const std::string stem =
         i == 0 ? "report" : std::string("report.") + (languages[i] == Language::kEnglish ? "en" : "zh-TW");
     files.emplace_back(stem + ".md", report::render_markdown(document));
+    files.emplace_back(stem + ".html", report::render_html(document));
   }
   std::vector<std::filesystem::path> written;
   for (const auto& [name, content] : files) {

@@ -74,8 +74,8 @@ void add_dialogue(const Comparison& c, const Text& text, const SectionPlace& pla
       line.clear();
     }
     if (d.teacher_forced_agreement) {
-      line += (line.empty() ? "" : " ") +
-              text("dialogue.agreement", {{"fraction", percent(*d.teacher_forced_agreement)}});
+      line = text.sentences(line,
+                            text("dialogue.agreement", {{"fraction", percent(*d.teacher_forced_agreement)}}));
     }
     if (!line.empty()) blocks.push_back(Paragraph{line});
     blocks.push_back(side_by_side(d, text));

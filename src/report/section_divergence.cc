@@ -3,6 +3,7 @@
 #include <cmath>
 #include <filesystem>
 
+#include "report/figures.h"
 #include "report/numbers.h"
 #include "report/sections.h"
 
@@ -122,6 +123,30 @@ Table chunk_table(const Comparison& c, const Text& text) {
   return table;
 }
 
+Table histogram_table(const KlHistogram& histogram, const Text& text) {
+  Table table{text("figure.histogram"),
+              {{text("figure.from"), true}, {text("figure.to"), true}, {text("head.positions"), true}},
+              {}};
+  for (size_t i = 0; i < histogram.counts.size(); ++i) {
+    if (histogram.counts[i] == 0) continue;
+    const double low = histogram.first_log10 + static_cast<double>(i) * histogram.decades_per_bin;
+    table.rows.push_back({number(std::pow(10, low), 3),
+                          number(std::pow(10, low + histogram.decades_per_bin), 3),
+                          count(histogram.counts[i])});
+  }
+  return table;
+}
+
+Table position_table(const Comparison& c, const Text& text) {
+  Table table{
+      text("figure.by_position"), {{text("figure.position"), true}, {text("head.kl_nats"), true}}, {}};
+  for (const PositionBin& bin : c.kl.by_position) {
+    table.rows.push_back(
+        {std::to_string(bin.first) + "–" + std::to_string(bin.last), estimate(bin.kl_mean, bin.interval)});
+  }
+  return table;
+}
+
 std::string matched_sentence(const Comparison& c, const Text& text) {
   const Estimate& control = *c.kl.matched_control;
   const std::string value = estimate(control.value, control.interval);
@@ -149,10 +174,21 @@ void add_divergence(const Comparison& c, const Text& text, const SectionPlace& p
     blocks.push_back(
         Paragraph{text(*c.kl.resolved ? Key("divergence.resolved") : Key("divergence.unresolved"))});
   }
-  blocks.push_back(kl_table(c, text));
+  blocks.push_back(Figure{text("divergence.kl"), kl_figure(c, text), kl_table(c, text)});
+  if (c.kl.histogram && c.kl.max > 0) {
+    blocks.push_back(
+        Figure{text("figure.histogram"), histogram_figure(c, text), histogram_table(*c.kl.histogram, text)});
+    if (c.kl.histogram->zeros > 0)
+      blocks.push_back(Paragraph{text("figure.zeros", {{"n", count(c.kl.histogram->zeros)}})});
+  }
+  if (c.kl.by_position.size() > 1) {
+    blocks.push_back(Figure{text("figure.by_position"), position_figure(c, text), position_table(c, text)});
+  }
   if (c.kl.matched_control && !c.logits_identical) blocks.push_back(Paragraph{matched_sentence(c, text)});
   if (!c.kl.controls.empty()) blocks.push_back(controls_table(c, text));
-  if (!c.chunks.empty()) blocks.push_back(Figure{text("divergence.chunk_figure"), "", chunk_table(c, text)});
+  if (!c.chunks.empty()) {
+    blocks.push_back(Figure{text("divergence.chunk_figure"), chunk_figure(c, text), chunk_table(c, text)});
+  }
   blocks.push_back(settings_table(c, text));
   blocks.push_back(Paragraph{text("divergence.time", {{"original", duration(c.perplexity.original_seconds)},
                                                       {"variant", duration(c.perplexity.variant_seconds)},

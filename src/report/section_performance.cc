@@ -1,6 +1,7 @@
 // Sections 5 and 8: speed of the files, and how to run it all again.
 #include <set>
 
+#include "report/figures.h"
 #include "report/numbers.h"
 #include "report/sections.h"
 
@@ -19,6 +20,27 @@ void add_not_measured(const Comparison& c, const Text& text, Document& document)
   const std::string variant = c.variant_file ? shell_quote(c.variant_file->path) : "variant.gguf";
   document.blocks.push_back(Code{"llama-bench -m " + shell_quote(c.original.path) + " -m " + variant +
                                  " -t " + std::to_string(c.settings.threads)});
+}
+
+Table blocks_table(const Comparison& c, const Text& text) {
+  Table table{text("figure.speed"),
+              {{text("head.metric")},
+               {text("figure.block"), true},
+               {text("head.control")},
+               {text("figure.ratio"), true}},
+              {}};
+  const auto add = [&](Key name, const std::optional<SpeedResult>& speed) {
+    if (!speed) return;
+    for (size_t i = 0; i < speed->blocks.size(); ++i) {
+      const SpeedBlockRatio& block = speed->blocks[i];
+      table.rows.push_back({text(name), count(i + 1), text(block.aa ? Key("figure.aa") : Key("figure.ab")),
+                            number(block.ratio)});
+    }
+  };
+  add("metric.load", c.load_ms);
+  add("metric.prompt", c.prompt_tps);
+  add("metric.generation", c.generation_tps);
+  return table;
 }
 
 std::string formats_of(const Comparison& c, const Text& text) {
@@ -58,6 +80,9 @@ void add_performance(const Comparison& c, const Text& text, const SectionPlace& 
   row("metric.prompt", c.prompt_tps, c.verdicts.prompt);
   row("metric.generation", c.generation_tps, c.verdicts.generation);
   document.blocks.push_back(std::move(table));
+  if (std::string svg = speed_figure(c, text); !svg.empty()) {
+    document.blocks.push_back(Figure{text("figure.speed"), std::move(svg), blocks_table(c, text)});
+  }
 }
 
 void add_reproduce(const Comparison& c, const Text& text, const SectionPlace& place, Document& document) {

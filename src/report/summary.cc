@@ -83,11 +83,12 @@ void add_speed_row(const Comparison& c, const Text& text, Key name, const char* 
     return;
   }
   const auto less_one = [](double ratio) { return ratio - 1; };
-  const std::string aa =
-      speed->aa_interval
-          ? text("metric.aa", {{"value", percent((speed->aa_interval->low + speed->aa_interval->high) / 2 - 1,
-                                                 mapped(speed->aa_interval, less_one), true)}})
-          : text("none");
+  std::string aa = text("none");
+  if (speed->aa_interval) {
+    const Interval& ratio = *speed->aa_interval;
+    aa = text("metric.aa", {{"value", "[" + percent(ratio.low - 1, {}, true) + ", " +
+                                          percent(ratio.high - 1, {}, true) + "]"}});
+  }
   table.rows.push_back({text(name), speed_cell(speed, &SpeedResult::original, text),
                         speed_cell(speed, &SpeedResult::variant, text),
                         percent(speed->ratio - 1, mapped(speed->interval, less_one), true), aa,
@@ -170,24 +171,25 @@ std::optional<int> chunks_to_decide(const Comparison& c) {
 
 std::string verdict_sentence(const Comparison& c, const Text& text) {
   std::string sentence = headline(c, text);
-  const std::string gap = text.language() == Language::kEnglish ? " " : "";
   if (c.verdicts.overall == Verdict::kVacuous || c.verdicts.overall == Verdict::kIdentical) return sentence;
   if (c.verdicts.overall == Verdict::kInconclusive) {
     const auto more = chunks_to_decide(c);
-    sentence += gap + (c.clusters < 2 ? text("summary.one_cluster")
-                       : more         ? text("summary.chunks_to_decide", {{"n", count(*more)}})
-                                      : text("summary.cannot_decide"));
+    sentence = text.sentences(sentence, c.clusters < 2 ? text("summary.one_cluster")
+                                        : more ? text("summary.chunks_to_decide", {{"n", count(*more)}})
+                                               : text("summary.cannot_decide"));
   }
   if (c.kl.resolved && c.kl.noise_floor) {
-    sentence += gap + text(*c.kl.resolved ? Key("summary.resolved") : Key("summary.unresolved"),
-                           {{"kl", number(c.kl.mean, 2)}, {"floor", number(c.kl.noise_floor->value, 2)}});
+    sentence = text.sentences(
+        sentence, text(*c.kl.resolved ? Key("summary.resolved") : Key("summary.unresolved"),
+                       {{"kl", number(c.kl.mean, 2)}, {"floor", number(c.kl.noise_floor->value, 2)}}));
   }
   return sentence;
 }
 
 void add_summary(const Comparison& c, const Text& text, const SectionPlace& place, Document& document) {
   add_section_heading(1, "section.summary", text, place, document);
-  document.blocks.push_back(Callout{c.verdicts.overall == Verdict::kVacuous, verdict_sentence(c, text)});
+  document.blocks.push_back(
+      Callout{c.verdicts.overall == Verdict::kVacuous, verdict_sentence(c, text), c.verdicts.overall});
   for (const std::string& warning : c.warnings) {
     document.blocks.push_back(
         Callout{true, text("summary.warning", {{"text", text.dynamic("warning.", warning)}})});

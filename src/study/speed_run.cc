@@ -86,10 +86,10 @@ Result<SpeedResult> summary(const Series& series, uint64_t seed, bool& outlier) 
   result.interval90 = ratio(effect->interval90);
   result.aa_interval = ratio(noise->interval);
   result.aa_interval90 = ratio(noise->interval90);
-  result.block_ratios = effect->block_log_ratios;
-  result.aa_block_ratios = noise->block_log_ratios;
-  for (double& r : result.block_ratios) r = std::exp(r);
-  for (double& r : result.aa_block_ratios) r = std::exp(r);
+  for (size_t i = 0; i < effect->block_log_ratios.size(); ++i) {
+    result.blocks.push_back({false, std::exp(effect->block_log_ratios[i])});
+    result.blocks.push_back({true, std::exp(noise->block_log_ratios[i])});
+  }
   // A block far outside the quartiles of its series (hyperfine's and Tukey's rule, 3 quartile distances) is said, not dropped.
   std::vector<double> sorted = effect->block_log_ratios;
   const double q1 = quantile(sorted, 0.25), q3 = quantile(sorted, 0.75), spread = std::max(q3 - q1, 0.005);

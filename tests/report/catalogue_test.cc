@@ -122,9 +122,17 @@ TEST(Text, JoinsListsAndCountsInTheLanguagesWay) {
   const Text english(Language::kEnglish), chinese(Language::kTraditionalChinese);
   const std::vector<std::string> items = {"a", "b", "c"};
   EXPECT_EQ(english.list(items), "a, b and c");
-  EXPECT_EQ(chinese.list(items), "a、b和c");
+  EXPECT_EQ(chinese.list(items), "a、b 和 c");
   EXPECT_EQ(english.plural(1, "unit.chunk", "unit.chunks"), "1 chunk");
   EXPECT_EQ(english.plural(16, "unit.chunk", "unit.chunks"), "16 chunks");
+}
+
+TEST(Text, SetsASpaceBetweenHanCharactersAndFilledInValues) {
+  const Text chinese(Language::kTraditionalChinese);
+  EXPECT_EQ(chinese("sensitivity.none_shown", {{"where", "`0/ffn_norm`"}}),
+            "未知。沒有任何改變，因此這個實驗無法說明 `0/ffn_norm` 的敏感度。");
+  EXPECT_EQ(chinese("prediction.inside", {{"names", "困惑度比"}}), "困惑度比在容許範圍內。");
+  EXPECT_EQ(chinese.list(std::vector<std::string>{"`a`", "乙"}), "`a` 和乙");
 }
 
 TEST(Text, ShowsAnUnknownReasonAsItIs) {

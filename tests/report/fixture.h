@@ -80,6 +80,23 @@ inline Comparison fp8_norm() {
   return c;
 }
 
+/// What the study may add for the figures: a histogram, KL by position.
+inline void add_figure_data(Comparison& c) {
+  KlHistogram histogram;
+  histogram.counts.resize(72);
+  for (int bin = 0; bin < 72; ++bin) {
+    const double distance = (bin - 4 * (16 + std::log10(c.kl.median))) / 2.6;
+    histogram.counts[static_cast<size_t>(bin)] =
+        static_cast<uint64_t>(620 * std::exp(-distance * distance / 2));
+  }
+  histogram.zeros = 2;
+  c.kl.histogram = histogram;
+  for (int first = 256; first < 511; first += 32) {
+    const double mean = c.kl.mean * (1 + 0.2 * std::sin(first));
+    c.kl.by_position.push_back({first, first + 31, mean, Interval{mean * 0.8, mean * 1.25}});
+  }
+}
+
 /// 0/ffn_norm=bf16: 0 of 576 values change.
 inline Comparison vacuous() {
   Comparison c = fp8_norm();
@@ -165,9 +182,17 @@ inline Comparison different() {
                 {"Write a short story about a robot.",
                  "In a small town lived a robot named Zeta, who loved <gears> & \"music\".",
                  "In a small town lived a robot called Max | who loved `oil`.", false, 9, 0.71, true}};
-  c.load_ms = SpeedResult{212.4, 498.1, 498.1 / 212.4, Interval{2.29, 2.40}, Interval{0.98, 1.03}};
-  c.prompt_tps = SpeedResult{311.2, 148.8, 148.8 / 311.2, Interval{0.471, 0.486}, Interval{0.985, 1.012}};
-  c.generation_tps = SpeedResult{61.3, 24.1, 24.1 / 61.3, Interval{0.388, 0.399}, Interval{0.979, 1.022}};
+  c.load_ms = SpeedResult{212.4, 498.1, 498.1 / 212.4, Interval{2.29, 2.40}, Interval{0.98, 1.03}, {}};
+  c.prompt_tps = SpeedResult{311.2, 148.8, 148.8 / 311.2, Interval{0.471, 0.486}, Interval{0.985, 1.012}, {}};
+  c.generation_tps = SpeedResult{61.3, 24.1, 24.1 / 61.3, Interval{0.388, 0.399}, Interval{0.979, 1.022}, {}};
+  add_figure_data(c);
+  int block = 0;
+  for (auto* speed : {&c.load_ms, &c.prompt_tps, &c.generation_tps}) {
+    for (int i = 0; i < 8; ++i) {
+      const double noise = 0.012 * std::sin(++block * 2.1);
+      (*speed)->blocks.push_back({i % 4 == 3, i % 4 == 3 ? 1 + noise : (*speed)->ratio * (1 + noise)});
+    }
+  }
   c.verdicts = {Verdict::kDifferent, Verdict::kDifferent, Verdict::kDifferent,
                 Verdict::kDifferent, Verdict::kDifferent, Verdict::kDifferent,
                 Verdict::kDifferent, Verdict::kDifferent, Verdict::kDifferent};

@@ -183,13 +183,14 @@ TEST(Json, HasTheKeysOfTheSchemaInOrder) {
   EXPECT_THAT(keys(json["perplexity"]),
               ElementsAre("original", "variant", "difference", "log_ratio", "log_ratio_interval",
                           "original_interval", "variant_interval", "seconds", "log_ratio_interval90"));
-  EXPECT_THAT(keys(json["kl"]), ElementsAre("mean", "interval", "median", "p90", "p95", "p99", "p999", "max",
-                                            "resolved", "noise_floor", "matched_control", "interval90"));
+  EXPECT_THAT(keys(json["kl"]),
+              ElementsAre("mean", "interval", "median", "p90", "p95", "p99", "p999", "max", "resolved",
+                          "noise_floor", "matched_control", "interval90", "histogram", "by_position"));
   EXPECT_THAT(keys(json["dialogue"][0]),
               ElementsAre("prompt", "original", "variant", "identical", "first_divergent_token",
                           "teacher_forced_agreement", "chat_template"));
   EXPECT_THAT(keys(json["speed"]["load_ms"]),
-              ElementsAre("original", "variant", "ratio", "interval", "aa_interval"));
+              ElementsAre("original", "variant", "ratio", "interval", "aa_interval", "blocks"));
   EXPECT_THAT(keys(json["verdicts"]), ElementsAre("weights", "perplexity", "kl", "same_top", "dialogue",
                                                   "load", "prompt", "generation", "overall"));
 }
