@@ -85,17 +85,17 @@ struct Renderer {
     out += "</ul>\n";
   }
   void operator()(const Code& code) {
-    out += "<pre tabindex=\"0\" role=\"region\" aria-label=\"" + escape_html(text("html.command")) + "\">" +
+    out += "<pre tabindex=\"0\" role=\"group\" aria-label=\"" + escape_html(text("html.command")) + "\">" +
            escape_html(code.text) + "</pre>\n";
   }
-  // Tables of many columns become a block a row on narrow screens (style sheet); explicit roles keep them
-  // tables to a screen reader although their display changes.
+  // Tables of three columns and more become a block a row on narrow screens (style sheet); explicit roles
+  // keep them tables to a screen reader although their display changes.
   void operator()(const Table& table) {
-    const bool wide = table.columns.size() >= 4;
+    const bool wide = table.columns.size() >= 3;
     const auto role = [&](const char* name) {
       return wide ? std::string(" role=\"") + name + "\"" : std::string();
     };
-    out += "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"" + escape_html(table.caption) +
+    out += "<div class=\"scroll\" tabindex=\"0\" role=\"group\" aria-label=\"" + escape_html(table.caption) +
            "\"><table" + (wide ? " class=\"wide\"" : "") + role("table") + ">\n";
     if (!table.caption.empty()) out += "<caption>" + inline_html(table.caption) + "</caption>\n";
     out += "<thead" + role("rowgroup") + "><tr" + role("row") + ">";
@@ -127,7 +127,7 @@ struct Renderer {
   void operator()(const Figure& figure) {
     if (figure.svg.empty()) return (*this)(figure.data);
     out += "<figure><figcaption>" + inline_html(figure.caption) +
-           "</figcaption>\n<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"" +
+           "</figcaption>\n<div class=\"scroll\" tabindex=\"0\" role=\"group\" aria-label=\"" +
            escape_html(figure.caption) + "\">" + figure.svg + "</div>\n<details><summary>" +
            escape_html(text("html.data")) + "</summary>\n";
     (*this)(figure.data);

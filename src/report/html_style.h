@@ -69,7 +69,7 @@ mark::before{content:"\27E6"}mark::after{content:"\27E7"}
 .wide thead{position:absolute;clip-path:inset(50%);width:1px;height:1px;overflow:hidden}.wide tr{border-bottom:1px solid var(--line);padding:.45rem 0}
 .wide th,.wide td,.wide td.n{border:0;padding:.08rem 0;text-align:left}.wide tbody th{font-weight:600}
 .wide td{display:flex;gap:1rem;justify-content:space-between}.wide td.n{text-align:right;padding-left:0}.wide td::before{content:attr(data-label);color:var(--soft);text-align:left;flex:1 1 5rem;white-space:normal}
-.wide td.none{display:none}svg text{font-size:17px}svg .tick,svg .note{font-size:16px}}
+.wide td.none{display:none}tbody th{min-width:6rem}td code{white-space:normal;overflow-wrap:anywhere}svg text{font-size:17px}svg .tick,svg .note{font-size:16px}}
 footer{color:var(--soft);font-size:.9rem;padding-top:2rem;padding-bottom:3rem}
 @media print{:root{color-scheme:light}html{font-size:10.5pt}main,header,footer{max-width:none;padding:0}nav,.skip{display:none}
 h2,h3,h4{break-after:avoid}figure,tr,.callout,.pair>div{break-inside:avoid}.scroll{overflow:visible}svg{max-width:15cm}

@@ -216,7 +216,7 @@ Table overview_table(std::span<const Comparison> comparisons, const Text& text) 
                {text("head.same_top_short"), true}},
               {}};
   for (const Comparison& c : comparisons) {
-    table.rows.push_back({"`" + variant_name(c) + "`",
+    table.rows.push_back({"`" + variant_name(c) + "`", text.verdict(c.verdicts.overall),
                           count(c.values_changed) + " / " + count(c.values_total),
                           fixed(c.perplexity.variant, 4), perplexity_change(c), kl_value(c),
                           floor_value(c, text), percent(c.same_top.fraction)});
