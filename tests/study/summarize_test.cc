@@ -40,7 +40,7 @@ struct Fixture {
   Comparison summary(const PairedPass* storage = nullptr) const {
     Comparison comparison;
     comparison.values_changed = 1;
-    summarize({clusters, per_chunk, &variant, controls, storage}, comparison);
+    summarize({{clusters, {}, per_chunk}, &variant, controls, storage, 26, {}}, comparison);
     return comparison;
   }
 };
@@ -73,7 +73,7 @@ TEST(Summarize, AnIdenticalPairIsIdenticalAndHasNoFloor) {
   Comparison c;
   c.vacuous = true;
   c.logits_identical = true;
-  summarize({fixture.clusters, fixture.per_chunk, &fixture.variant, fixture.controls, nullptr}, c);
+  summarize({{fixture.clusters, {}, fixture.per_chunk}, &fixture.variant, fixture.controls, nullptr, 26, {}}, c);
   EXPECT_EQ(c.kl.mean, 0);
   EXPECT_EQ(c.kl.max, 0);
   EXPECT_EQ(c.perplexity.log_ratio, 0);
