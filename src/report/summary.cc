@@ -233,7 +233,7 @@ Table terminal_overview(std::span<const Comparison> comparisons, const Text& tex
                {text("metric.perplexity"), true},
                {text("head.ppl_change"), true},
                {text("head.kl_nats"), true},
-               {text("head.floor"), true},
+               {text("head.floor_short"), true},
                {text("head.same_top_short"), true}},
               {}};
   for (const Comparison& c : comparisons) {
