@@ -146,16 +146,19 @@ struct DialogueResult {
   bool chat_template = false;   ///< rendered with the model's own template; false: raw prompt
 };
 
-/// The ratio of one block of a speed run, variant / original, or A / A.
-struct SpeedBlock {
+/// The ratio of one block of a speed run, variant / original, or the original against a second load of itself (aa).
+struct SpeedBlockRatio {
   bool aa = false;
   double ratio = 1;
 };
 
+/// Times of two files as stored, the variant against the original.
 struct SpeedResult {
-  double original = 0, variant = 0, ratio = 1;     ///< ratio variant / original
-  std::optional<Interval> interval, aa_interval;   ///< of the ratio; aa: the same file against itself
-  std::vector<SpeedBlock> blocks;                  ///< in the order of measurement, for the figure; may be empty
+  double original = 0, variant = 0;                    ///< medians
+  double ratio = 1;                                    ///< variant / original, from the blocks' log ratios
+  std::optional<Interval> interval, interval90;        ///< of the ratio, by bootstrap over blocks
+  std::optional<Interval> aa_interval, aa_interval90;  ///< the same of the original against a second load of itself
+  std::vector<SpeedBlockRatio> blocks;                 ///< in the order of measurement, outliers included
 };
 
 struct Environment {
@@ -201,12 +204,13 @@ struct Comparison {
   std::optional<double> design_effect;          ///< of the KL divergence
   std::vector<ChunkResult> chunks;
   std::vector<DialogueResult> dialogue;         ///< empty: not measured
-  std::optional<SpeedResult> load_ms, prompt_tps, generation_tps;
+  std::optional<SpeedResult> load_ms, first_token_ms, cold_load_ms, prompt_tps, generation_tps;
   Verdicts verdicts;
   Environment environment;
   std::vector<Note> notes;
   std::vector<std::string> warnings;            ///< message keys: "few_clusters", "native_memory", ...
-  double total_seconds = 0;
+  int passes = 0;               ///< evaluations of one chunk, controls and checks included, all comparisons of the run
+  double total_seconds = 0;     ///< of the run, set-up included
 };
 
 }  // namespace fqlab

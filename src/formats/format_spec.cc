@@ -117,8 +117,9 @@ std::optional<Result<Base>> read_generic_float(std::string_view name) {
     return Result<Base>(usage(fmt::format("all numbers of '{}' lie below float32's normal range", text), "use a smaller bias"));
   if (const FormatRow* row = find_format_row(element)) return Result<Base>(base_of_row(*row));
 
-  constexpr unsigned kTakes = kTakesCast | kTakesGranularity | kTakesRounding | kTakesOverflow;
-  Base base{{}, kTakes, Overflow::kSaturate};
+  // A scale is pointless for a grid that reaches down to float32's own subnormals.
+  const bool scalable = element.min_exponent() - element.mantissa_bits >= -125;
+  Base base{{}, kTakesCast | kTakesRounding | kTakesOverflow | (scalable ? kTakesGranularity : 0u)};
   if (element.bits() >= 16 && element.has_infinity()) base.overflow = Overflow::kInfinity;
   base.format.family = Family::kMiniFloat;
   base.format.element = element;

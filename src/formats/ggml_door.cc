@@ -35,6 +35,23 @@ Result<void> decode(GgmlType type, std::span<const std::byte> bytes, std::span<f
   return {};
 }
 
+bool requires_importance(GgmlType type) { return ggml_quantize_requires_imatrix(static_cast<ggml_type>(type)); }
+
+Result<void> prepare(GgmlType type) {
+  ggml_quantize_init(static_cast<ggml_type>(type));
+  return {};
+}
+
+void quantize_row(GgmlType type, std::span<const float> row, std::span<std::byte> stored, std::span<const float> importance) {
+  const auto columns = static_cast<int64_t>(row.size());
+  ggml_quantize_chunk(static_cast<ggml_type>(type), row.data(), stored.data(), 0, 1, columns,
+                      importance.empty() ? nullptr : importance.data());
+}
+
+void dequantize_row(GgmlType type, std::span<const std::byte> stored, std::span<float> row) {
+  ggml_get_type_traits(static_cast<ggml_type>(type))->to_float(stored.data(), row.data(), static_cast<int64_t>(row.size()));
+}
+
 }  // namespace fqlab::ggml_door
 
 #else
@@ -49,6 +66,17 @@ Result<void> decode(GgmlType, std::span<const std::byte>, std::span<float>) {
   return fail(ErrorCode::kUsage, "this build of fqlab cannot decode quantized tensors", "",
               "build it with the engine: scripts/setup, then configure with -DFQLAB_ENGINE=ON");
 }
+
+bool requires_importance(GgmlType) { return false; }
+
+Result<void> prepare(GgmlType) {
+  return fail(ErrorCode::kUsage, "this build of fqlab has no gguf: formats", "",
+              "build it with the engine: scripts/setup, then configure with -DFQLAB_ENGINE=ON");
+}
+
+void quantize_row(GgmlType, std::span<const float>, std::span<std::byte>, std::span<const float>) {}
+
+void dequantize_row(GgmlType, std::span<const std::byte>, std::span<float>) {}
 
 }  // namespace fqlab::ggml_door
 

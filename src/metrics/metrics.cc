@@ -45,7 +45,7 @@ Divergence diverge(std::span<const float> original, const PositionScore& score,
   const double x = sums.mean + sums.excess;
   // 1 + x = sum p e^d. Where it is a small rest of large terms, or e^d is out of range, the variant's own sum
   // is better.
-  const bool safe = sums.largest_d <= kLargestSafeD && 1 + x > 0x1p-10 * (1 + std::abs(sums.mean));
+  const bool safe = sums.in_range && 1 + x > 0x1p-10 * (1 + std::abs(sums.mean));
   if (safe) {
     result.log_sum_exp_variant = score.log_sum_exp + centre + std::log1p(x);
     result.kl_nats = std::abs(x) < 0.25 ? sums.excess + log1p_minus(x) : std::log1p(x) - sums.mean;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstddef>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -19,7 +20,11 @@ void share_out(size_t count, int threads, const Work& work) {
   };
   const size_t helpers = std::min(count, static_cast<size_t>(std::max(threads, 1)));
   std::vector<std::jthread> pool;
-  for (size_t t = 1; t < helpers; ++t) pool.emplace_back(run);
+  try {
+    for (size_t t = 1; t < helpers; ++t) pool.emplace_back(run);
+  } catch (const std::system_error&) {
+    // The system gives no more threads: those that there are do all the work.
+  }
   run();
 }
 

@@ -64,7 +64,7 @@ std::string speed_figure(const Comparison& c, const Text& text) {
   for (const SpeedRow& row : rows) {
     if (!row.speed || row.speed->blocks.empty()) continue;
     ++used;
-    for (const SpeedBlock& block : row.speed->blocks) extent.push_back(block.ratio);
+    for (const SpeedBlockRatio& block : row.speed->blocks) extent.push_back(block.ratio);
   }
   if (used == 0) return "";
   constexpr double kTop = 16, kRow = 62;
@@ -77,7 +77,7 @@ std::string speed_figure(const Comparison& c, const Text& text) {
   for (const SpeedRow& row : rows) {
     if (!row.speed || row.speed->blocks.empty()) continue;
     svg.text(22, y + 14, text(row.name));
-    for (const SpeedBlock& block : row.speed->blocks) {
+    for (const SpeedBlockRatio& block : row.speed->blocks) {
       if (block.aa)
         svg.diamond(x.at(block.ratio), y + 48, 5, "aa");
       else

@@ -166,7 +166,7 @@ Json dialogue(const Comparison& c) {
 Json speed(const std::optional<SpeedResult>& s) {
   if (!s) return nullptr;
   Json blocks = Json::array();
-  for (const SpeedBlock& block : s->blocks) blocks.push_back({{"aa", block.aa}, {"ratio", block.ratio}});
+  for (const SpeedBlockRatio& block : s->blocks) blocks.push_back({{"aa", block.aa}, {"ratio", block.ratio}});
   return {{"original", s->original},
           {"variant", s->variant},
           {"ratio", s->ratio},

@@ -32,7 +32,7 @@ Table blocks_table(const Comparison& c, const Text& text) {
   const auto add = [&](Key name, const std::optional<SpeedResult>& speed) {
     if (!speed) return;
     for (size_t i = 0; i < speed->blocks.size(); ++i) {
-      const SpeedBlock& block = speed->blocks[i];
+      const SpeedBlockRatio& block = speed->blocks[i];
       table.rows.push_back({text(name), count(i + 1), text(block.aa ? Key("figure.aa") : Key("figure.ab")),
                             number(block.ratio)});
     }

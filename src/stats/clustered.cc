@@ -72,49 +72,47 @@ double quantile(std::vector<double>& values, double q) {
   return values[below] + (at - static_cast<double>(below)) * (values[above] - values[below]);
 }
 
-ResolvedRule resolve_effect(std::span<const ClusterSum> effect,
-                            std::span<const std::vector<ClusterSum>> floors) {
-  ResolvedRule rule;
-  rule.seeds = static_cast<int>(floors.size());
-  if (floors.empty()) return rule;
-  size_t common = effect.size();
-  for (const auto& floor : floors) common = std::min(common, floor.size());
-  // Positions are paired, so a cluster has the same n in both arms; per cluster, the effect minus the seeds'
-  // mean.
-  const double seeds = static_cast<double>(floors.size());
-  std::vector<ClusterSum> differences(effect.begin(), effect.begin() + static_cast<std::ptrdiff_t>(common));
-  std::vector<double> floor_means;
-  for (const auto& floor : floors) {
-    ClusterSum all;
-    for (size_t g = 0; g < common; ++g) {
-      assert(floor[g].n == effect[g].n);
-      differences[g].sum -= floor[g].sum / seeds;
-      all.sum += floor[g].sum;
-      all.n += floor[g].n;
-    }
-    floor_means.push_back(all.n == 0 ? 0 : all.sum / static_cast<double>(all.n));
+ClusteredRatio clustered_ratio(std::span<const RatioSum> clusters, double confidence) {
+  ClusteredRatio result;
+  RatioSum all;
+  for (const RatioSum& cluster : clusters) {
+    all.numerator += cluster.numerator;
+    all.denominator += cluster.denominator;
   }
-  const ClusteredMean mean = clustered_mean(differences);
-  rule.difference = mean.mean;
-  rule.clusters = mean.clusters;
-  if (!mean.standard_error) return rule;
-  // A control seed shifts all clusters together, which the scatter between clusters does not show.
-  double seed_variance = 0;
-  if (floors.size() > 1) {
-    double floor_mean = 0;
-    for (const double value : floor_means) floor_mean += value / seeds;
-    for (const double value : floor_means) seed_variance += square(value - floor_mean) / (seeds - 1) / seeds;
+  result.clusters = static_cast<int>(clusters.size());
+  if (all.denominator == 0) return result;
+  result.ratio = all.numerator / all.denominator;
+  if (result.clusters < 2) return result;
+  double squares = 0;
+  for (const RatioSum& cluster : clusters)
+    squares += square(cluster.numerator - result.ratio * cluster.denominator);
+  const double count = result.clusters;
+  result.standard_error = std::sqrt(count / (count - 1) * squares) / std::abs(all.denominator);
+  result.interval = student_interval(result.ratio, result.standard_error, count - 1, confidence);
+  return result;
+}
+
+ClusteredMean macro_average(std::span<const ClusteredMean> corpora, double confidence) {
+  ClusteredMean result;
+  if (corpora.empty()) return result;
+  const double count = static_cast<double>(corpora.size());
+  double sum = 0, variance = 0, squares_over_degrees = 0;
+  bool known = true;
+  for (const ClusteredMean& corpus : corpora) {
+    sum += corpus.mean;
+    result.n += corpus.n;
+    result.clusters += corpus.clusters;
+    known = known && corpus.standard_error.has_value();
+    const double share = square(corpus.standard_error.value_or(0) / count);
+    variance += share;
+    squares_over_degrees += square(share) / std::max(corpus.clusters - 1, 1);
   }
-  const double cluster_variance = square(*mean.standard_error);
-  const double variance = cluster_variance + seed_variance;
-  const double cluster_degrees = mean.clusters - 1.0;
-  // Welch and Satterthwaite: the degrees of freedom of a sum of two estimated variances.
-  const double degrees = seed_variance > 0 ? square(variance) / (square(cluster_variance) / cluster_degrees +
-                                                                 square(seed_variance) / (seeds - 1))
-                                           : cluster_degrees;
-  rule.interval = student_interval(rule.difference, std::sqrt(variance), degrees, 0.95);
-  rule.resolved = rule.interval->low > 0;
-  return rule;
+  result.mean = sum / count;
+  if (!known) return result;
+  result.standard_error = std::sqrt(variance);
+  const double degrees = variance > 0 ? square(variance) / squares_over_degrees : 1;
+  result.interval = student_interval(result.mean, result.standard_error, degrees, confidence);
+  return result;
 }
 
 }  // namespace fqlab

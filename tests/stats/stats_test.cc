@@ -50,6 +50,50 @@ RC_GTEST_PROP(ClusteredMean, ScalesAndShiftsWithItsValues, ()) {
   RC_ASSERT(std::abs(*b.standard_error - 3 * *a.standard_error) < 1e-12);
 }
 
+TEST(ClusteredRatio, GivesTheHandComputedError) {
+  // x (1, 2, 6), y (1, 2, 3): R 1.5; residuals -0.5, -1, 1.5; SE^2 = 3/2 * 3.5 / 36
+  const std::vector<RatioSum> clusters = {{1, 1}, {2, 2}, {6, 3}};
+  const ClusteredRatio ratio = clustered_ratio(clusters);
+  EXPECT_EQ(ratio.ratio, 1.5);
+  EXPECT_NEAR(*ratio.standard_error, std::sqrt(1.5 * 3.5 / 36), 1e-15);
+  EXPECT_NEAR(ratio.interval->low, 1.5 - kT2 * std::sqrt(1.5 * 3.5 / 36), 1e-12);
+}
+
+TEST(ClusteredRatio, OfSumsAndCountsIsTheClusteredMean) {
+  const std::vector<ClusterSum> sums = {{4, 2}, {2, 1}, {14, 2}};
+  const std::vector<RatioSum> ratios = {{4, 2}, {2, 1}, {14, 2}};
+  EXPECT_EQ(*clustered_ratio(ratios).standard_error, *clustered_mean(sums).standard_error);
+}
+
+TEST(ClusteredRatio, HasNoErrorWithoutADenominatorOrASecondCluster) {
+  EXPECT_FALSE(clustered_ratio(std::vector<RatioSum>{{1, 0}, {2, 0}}).standard_error);
+  EXPECT_FALSE(clustered_ratio(std::vector<RatioSum>{{1, 2}}).standard_error);
+  EXPECT_EQ(clustered_ratio(std::vector<RatioSum>{{1, 2}}).ratio, 0.5);
+}
+
+TEST(MacroAverage, GivesEveryCorpusTheSameWeight) {
+  ClusteredMean a, b;
+  a.mean = 1, a.n = 1000, a.clusters = 3, a.standard_error = 0.3;
+  b.mean = 3, b.n = 10, b.clusters = 3, b.standard_error = 0.4;
+  const ClusteredMean average = macro_average(std::vector<ClusteredMean>{a, b});
+  EXPECT_EQ(average.mean, 2);
+  EXPECT_EQ(average.n, 1010u);
+  EXPECT_NEAR(*average.standard_error, 0.25, 1e-15);
+  // Welch: (0.0225 + 0.04)^2 / (0.0225^2 / 2 + 0.04^2 / 2) = 3.709 degrees, between those of 2 and 4
+  const double half_width = average.interval->high - 2;
+  EXPECT_LT(half_width, kT2 * 0.25);
+  EXPECT_GT(half_width, 2.776445 * 0.25);
+}
+
+TEST(MacroAverage, OfOneCorpusIsThatCorpus) {
+  const std::vector<ClusterSum> clusters = {{4, 2}, {2, 1}, {14, 2}};
+  const std::vector<ClusteredMean> one = {clustered_mean(clusters)};
+  EXPECT_EQ(macro_average(one).mean, one[0].mean);
+  EXPECT_NEAR(macro_average(one).interval->low, one[0].interval->low, 1e-12);
+  EXPECT_EQ(macro_average({}).clusters, 0);
+  EXPECT_FALSE(macro_average(std::vector<ClusteredMean>{one[0], ClusteredMean()}).standard_error);
+}
+
 TEST(DesignEffect, IsTheClusterSizeWhereAClusterRepeatsOneValue) {
   // G clusters of m equal values: SE^2 = s_G^2 / G against s^2 / (G m); ratio m (Gm - 1) / (m (G - 1))
   std::vector<double> values;
@@ -92,6 +136,34 @@ TEST(WilsonInterval, StaysInsideAtTheEnds) {
   EXPECT_NEAR(wilson_interval(1, 10).low, 10 / (10 + 3.8414588), 1e-7);  // n / (n + z^2)
   EXPECT_EQ(wilson_interval(0.5, 0).low, 0);
   EXPECT_EQ(wilson_interval(0.5, 0).high, 1);
+}
+
+TEST(Agreement, HasTheDesignEffectOfItsPositions) {
+  const std::vector<ClusterSum> clusters = {{3, 4}, {1, 4}, {4, 4}};
+  std::vector<double> values = {1, 1, 1, 0, 1, 0, 0, 0, 1, 1, 1, 1};
+  const Agreement result = agreement(clusters);
+  EXPECT_NEAR(*result.design_effect,
+              *design_effect(values, std::vector<int>{0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2}), 1e-14);
+  EXPECT_NEAR(result.fraction, 8.0 / 12, 1e-15);
+  EXPECT_NEAR(result.effective_n, 12 / *result.design_effect, 1e-14);
+  const Interval wilson = wilson_interval(8.0 / 12, result.effective_n);
+  EXPECT_EQ(result.interval.low, wilson.low);
+  EXPECT_EQ(result.interval.high, wilson.high);
+}
+
+TEST(Agreement, NeverCountsMorePositionsThanThereAre) {
+  const std::vector<ClusterSum> even = {
+      {2, 4}, {2, 4}, {2, 4}};  // no scatter between clusters: design effect 0
+  EXPECT_EQ(*agreement(even).design_effect, 0);
+  EXPECT_EQ(agreement(even).effective_n, 12);
+}
+
+TEST(Agreement, OfAllPositionsReaches1AndOfNoneSaysNothing) {
+  const std::vector<ClusterSum> all = {{4, 4}, {4, 4}};
+  EXPECT_EQ(agreement(all).interval.high, 1);
+  EXPECT_FALSE(agreement(all).design_effect);
+  EXPECT_EQ(agreement({}).interval.low, 0);
+  EXPECT_EQ(agreement({}).interval.high, 1);
 }
 
 TEST(Judge, ComparesTheIntervalWithTheMargin) {

@@ -1,0 +1,28 @@
+// The subcommands. Each has a file of its own, which declares its options and sets what is to be done.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "cli/app.h"
+#include "fqlab/result.h"
+
+namespace CLI {
+class App;
+}
+
+namespace fqlab::cli {
+
+/// What the chosen subcommand does: run after all arguments were understood.
+using Action = std::function<Result<ExitCode>()>;
+
+/// Adds a subcommand to `app`; when it is chosen, it sets `action`, which must outlive the parsing.
+void add_inspect(CLI::App& app, Action& action);
+void add_quantize(CLI::App& app, Action& action);
+/// `arguments` are the program's, for the report's "how to reproduce".
+void add_compare(CLI::App& app, const std::vector<std::string>& arguments, Action& action);
+void add_report(CLI::App& app, Action& action);
+void add_help(CLI::App& app, Action& action);
+
+}  // namespace fqlab::cli

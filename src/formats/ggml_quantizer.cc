@@ -1,0 +1,80 @@
+#include "formats/ggml_quantizer.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <bit>
+#include <cstddef>
+#include <vector>
+
+#include "formats/ggml_door.h"
+#include "formats/grid.h"
+#include "formats/parallel.h"
+
+namespace fqlab {
+namespace {
+
+/// The quantizers without a codebook search; the others give poor or no results without an imatrix.
+bool needs_importance(const GgmlTypeInfo& info) {
+  return info.name.starts_with("iq1") || info.name.starts_with("iq2") || ggml_door::requires_importance(info.type);
+}
+
+bool all_finite(std::span<const float> values) {
+  return std::ranges::all_of(values, [](float x) { return (std::bit_cast<uint32_t>(x) & ~kSignBit) < kInfinityBits; });
+}
+
+QuantizeCounts compare(const float* in, const float* out, uint64_t size) {
+  QuantizeCounts counts;
+  for (uint64_t i = 0; i < size; ++i) {
+    counts.changed += std::bit_cast<uint32_t>(in[i]) != std::bit_cast<uint32_t>(out[i]);
+    counts.flushed_to_zero += in[i] != 0 && out[i] == 0;
+  }
+  return counts;
+}
+
+tl::unexpected<Error> refuse(const FormatDetails& format, std::string what, std::string hint) {
+  return fail(ErrorCode::kUsage, std::move(what), format.base, std::move(hint));
+}
+
+}  // namespace
+
+Result<QuantizeCounts> fake_quantize_by_ggml(const FormatDetails& format, std::span<const float> in, std::span<float> out,
+                                             uint64_t columns, const FakeQuantizeOptions& options) {
+  const GgmlTypeInfo* info = ggml_type_info(format.ggml_type);
+  if (info == nullptr) return refuse(format, "ggml has no such type", "see: fqlab formats");
+  if (columns % info->block_elements != 0)
+    return refuse(format, fmt::format("a row of {} values is no multiple of the block of {}", columns, info->block_elements),
+                  "llama-quantize would silently store another type here; name one whose block fits, e.g. gguf:q8_0 or "
+                  "gguf:iq4_nl (blocks of 32)");
+  const bool weighted = !options.importance.empty();
+  if (weighted && options.importance.size() != columns)
+    return refuse(format, fmt::format("the imatrix has {} columns and the tensor {}", options.importance.size(), columns),
+                  "take the imatrix of this model");
+  if (!weighted && needs_importance(*info))
+    return refuse(format, fmt::format("{} needs an imatrix", info->name), fmt::format("say {}:imatrix=FILE", format.base));
+  if (!all_finite(in)) return refuse(format, "ggml's quantizers take finite values only", "the tensor holds NaN or Inf");
+  if (!all_finite(options.importance)) return refuse(format, "the imatrix holds NaN or Inf", "compute it again");
+  if (in.empty()) return QuantizeCounts{};
+
+  const uint64_t rows = in.size() / columns;
+  const uint64_t bytes_per_row = columns / info->block_elements * info->block_bytes;
+  if (auto prepared = ggml_door::prepare(info->type); !prepared) return tl::unexpected(prepared.error());
+  std::vector<QuantizeCounts> counts(static_cast<size_t>(std::max(options.threads, 1)));
+  share_out(rows, 1, options.threads, [&](int worker, uint64_t begin, uint64_t end) {
+    std::vector<std::byte> stored(bytes_per_row);
+    std::vector<float> result(columns);
+    for (uint64_t row = begin; row < end; ++row) {
+      const float* source = in.data() + row * columns;
+      ggml_door::quantize_row(info->type, {source, columns}, stored, options.importance);
+      ggml_door::dequantize_row(info->type, stored, result);
+      counts[static_cast<size_t>(worker)] += compare(source, result.data(), columns);
+      std::ranges::copy(result, out.data() + row * columns);
+    }
+  });
+  QuantizeCounts sum;
+  for (const QuantizeCounts& part : counts) sum += part;
+  sum.values = in.size();
+  return sum;
+}
+
+}  // namespace fqlab

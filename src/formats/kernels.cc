@@ -1,0 +1,566 @@
+// The kernels for every instruction set that the compiler can build, and the choice among them.
+#include "formats/kernels.h"
+
+// Vectors are members of structures here, which the scalable instruction sets do not allow.
+#define HWY_DISABLED_TARGETS (HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128 | HWY_RVV)
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "formats/kernels.cc"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+
+#include <type_traits>
+
+#include "formats/block_scales.h"
+#include "formats/round-inl.h"
+#include "formats/scalar_kernels.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace fqlab::kernels {
+namespace HWY_NAMESPACE {
+
+constexpr uint32_t kLargestFinite = 0x7f7fffffu;
+
+/// Calls f with the rounding as a compile-time constant.
+template <class F>
+HWY_INLINE auto WithRounding(Rounding rounding, const F& f) {
+  switch (rounding) {
+    case Rounding::kNearestEven: return f(std::integral_constant<Rounding, Rounding::kNearestEven>());
+    case Rounding::kNearestAway: return f(std::integral_constant<Rounding, Rounding::kNearestAway>());
+    case Rounding::kZero: return f(std::integral_constant<Rounding, Rounding::kZero>());
+    case Rounding::kFloor: return f(std::integral_constant<Rounding, Rounding::kFloor>());
+    case Rounding::kCeil: return f(std::integral_constant<Rounding, Rounding::kCeil>());
+    case Rounding::kStochastic: break;
+  }
+  return f(std::integral_constant<Rounding, Rounding::kStochastic>());
+}
+
+template <Rounding R>
+HWY_INLINE VU RandomFor(uint64_t index, RandomKeys keys) {
+  if constexpr (R == Rounding::kStochastic) return RandomBits(index, keys.key0, keys.key1);
+  return hn::Zero(DU());
+}
+
+/// One vector of a plain cast, or of an MX block whose grid is shifted.
+template <Rounding R>
+HWY_INLINE VI CastVector(const VectorGrid& grid, VI x, VU random, VectorCounts& counts) {
+  const DI di;
+  const VI magnitude = hn::And(x, Bits(~kSignBit));
+  const VI sign = hn::And(x, Bits(kSignBit));
+  VI rounded = RoundMagnitude<R>(grid, magnitude, sign, random);
+  const MI over = hn::Gt(rounded, grid.largest);
+  rounded = hn::IfThenElse(over, grid.overflow, rounded);
+  const MI finite = hn::Lt(magnitude, Bits(kInfinityBits));
+  const MI nan = hn::Gt(magnitude, Bits(kInfinityBits));
+  rounded = hn::IfThenElse(finite, rounded, hn::IfThenElse(nan, Bits(kNanBits), grid.infinity_result));
+  const VI kept_sign = hn::IfThenElse(hn::Eq(rounded, hn::Zero(di)), hn::And(sign, grid.zero_sign), sign);
+  const VI out = hn::Or(rounded, kept_sign);
+  counts.Add(x, magnitude, out, hn::And(finite, hn::Gt(magnitude, grid.largest)), nan);
+  VectorCounts::Tally(counts.overflowed, hn::And(over, finite));
+  return out;
+}
+
+/// The same for magnitudes that are not beyond the largest number: nothing saturates and nothing is special.
+template <Rounding R>
+HWY_INLINE VI CastInRange(const VectorGrid& grid, VI x, VU random, VectorCounts& counts) {
+  const VI magnitude = hn::And(x, Bits(~kSignBit));
+  const VI sign = hn::And(x, Bits(kSignBit));
+  const VI rounded = RoundMagnitude<R>(grid, magnitude, sign, random);
+  const VI kept_sign = hn::IfThenElse(hn::Eq(rounded, hn::Zero(DI())), hn::And(sign, grid.zero_sign), sign);
+  const VI out = hn::Or(rounded, kept_sign);
+  counts.AddFinite(x, magnitude, out, rounded);
+  return out;
+}
+
+template <Rounding R>
+Counts CastT(const Segment& segment, const Grid& scalar_grid, RandomKeys keys) {
+  const DF df;
+  const DI di;
+  const VectorGrid grid(scalar_grid, 0);
+  VectorCounts vector_counts;
+  const size_t lanes = hn::Lanes(df);
+  size_t i = 0;
+  for (; i + 4 * lanes <= segment.size; i += 4 * lanes) {
+    VI x[4];
+    for (size_t k = 0; k < 4; ++k) x[k] = hn::BitCast(di, hn::LoadU(df, segment.in + i + k * lanes));
+    VI most = hn::Zero(di);
+    for (size_t k = 0; k < 4; ++k) most = hn::Max(most, hn::And(x[k], Bits(~kSignBit)));
+    const uint64_t index = segment.index + i;
+    float* out = segment.out + i;
+    if (HWY_LIKELY(hn::AllFalse(di, hn::Gt(most, grid.largest)))) {
+      for (size_t k = 0; k < 4; ++k)
+        Put(CastInRange<R>(grid, x[k], RandomFor<R>(index + k * lanes, keys), vector_counts), out + k * lanes, segment.stream);
+    } else {
+      for (size_t k = 0; k < 4; ++k)
+        Put(CastVector<R>(grid, x[k], RandomFor<R>(index + k * lanes, keys), vector_counts), out + k * lanes, segment.stream);
+    }
+  }
+  Transform(segment.in + i, segment.out + i, segment.size - i, segment.index + i, segment.stream, 0.0f,
+            [&](VI x, uint64_t index) HWY_ATTR { return CastVector<R>(grid, x, RandomFor<R>(index, keys), vector_counts); });
+  Counts counts;
+  vector_counts.AddTo(counts);
+  return counts;
+}
+
+Counts Cast(const Segment& segment, const Grid& grid, uint64_t seed) {
+  const RandomKeys keys = random_keys(seed, segment.index);
+  return WithRounding(grid.rounding, [&](auto rounding) { return CastT<rounding.value>(segment, grid, keys); });
+}
+
+Counts CastE8m0(const Segment& segment) {
+  VectorCounts vector_counts;
+  const DI di;
+  constexpr uint32_t kSmallestNormal = 0x00800000u, kSmallest = 0x00400000u, kTie = 0x00600000u, kLargest = 0x7f000000u;
+  Transform(segment.in, segment.out, segment.size, 0, segment.stream, 1.0f, [&](VI x, uint64_t) HWY_ATTR {
+    const VI odd = hn::And(hn::ShiftRight<23>(x), Bits(1));
+    const VI normal = hn::And(hn::Add(hn::Add(x, Bits(0x3fffffu)), odd), Bits(0x7f800000u));
+    const VI tiny = hn::IfThenElse(hn::Gt(x, Bits(kTie)), Bits(kSmallestNormal), Bits(kSmallest));
+    const VI rounded = hn::IfThenElse(hn::Lt(x, Bits(kSmallestNormal)), tiny, hn::Min(normal, Bits(kLargest)));
+    // x > 0 as an integer leaves out zero and all negative numbers.
+    const MI positive = hn::And(hn::Gt(x, hn::Zero(di)), hn::Lt(x, Bits(kInfinityBits)));
+    const VI out = hn::IfThenElse(positive, rounded, Bits(kNanBits));
+    const VI magnitude = hn::And(x, Bits(~kSignBit));
+    const MI nan = hn::Gt(magnitude, Bits(kInfinityBits));
+    vector_counts.Add(x, magnitude, out, hn::And(positive, hn::Gt(x, Bits(kLargest))), nan);
+    return out;
+  });
+  Counts counts;
+  vector_counts.AddTo(counts);
+  return counts;
+}
+
+void AddCounts(Counts& sum, const Counts& part) {
+  sum.changed += part.changed;
+  sum.saturated += part.saturated;
+  sum.flushed += part.flushed;
+  sum.nan += part.nan;
+  sum.overflowed += part.overflowed;
+}
+
+/// What a rule adds to the bits of the largest magnitude before its exponent is taken: a carry where it rounds up.
+uint32_t MxCarry(const MxRule& rule) {
+  switch (rule.scale_rule) {
+    case MxScaleRule::kFloor: return 0;
+    case MxScaleRule::kCeil: return 0x7fffffu;
+    case MxScaleRule::kRceil: return 0x7fffffu - rule.largest_mantissa;
+    case MxScaleRule::kEven: return 1u << (22 - rule.grid.mantissa_bits);
+  }
+  return 0;
+}
+
+/// Largest magnitudes for which all of the block's grid, even with one more in the exponent, fits the vector kernel.
+struct MagnitudeBounds {
+  uint32_t lowest = 0, size = 0;
+};
+MagnitudeBounds MxBounds(const MxRule& rule) {
+  int low = -127, high = 126;
+  while (low < 127 && !fits_vector_kernel(rule.grid, low)) ++low;
+  while (high > low && !fits_vector_kernel(rule.grid, high + 1)) --high;
+  const auto bits = [&](int shift) { return static_cast<uint32_t>(HWY_MAX(shift + rule.max_exponent + 127, 1)) << 23; };
+  return {bits(low), HWY_MIN(bits(high), kInfinityBits) - bits(low)};
+}
+
+// Blocks are taken in chunks of this many values: first all their maxima, then all their scales, then the rounding.
+constexpr size_t kChunk = 2048;
+constexpr size_t kMostBlocks = kChunk / 16;
+
+/// A segment's part from `at` on.
+Segment Part(const Segment& row, size_t at, size_t size) {
+  return {row.in + at, row.out + at, size, row.index + at, row.stream};
+}
+
+/// Whole blocks whose maxima lie within the bounds of the vector kernel.
+template <Rounding R, bool kNegativeZero>
+Counts MxChunk(const Segment& chunk, const MxRule& rule, const uint32_t* maxima, RandomKeys keys) {
+  constexpr size_t kBlock = 32;
+  const DF df;
+  const DI di;
+  const size_t lanes = hn::Lanes(df), size = chunk.size;
+  const float* in = chunk.in;
+  float* out = chunk.out;
+  const bool stream = chunk.stream;
+  const VI carry = Bits(MxCarry(rule));
+  const VectorGrid unshifted(rule.grid, 0);
+  const VI zero_shift = Bits(static_cast<uint32_t>(rule.max_exponent + 127) << 23);
+  VectorGrid grid = unshifted;
+  VectorCounts counts;
+  for (size_t at = 0; at < size; at += kBlock) {
+    const VI most = Bits(maxima[at / kBlock]);
+    const VI shift = hn::Sub(hn::And(hn::Add(most, carry), Bits(kInfinityBits)), zero_shift);
+    grid.min_normal = hn::Add(unshifted.min_normal, shift);
+    grid.largest = hn::Add(unshifted.largest, shift);
+    grid.magic = hn::BitCast(df, hn::Add(hn::BitCast(di, unshifted.magic), shift));
+    if constexpr (R != Rounding::kNearestEven) grid.step = hn::BitCast(df, hn::Add(hn::BitCast(di, unshifted.step), shift));
+    for (size_t i = at; i < at + kBlock; i += lanes) {
+      const VI x = hn::BitCast(di, hn::LoadU(df, in + i));
+      const VI magnitude = hn::And(x, Bits(~kSignBit));
+      const VI sign = hn::And(x, Bits(kSignBit));
+      const VU random = RandomFor<R>(chunk.index + i, keys);
+      const VI rounded = hn::Min(RoundMagnitude<R>(grid, magnitude, sign, random), grid.largest);
+      VI result = hn::Or(rounded, sign);
+      if constexpr (!kNegativeZero) result = hn::IfThenElse(hn::Eq(rounded, hn::Zero(di)), rounded, result);
+      counts.AddFinite(x, magnitude, result, rounded);
+      VectorCounts::Tally(counts.saturated, hn::Gt(magnitude, grid.largest));
+      Put(result, out + i, stream);
+    }
+  }
+  Counts sum;
+  counts.AddTo(sum);
+  return sum;
+}
+
+template <Rounding R, bool kNegativeZero>
+Counts MxRowT(const Segment& row, const MxRule& rule, RandomKeys keys) {
+  constexpr size_t kBlock = 32;
+  const MagnitudeBounds bounds = MxBounds(rule);
+  HWY_ALIGN uint32_t maxima[kMostBlocks];
+  Counts counts;
+  for (size_t at = 0; at < row.size;) {
+    const size_t blocks = HWY_MIN(kChunk, row.size - at) / kBlock;
+    bool usual = blocks > 0;
+    if (usual) {
+      uint32_t least, most;
+      BlockMaxima(row.in + at, kBlock, blocks, maxima);
+      Extremes(maxima, blocks, least, most);
+      usual = least >= bounds.lowest && most - bounds.lowest < bounds.size;
+    }
+    const size_t size = HWY_MAX(blocks, size_t{1}) * kBlock;
+    if (usual) {
+      AddCounts(counts, MxChunk<R, kNegativeZero>(Part(row, at, size), rule, maxima, keys));
+    } else {
+      // Zeros, subnormals, NaN and Inf, and grids that leave float32's normal range.
+      for (size_t block = at; block < HWY_MIN(at + size, row.size); block += kBlock) {
+        const Segment part = Part(row, block, HWY_MIN(kBlock, row.size - block));
+        const uint32_t amax = MaxMagnitude(part.in, part.size);
+        const bool fits = part.size == kBlock && amax - bounds.lowest < bounds.size;
+        AddCounts(counts, fits ? MxChunk<R, kNegativeZero>(part, rule, &amax, keys) : mx_block_scalar(part, rule, keys));
+      }
+    }
+    at += size;
+  }
+  return counts;
+}
+
+Counts MxRow(const Segment& row, const MxRule& rule) {
+  const RandomKeys keys = random_keys(rule.seed, row.index);
+  return WithRounding(rule.grid.rounding, [&](auto rounding) { 
+    return rule.grid.has_negative_zero ? MxRowT<rounding.value, true>(row, rule, keys)
+                                       : MxRowT<rounding.value, false>(row, rule, keys);
+  });
+}
+
+/// One vector of round(x / scale) * scale on a small float's grid, for finite x.
+template <Rounding R, bool kNegativeZero>
+HWY_INLINE VI ScaledFinite(const VectorGrid& grid, VF scale, VI x, VU random, VectorCounts& counts) {
+  const DF df;
+  const DI di;
+  const VI magnitude = hn::And(x, Bits(~kSignBit));
+  const VI sign = hn::And(x, Bits(kSignBit));
+  // A quotient beyond float32 still is a finite number that overflows.
+  const VI quotient = hn::Min(hn::BitCast(di, hn::Div(hn::BitCast(df, magnitude), scale)), Bits(kLargestFinite));
+  VI rounded = RoundMagnitude<R>(grid, quotient, sign, random);
+  const MI over = hn::Gt(rounded, grid.largest);
+  rounded = hn::IfThenElse(over, grid.overflow, rounded);
+  const VI product = hn::BitCast(di, hn::Mul(hn::BitCast(df, rounded), scale));
+  VI out = hn::Or(product, sign);
+  if constexpr (!kNegativeZero) out = hn::IfThenElse(hn::Eq(product, hn::Zero(di)), product, out);
+  counts.AddFinite(x, magnitude, out, product);
+  VectorCounts::Tally(counts.saturated, over);
+  VectorCounts::Tally(counts.overflowed, over);
+  return out;
+}
+
+/// The same for any x.
+template <Rounding R>
+HWY_INLINE VI ScaledVector(const VectorGrid& grid, VF scale, VI x, VU random, VectorCounts& counts) {
+  const DF df;
+  const DI di;
+  const VI magnitude = hn::And(x, Bits(~kSignBit));
+  const VI sign = hn::And(x, Bits(kSignBit));
+  const VI quotient = hn::Min(hn::BitCast(di, hn::Div(hn::BitCast(df, magnitude), scale)), Bits(kLargestFinite));
+  VI rounded = RoundMagnitude<R>(grid, quotient, sign, random);
+  const MI over = hn::Gt(rounded, grid.largest);
+  rounded = hn::IfThenElse(over, grid.overflow, rounded);
+  const VI product = hn::BitCast(di, hn::Mul(hn::BitCast(df, rounded), scale));
+  const MI finite = hn::Lt(magnitude, Bits(kInfinityBits));
+  const MI nan = hn::Gt(magnitude, Bits(kInfinityBits));
+  const VI result = hn::IfThenElse(finite, product, hn::IfThenElse(nan, Bits(kNanBits), grid.infinity_result));
+  const VI kept_sign = hn::IfThenElse(hn::Eq(result, hn::Zero(di)), hn::And(sign, grid.zero_sign), sign);
+  const VI out = hn::Or(result, kept_sign);
+  const MI overflowed = hn::And(over, finite);
+  counts.Add(x, magnitude, out, overflowed, nan);
+  VectorCounts::Tally(counts.overflowed, overflowed);
+  return out;
+}
+
+template <Rounding R>
+HWY_INLINE VF RoundInteger(VF value, VU random) {
+  const DF df;
+  if constexpr (R == Rounding::kZero) return hn::Trunc(value);
+  if constexpr (R == Rounding::kFloor) return hn::Floor(value);
+  if constexpr (R == Rounding::kCeil) return hn::Ceil(value);
+  if constexpr (R == Rounding::kStochastic) {
+    const VF below = hn::Floor(value);
+    const VF fraction = hn::Mul(hn::ConvertTo(df, hn::BitCast(DI(), random)), hn::Set(df, 0x1p-24f));
+    const auto up = hn::Ge(hn::Sub(value, below), hn::Sub(hn::Set(df, 1.0f), fraction));
+    return hn::Add(below, hn::IfThenElseZero(up, hn::Set(df, 1.0f)));
+  }
+  const VF nearest = hn::Round(value);
+  if constexpr (R == Rounding::kNearestAway) {
+    const VF half = hn::Set(df, 0.5f);
+    const auto tie = hn::Eq(hn::Abs(hn::Sub(value, nearest)), half);
+    return hn::IfThenElse(tie, hn::Add(value, hn::CopySign(half, value)), nearest);
+  }
+  return nearest;
+}
+
+/// One vector of clamp(round(x / scale)) * scale.
+template <Rounding R>
+HWY_INLINE VI IntegerVector(VF scale, VF low, VF high, VI x, VU random, VectorCounts& counts) {
+  const DF df;
+  const DI di;
+  const VI magnitude = hn::And(x, Bits(~kSignBit));
+  const VF rounded = RoundInteger<R>(hn::Div(hn::BitCast(df, x), scale), random);
+  const VF clamped = hn::Min(hn::Max(rounded, low), high);
+  // Adding zero turns -0, which integers do not have, into 0.
+  const VI product = hn::BitCast(di, hn::Add(hn::Mul(clamped, scale), hn::Zero(df)));
+  const MI limited = hn::RebindMask(di, hn::Ne(rounded, clamped));
+  const MI nan = hn::Gt(magnitude, Bits(kInfinityBits));
+  const MI finite = hn::Lt(magnitude, Bits(kInfinityBits));
+  const VI out = hn::IfThenElse(finite, product, hn::Or(hn::And(x, Bits(kSignBit)), Bits(kNanBits)));
+  counts.Add(x, magnitude, out, hn::And(finite, limited), nan);
+  return out;
+}
+
+/// A group without a scale becomes zero; NaN and Inf become NaN.
+HWY_INLINE VI ZeroVector(VI x, VI zero_sign, VI infinity_result, VectorCounts& counts) {
+  const DI di;
+  const VI magnitude = hn::And(x, Bits(~kSignBit));
+  const MI nan = hn::Gt(magnitude, Bits(kInfinityBits));
+  const VI sign = hn::And(x, Bits(kSignBit));
+  const VI special = hn::Or(sign, hn::IfThenElse(nan, Bits(kNanBits), infinity_result));
+  const VI out = hn::IfThenElse(hn::Lt(magnitude, Bits(kInfinityBits)), hn::And(sign, zero_sign), special);
+  counts.Add(x, magnitude, out, hn::Lt(hn::Zero(di), hn::Zero(di)), nan);
+  return out;
+}
+
+Range FiniteRange(const float* in, size_t size) {
+  const DF df;
+  const size_t lanes = hn::Lanes(df);
+  VF low = hn::Zero(df), high = hn::Zero(df);
+  const auto widen = [&](const float* at) HWY_ATTR {
+    const VF x = hn::LoadU(df, at);
+    const VI magnitude = hn::And(hn::BitCast(DI(), x), Bits(~kSignBit));
+    const VF finite = hn::IfThenElseZero(hn::RebindMask(df, hn::Lt(magnitude, Bits(kInfinityBits))), x);
+    low = hn::Min(low, finite);
+    high = hn::Max(high, finite);
+  };
+  size_t i = 0;
+  for (; i + lanes <= size; i += lanes) widen(in + i);
+  if (i < size) {
+    HWY_ALIGN float buffer[kMaxLanes] = {};
+    std::memcpy(buffer, in + i, (size - i) * sizeof(float));
+    widen(buffer);
+  }
+  return {hn::GetLane(hn::MinOfLanes(df, low)), hn::GetLane(hn::MaxOfLanes(df, high))};
+}
+
+/// Largest finite magnitude; the filter for NaN and Inf runs only where they are.
+HWY_INLINE float FiniteReach(const float* in, size_t size, uint32_t max_magnitude) {
+  if (HWY_LIKELY(max_magnitude < kInfinityBits)) return std::bit_cast<float>(max_magnitude);
+  const Range range = FiniteRange(in, size);
+  return HWY_MAX(-range.low, range.high);
+}
+
+/// Groups of `size` values, a multiple of the lanes, all finite and with a scale.
+template <Rounding R, bool kInteger, bool kNegativeZero>
+Counts GroupChunk(const Segment& chunk, const Grid& scalar_grid, size_t group, const GroupScale* scales, RandomKeys keys) {
+  const DF df;
+  const DI di;
+  const size_t lanes = hn::Lanes(df), size = chunk.size;
+  const float* in = chunk.in;
+  float* out = chunk.out;
+  const bool stream = chunk.stream;
+  const VectorGrid grid(scalar_grid, 0);
+  VectorCounts counts;
+  for (size_t at = 0; at < size; at += group, ++scales) {
+    const VF scale = hn::Set(df, scales->scale), low = hn::Set(df, scales->low), high = hn::Set(df, scales->high);
+    for (size_t i = at; i < at + group; i += lanes) {
+      const VI x = hn::BitCast(di, hn::LoadU(df, in + i));
+      const VI magnitude = hn::And(x, Bits(~kSignBit));
+      const VU random = RandomFor<R>(chunk.index + i, keys);
+      VI result;
+      if constexpr (kInteger) {
+        const VF rounded = RoundInteger<R>(hn::Div(hn::BitCast(df, x), scale), random);
+        const VF clamped = hn::Min(hn::Max(rounded, low), high);
+        result = hn::BitCast(di, hn::Add(hn::Mul(clamped, scale), hn::Zero(df)));
+        VectorCounts::Tally(counts.saturated, hn::RebindMask(di, hn::Ne(rounded, clamped)));
+        counts.AddFinite(x, magnitude, result, result);
+      } else {
+        result = ScaledFinite<R, kNegativeZero>(grid, scale, x, random, counts);
+      }
+      Put(result, out + i, stream);
+    }
+  }
+  Counts sum;
+  counts.AddTo(sum);
+  return sum;
+}
+
+/// One group of any length that may hold NaN and Inf and may lack a scale.
+template <Rounding R, bool kInteger>
+HWY_NOINLINE Counts RareGroup(const Segment& group, const Grid& scalar_grid, const GroupScale& scale, RandomKeys keys) {
+  const DF df;
+  const VectorGrid grid(scalar_grid, 0);
+  const VI zero_sign = kInteger ? hn::Zero(DI()) : grid.zero_sign;
+  const VI infinity_result = kInteger ? Bits(kNanBits) : grid.infinity_result;
+  const VF vector_scale = hn::Set(df, scale.scale), low = hn::Set(df, scale.low), high = hn::Set(df, scale.high);
+  VectorCounts counts;
+  Transform(group.in, group.out, group.size, group.index, false, 0.0f, [&](VI x, uint64_t index) HWY_ATTR {
+    const VU random = RandomFor<R>(index, keys);
+    if (scale.scale == 0) return ZeroVector(x, zero_sign, infinity_result, counts);
+    if constexpr (kInteger) return IntegerVector<R>(vector_scale, low, high, x, random, counts);
+    return ScaledVector<R>(grid, vector_scale, x, random, counts);
+  });
+  Counts sum;
+  counts.AddTo(sum);
+  return sum;
+}
+
+/// Common groups go to GroupChunk together, the others one by one. `scale_of(maxima, count, scales)` fills in scales
+/// from largest magnitudes, all finite; `scale_of_rare(in, size)` makes one from values that need not be.
+template <Rounding R, bool kInteger, bool kNegativeZero, class ScaleOf, class ScaleOfRare>
+HWY_INLINE Counts GroupRows(const Segment& row, const Grid& grid, size_t group, RandomKeys keys, const ScaleOf& scale_of,
+                            const ScaleOfRare& scale_of_rare) {
+  const size_t lanes = hn::Lanes(DF());
+  HWY_ALIGN uint32_t maxima[kMostBlocks];
+  GroupScale scales[kMostBlocks];
+  Counts counts;
+  for (size_t at = 0, index = 0; at < row.size;) {
+    const size_t left = row.size - at;
+    const size_t groups = group % lanes != 0 || left < group ? 0 : HWY_MAX(HWY_MIN(left, kChunk) / group, size_t{1});
+    bool usual = groups > 0;
+    if (usual) {
+      uint32_t least, most;
+      BlockMaxima(row.in + at, group, groups, maxima);
+      Extremes(maxima, groups, least, most);
+      usual = most < kInfinityBits && scale_of(row.in + at, index, maxima, groups, scales);
+    }
+    const size_t count = HWY_MAX(groups, size_t{1});
+    if (usual) {
+      AddCounts(counts, GroupChunk<R, kInteger, kNegativeZero>(Part(row, at, count * group), grid, group, scales, keys));
+    } else {
+      for (size_t k = 0; k < count; ++k) {
+        const Segment part = Part(row, at + k * group, HWY_MIN(group, left - k * group));
+        AddCounts(counts, RareGroup<R, kInteger>(part, grid, scale_of_rare(part.in, part.size, index + k), keys));
+      }
+    }
+    at += HWY_MIN(count * group, left);
+    index += count;
+  }
+  return counts;
+}
+
+template <Rounding R>
+Counts Nvfp4RowT(const Segment& row, const Grid& grid, float tensor_scale, RandomKeys keys) {
+  constexpr float kLargest = 6;
+  const auto scale_of_one = [&](float amax) {
+    const float block_scale = tensor_scale == 0 ? 0 : round_to_e4m3(amax / kLargest / tensor_scale);
+    return GroupScale{block_scale * tensor_scale, 0, 0};
+  };
+  const auto scale_of = [&](const float*, size_t, const uint32_t* maxima, size_t count, GroupScale* scales) HWY_ATTR {
+    const DF df;
+    const DI di;
+    const VectorGrid e4m3(grid_of({4, 3, 7, Specials::kFn}, Overflow::kSaturate, Rounding::kNearestEven), 0);
+    const VF six = hn::Set(df, kLargest), tensor = hn::Set(df, tensor_scale);
+    HWY_ALIGN float products[kMostBlocks + kMaxLanes];
+    float least = tensor_scale;
+    for (size_t i = 0; i < count; i += hn::Lanes(df)) {
+      const VF amax = hn::BitCast(df, hn::LoadU(di, reinterpret_cast<const int32_t*>(maxima + i)));
+      const VI wanted = hn::Min(hn::BitCast(di, hn::Div(hn::Div(amax, six), tensor)), e4m3.largest);
+      const VI rounded = RoundMagnitude<Rounding::kNearestEven>(e4m3, wanted, hn::Zero(di), hn::Zero(DU()));
+      hn::StoreU(hn::Mul(hn::BitCast(df, rounded), tensor), df, products + i);
+    }
+    for (size_t i = 0; i < count; ++i) {
+      scales[i].scale = products[i];
+      least = HWY_MIN(least, products[i]);
+    }
+    return least > 0;
+  };
+  const auto scale_of_rare = [&](const float* in, size_t size, size_t) {
+    return scale_of_one(FiniteReach(in, size, MaxMagnitude(in, size)));
+  };
+  return GroupRows<R, false, true>(row, grid, 16, keys, scale_of, scale_of_rare);
+}
+
+Counts Nvfp4Row(const Segment& row, const Grid& grid, float tensor_scale, uint64_t seed) {
+  const RandomKeys keys = random_keys(seed, row.index);
+  return WithRounding(grid.rounding, [&](auto rounding) { return Nvfp4RowT<rounding.value>(row, grid, tensor_scale, keys); });
+}
+
+template <Rounding R, bool kInteger, bool kNegativeZero>
+Counts GroupRowT(const Segment& row, const GroupRule& rule, const GroupScale* given, RandomKeys keys) {
+  const bool plain = !rule.asymmetric && !rule.positive_only;
+  const auto scale_of_rare = [&](const float* in, size_t size, size_t index) {
+    if (given != nullptr) return given[index];
+    if (plain) return group_scale(rule, 0, FiniteReach(in, size, MaxMagnitude(in, size)));
+    const Range range = FiniteRange(in, size);
+    return group_scale(rule, range.low, range.high);
+  };
+  const auto scale_of = [&](const float* in, size_t index, const uint32_t* maxima, size_t count, GroupScale* scales) {
+    bool all = true;
+    for (size_t i = 0; i < count; ++i) {
+      if (given != nullptr || !plain)
+        scales[i] = scale_of_rare(in + i * rule.group, rule.group, index + i);
+      else
+        scales[i] = group_scale(rule, 0, std::bit_cast<float>(maxima[i]));
+      all = all && scales[i].scale != 0;
+    }
+    return all;
+  };
+  return GroupRows<R, kInteger, kNegativeZero>(row, rule.grid, rule.group, keys, scale_of, scale_of_rare);
+}
+
+Counts GroupRow(const Segment& row, const GroupRule& rule, const GroupScale* scales) {
+  const RandomKeys keys = random_keys(rule.seed, row.index);
+  return WithRounding(rule.rounding, [&](auto rounding) {
+    if (rule.is_integer) return GroupRowT<rounding.value, true, false>(row, rule, scales, keys);
+    if (rule.grid.has_negative_zero) return GroupRowT<rounding.value, false, true>(row, rule, scales, keys);
+    return GroupRowT<rounding.value, false, false>(row, rule, scales, keys);
+  });
+}
+
+uint32_t MaxMagnitudeOf(const float* in, size_t size) { return MaxMagnitude(in, size); }
+
+int64_t Target() { return HWY_TARGET; }
+
+}  // namespace HWY_NAMESPACE
+}  // namespace fqlab::kernels
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace fqlab::kernels {
+
+HWY_EXPORT(Cast);
+HWY_EXPORT(CastE8m0);
+HWY_EXPORT(MxRow);
+HWY_EXPORT(Nvfp4Row);
+HWY_EXPORT(GroupRow);
+HWY_EXPORT(FiniteRange);
+HWY_EXPORT(MaxMagnitudeOf);
+HWY_EXPORT(Target);
+
+Counts cast(const Segment& segment, const Grid& grid, uint64_t seed) { return HWY_DYNAMIC_DISPATCH(Cast)(segment, grid, seed); }
+Counts cast_e8m0(const Segment& segment) { return HWY_DYNAMIC_DISPATCH(CastE8m0)(segment); }
+Counts mx_row(const Segment& row, const MxRule& rule) { return HWY_DYNAMIC_DISPATCH(MxRow)(row, rule); }
+Counts nvfp4_row(const Segment& row, const Grid& grid, float tensor_scale, uint64_t seed) {
+  return HWY_DYNAMIC_DISPATCH(Nvfp4Row)(row, grid, tensor_scale, seed);
+}
+Counts group_row(const Segment& row, const GroupRule& rule, const GroupScale* scales) {
+  return HWY_DYNAMIC_DISPATCH(GroupRow)(row, rule, scales);
+}
+Range finite_range(const float* in, size_t size) { return HWY_DYNAMIC_DISPATCH(FiniteRange)(in, size); }
+uint32_t max_magnitude(const float* in, size_t size) { return HWY_DYNAMIC_DISPATCH(MaxMagnitudeOf)(in, size); }
+const char* target_name() { return hwy::TargetName(HWY_DYNAMIC_DISPATCH(Target)()); }
+
+}  // namespace fqlab::kernels
+#endif
