@@ -10,6 +10,7 @@
 #include "base/atomic_file.h"
 #include "base/system.h"
 #include "cli/commands.h"
+#include "cli/report_folder.h"
 #include "cli/terminal.h"
 #include "fqlab/report.h"
 #include "study/supervise.h"
@@ -20,8 +21,8 @@ namespace {
 namespace fs = std::filesystem;
 
 struct Options {
-  std::string model, variant, arithmetic, prompts, keep_variant, margins, out;
-  std::vector<std::string> recipes, corpora, languages = {"en"};
+  std::string model, variant, arithmetic, prompts, keep_variant, margins, out, fail_on;
+  std::vector<std::string> recipes, corpora, exports, languages = {"en"};
   bool no_dialogue = false, no_speed = false, force = false;
   CompareRequest request;
 };
@@ -72,56 +73,82 @@ Result<CompareRequest> understand(const Options& options) {
   return request;
 }
 
-Result<std::vector<Language>> languages_of(const Options& options) {
+/// What is to come out besides the numbers.
+struct Output {
+  fs::path folder;
   std::vector<Language> languages;
-  for (const std::string& text : options.languages) {
-    Result<Language> language = parse_language(text);
-    if (!language) return tl::unexpected(language.error());
-    languages.push_back(*language);
+  std::vector<Threshold> thresholds;
+  std::vector<ExportFormat> exports;
+};
+
+Result<Output> understand_output(const Options& options) {
+  Output output;
+  output.folder = options.out;
+  Result<std::vector<Language>> languages = parse_languages(options.languages);
+  if (!languages) return tl::unexpected(languages.error());
+  output.languages = std::move(*languages);
+  if (!options.fail_on.empty()) {
+    Result<std::vector<Threshold>> thresholds = parse_thresholds(options.fail_on);
+    if (!thresholds) return tl::unexpected(thresholds.error());
+    output.thresholds = std::move(*thresholds);
   }
-  return languages;
+  for (const std::string& text : options.exports) {
+    Result<ExportFormat> format = parse_export_format(text);
+    if (!format) return tl::unexpected(format.error());
+    output.exports.push_back(*format);
+  }
+  return output;
 }
 
-/// Refuses, before anything is measured, a place where the report could not be written.
-Result<void> check_report_folder(const fs::path& folder, bool force) {
-  std::error_code ignored;
-  if (fs::exists(folder, ignored) && !fs::is_directory(folder, ignored))
-    return fail(ErrorCode::kUsage, "--out is a file; it must be a folder", folder.string(), "name another folder");
-  if (fs::is_directory(folder, ignored)) {
-    for (const char* name : {"report.json", "report.md"})
-      if (Result<void> possible = check_output(folder / name, force ? Existing::kReplace : Existing::kRefuse); !possible)
-        return possible;
-    return {};
+Result<void> write_exports(std::span<const Comparison> comparisons, const Output& output) {
+  for (ExportFormat format : output.exports) {
+    Result<std::vector<ExportFile>> files = export_comparisons(comparisons, format);
+    if (!files) return tl::unexpected(files.error());
+    for (const ExportFile& file : *files) {
+      const fs::path path = output.folder / file.name;
+      if (Result<void> written = write_file_atomically(path, file.content, Existing::kReplace); !written) return written;
+      fmt::print("{}\n", path.string());
+    }
   }
-  fs::path parent = fs::absolute(folder).parent_path();
-  while (!fs::exists(parent, ignored) && parent.has_relative_path()) parent = parent.parent_path();
-  return check_output(parent / ".fqlab-report-would-be-here", Existing::kRefuse);
+  return {};
 }
 
-Result<ExitCode> measure_and_report(const CompareRequest& request, std::span<const Language> languages, const fs::path& out) {
+/// Says how each comparison stands to the limits of --fail-on; exit code 3 where one is crossed.
+ExitCode judge_thresholds(std::span<const Comparison> comparisons, const Output& output) {
+  ExitCode code = kDone;
+  for (const Comparison& comparison : comparisons)
+    for (const ThresholdCheck& check : check_thresholds(comparison, output.thresholds)) {
+      say((check.crossed ? "crossed: " : "kept: ") + describe(check, output.languages.front()));
+      if (check.crossed) code = kThresholdCrossed;
+    }
+  return code;
+}
+
+Result<ExitCode> measure_and_report(const CompareRequest& request, const Output& output) {
   Progress progress;
   Result<std::vector<Comparison>> comparisons = compare(request, [&](int done, int total, const std::string& now) {
     progress.update(static_cast<uint64_t>(done), static_cast<uint64_t>(total), now);
   });
   progress.finish();
   if (!comparisons) return tl::unexpected(comparisons.error());
-  fmt::print("{}", comparison_table(*comparisons, languages.front()));
-  Result<std::vector<fs::path>> paths = write_report(*comparisons, languages, out);
+  fmt::print("{}", comparison_table(*comparisons, output.languages.front()));
+  Result<std::vector<fs::path>> paths = write_report(*comparisons, output.languages, output.folder);
   if (!paths) return tl::unexpected(paths.error());
   for (const fs::path& path : *paths) fmt::print("{}\n", path.string());
-  return kDone;
+  if (Result<void> exported = write_exports(*comparisons, output); !exported) return tl::unexpected(exported.error());
+  return judge_thresholds(*comparisons, output);
 }
 
 Result<ExitCode> run_compare(const Options& options) {
   const Result<CompareRequest> request = understand(options);
   if (!request) return tl::unexpected(request.error());
-  const Result<std::vector<Language>> languages = languages_of(options);
-  if (!languages) return tl::unexpected(languages.error());
+  const Result<Output> output = understand_output(options);
+  if (!output) return tl::unexpected(output.error());
   if (Result<void> possible = check_report_folder(options.out, options.force); !possible)
     return tl::unexpected(possible.error());
   // llama.cpp may abort; in a child process that costs one message.
   const Result<int> code = run_supervised([&]() -> int {
-    const Result<ExitCode> done = measure_and_report(*request, *languages, options.out);
+    const Result<ExitCode> done = measure_and_report(*request, *output);
     if (done) return *done;
     say_error(to_string(done.error()));
     return exit_code(done.error());
@@ -166,6 +193,9 @@ void add_compare(CLI::App& app, const std::vector<std::string>& arguments, Actio
   command->add_option("--keep-variant", options->keep_variant, "keep the variant's file made for the speed measurement here");
   command->add_option("--threads", request.threads, "number of threads")->check(CLI::Range(1, 1024))->capture_default_str();
   command->add_option("--seed", request.seed, "seed of the controls and the bootstrap")->capture_default_str();
+  command->add_option("--fail-on", options->fail_on,
+                      "for release gates: exit with 3 where a limit is crossed, such as kl=0.01,ppl=1%,top=1%");
+  command->add_option("--export", options->exports, "write csv, jsonl, llama-bench or lm-eval files beside the report")->delimiter(',');
   command->add_option("--lang", options->languages, "language of the report: en, zh-TW, or both with a comma")->delimiter(',')->capture_default_str();
   command->add_option("--out", options->out, "folder for the report")->required();
   command->add_flag("--force", options->force, "replace an existing report");

@@ -24,6 +24,7 @@ std::string perplexity_change(const Comparison& c) {
   return percent(ratio_minus_one(c.perplexity.log_ratio),
                  mapped(shown(c, c.perplexity.log_ratio_interval), ratio_minus_one), true);
 }
+std::string without_interval(const std::string& estimate) { return estimate.substr(0, estimate.find(" [")); }
 std::string kl_value(const Comparison& c) { return estimate(c.kl.mean, shown(c, c.kl.interval)); }
 std::string flips_value(const Comparison& c) {
   return percent(flips(c.same_top.fraction), mapped(shown(c, c.same_top.interval), flips));
@@ -220,6 +221,27 @@ Table overview_table(std::span<const Comparison> comparisons, const Text& text) 
                           count(c.values_changed) + " / " + count(c.values_total),
                           fixed(c.perplexity.variant, 4), perplexity_change(c), kl_value(c),
                           floor_value(c, text), percent(c.same_top.fraction)});
+  }
+  return table;
+}
+
+Table terminal_overview(std::span<const Comparison> comparisons, const Text& text) {
+  Table table{"",
+              {{text("head.recipe")},
+               {text("head.verdict")},
+               {text("head.changed_short"), true},
+               {text("metric.perplexity"), true},
+               {text("head.ppl_change"), true},
+               {text("head.kl_nats"), true},
+               {text("head.floor_short"), true},
+               {text("head.same_top_short"), true}},
+              {}};
+  for (const Comparison& c : comparisons) {
+    table.rows.push_back({variant_name(c), text.verdict(c.verdicts.overall),
+                          count(c.values_changed) + " / " + count(c.values_total),
+                          fixed(c.perplexity.variant, 4), without_interval(perplexity_change(c)), kl_value(c),
+                          c.kl.noise_floor ? number(c.kl.noise_floor->value, 2) : text("none"),
+                          percent(c.same_top.fraction)});
   }
   return table;
 }

@@ -221,7 +221,7 @@ void fill_notes(Comparison& c) {
   const auto note = [&](bool absent, const char* key, const char* reason) {
     if (absent) c.notes.push_back({key, reason});
   };
-  const bool one_cluster = c.clusters < 2;
+  const bool one_cluster = !c.kl.interval;  // also where one of several corpora has one
   const char* no_control = c.logits_identical ? "identical_pair" : "not_perturbable";
   const char* no_effect = one_cluster ? "one_cluster" : "no_variation";
   note(one_cluster, "perplexity.log_ratio_interval", "one_cluster");
