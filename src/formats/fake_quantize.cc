@@ -108,12 +108,24 @@ Outcome run_cast(const Work& work) {
   });
 }
 
-/// From the last row to the first: after a first pass over the whole tensor, its end is still in the cache.
 template <class RowKernel>
 Outcome run_rows(const Work& work, const RowKernel& kernel) {
-  const uint64_t grain = std::max<uint64_t>(1, std::min(work.rows(), kValuesPerThread / work.columns));
+  const uint64_t grain = std::max<uint64_t>(1, kValuesPerThread / work.columns);
   return run(work, work.rows(), grain, [&](uint64_t begin, uint64_t end, const auto& tally) {
-    for (uint64_t row = end; row-- > begin;) tally(kernel(work.segment(row * work.columns, work.columns)));
+    for (uint64_t row = begin; row < end; ++row) tally(kernel(work.segment(row * work.columns, work.columns)));
+  });
+}
+
+/// From the last band of rows to the first: after a first pass over the whole tensor, its end is still in the cache.
+template <class RowKernel>
+Outcome run_rows_backwards(const Work& work, const RowKernel& kernel) {
+  const uint64_t band = std::max<uint64_t>(1, (uint64_t{1} << 18) / work.columns);
+  return run(work, work.rows(), 1, [&](uint64_t begin, uint64_t end, const auto& tally) {
+    for (uint64_t last = end; last > begin;) {
+      const uint64_t first = last - std::min(band, last - begin);
+      for (uint64_t row = first; row < last; ++row) tally(kernel(work.segment(row * work.columns, work.columns)));
+      last = first;
+    }
   });
 }
 
@@ -147,7 +159,7 @@ Outcome run_nvfp4(const Work& work) {
   constexpr float kLargestProduct = 2688;  // 6 of E2M1 times 448 of E4M3
   const float tensor_scale = absmax_of(work) / kLargestProduct;
   const Grid grid = grid_of(work.format.element, Overflow::kSaturate, work.format.rounding);
-  return run_rows(work, [&](const Segment& row) {
+  return run_rows_backwards(work, [&](const Segment& row) {
     return kernels::nvfp4_row(row, grid, tensor_scale, work.format.seed);
   });
 }

@@ -6,6 +6,7 @@
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "formats/kernels.cc"
 #include <hwy/foreach_target.h>
+#include <hwy/cache_control.h>
 #include <hwy/highway.h>
 
 #include <type_traits>
@@ -17,8 +18,6 @@
 HWY_BEFORE_NAMESPACE();
 namespace fqlab::kernels {
 namespace HWY_NAMESPACE {
-
-constexpr uint32_t kLargestFinite = 0x7f7fffffu;
 
 /// Calls f with the rounding as a compile-time constant.
 template <class F>
@@ -160,6 +159,7 @@ MagnitudeBounds MxBounds(const MxRule& rule) {
 }
 
 // Blocks are taken in chunks of this many values: first all their maxima, then all their scales, then the rounding.
+// While one chunk is written the next is fetched, since its maxima will be wanted all at once.
 constexpr size_t kChunk = 2048;
 constexpr size_t kMostBlocks = kChunk / 16;
 
@@ -191,6 +191,7 @@ Counts MxChunk(const Segment& chunk, const MxRule& rule, const uint32_t* maxima,
     grid.magic = hn::BitCast(df, hn::Add(hn::BitCast(di, unshifted.magic), shift));
     if constexpr (R != Rounding::kNearestEven) grid.step = hn::BitCast(df, hn::Add(hn::BitCast(di, unshifted.step), shift));
     for (size_t i = at; i < at + kBlock; i += lanes) {
+      hwy::Prefetch(in + i + kChunk);
       const VI x = hn::BitCast(di, hn::LoadU(df, in + i));
       const VI magnitude = hn::And(x, Bits(~kSignBit));
       const VI sign = hn::And(x, Bits(kSignBit));
@@ -255,8 +256,8 @@ HWY_INLINE VI ScaledFinite(const VectorGrid& grid, VF scale, VI x, VU random, Ve
   const DI di;
   const VI magnitude = hn::And(x, Bits(~kSignBit));
   const VI sign = hn::And(x, Bits(kSignBit));
-  // A quotient beyond float32 still is a finite number that overflows.
-  const VI quotient = hn::Min(hn::BitCast(di, hn::Div(hn::BitCast(df, magnitude), scale)), Bits(kLargestFinite));
+  // A quotient beyond float32 is Inf, stays Inf when rounded, and so overflows like any other.
+  const VI quotient = hn::BitCast(di, hn::Div(hn::BitCast(df, magnitude), scale));
   VI rounded = RoundMagnitude<R>(grid, quotient, sign, random);
   const MI over = hn::Gt(rounded, grid.largest);
   rounded = hn::IfThenElse(over, grid.overflow, rounded);
@@ -265,7 +266,6 @@ HWY_INLINE VI ScaledFinite(const VectorGrid& grid, VF scale, VI x, VU random, Ve
   if constexpr (!kNegativeZero) out = hn::IfThenElse(hn::Eq(product, hn::Zero(di)), product, out);
   counts.AddFinite(x, magnitude, out, product);
   VectorCounts::Tally(counts.saturated, over);
-  VectorCounts::Tally(counts.overflowed, over);
   return out;
 }
 
@@ -276,7 +276,7 @@ HWY_INLINE VI ScaledVector(const VectorGrid& grid, VF scale, VI x, VU random, Ve
   const DI di;
   const VI magnitude = hn::And(x, Bits(~kSignBit));
   const VI sign = hn::And(x, Bits(kSignBit));
-  const VI quotient = hn::Min(hn::BitCast(di, hn::Div(hn::BitCast(df, magnitude), scale)), Bits(kLargestFinite));
+  const VI quotient = hn::BitCast(di, hn::Div(hn::BitCast(df, magnitude), scale));
   VI rounded = RoundMagnitude<R>(grid, quotient, sign, random);
   const MI over = hn::Gt(rounded, grid.largest);
   rounded = hn::IfThenElse(over, grid.overflow, rounded);
@@ -288,7 +288,6 @@ HWY_INLINE VI ScaledVector(const VectorGrid& grid, VF scale, VI x, VU random, Ve
   const VI out = hn::Or(result, kept_sign);
   const MI overflowed = hn::And(over, finite);
   counts.Add(x, magnitude, out, overflowed, nan);
-  VectorCounts::Tally(counts.overflowed, overflowed);
   return out;
 }
 
@@ -385,6 +384,7 @@ Counts GroupChunk(const Segment& chunk, const Grid& scalar_grid, size_t group, c
   for (size_t at = 0; at < size; at += group, ++scales) {
     const VF scale = hn::Set(df, scales->scale), low = hn::Set(df, scales->low), high = hn::Set(df, scales->high);
     for (size_t i = at; i < at + group; i += lanes) {
+      hwy::Prefetch(in + i + kChunk);
       const VI x = hn::BitCast(di, hn::LoadU(df, in + i));
       const VI magnitude = hn::And(x, Bits(~kSignBit));
       const VU random = RandomFor<R>(chunk.index + i, keys);
@@ -517,7 +517,9 @@ Counts GroupRowT(const Segment& row, const GroupRule& rule, const GroupScale* gi
     }
     return all;
   };
-  return GroupRows<R, kInteger, kNegativeZero>(row, rule.grid, rule.group, keys, scale_of, scale_of_rare);
+  Counts counts = GroupRows<R, kInteger, kNegativeZero>(row, rule.grid, rule.group, keys, scale_of, scale_of_rare);
+  counts.overflowed = counts.saturated;  // with a scale the two are one
+  return counts;
 }
 
 Counts GroupRow(const Segment& row, const GroupRule& rule, const GroupScale* scales) {
