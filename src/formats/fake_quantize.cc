@@ -228,11 +228,7 @@ Outcome run_groups(const Work& work) {
     }
     case GranularityKind::kTensor: {
       const GroupView all = {work.in.data(), 1, work.in.size(), work.in.size(), 0};
-      GroupScale scale;
-      {
-        const FloatEnvironment environment;
-        scale = calibrate(all, rule, format.calibration, work.threads);
-      }
+      const GroupScale scale = calibrate(all, rule, format.calibration, work.threads);
       return run_rows(work, [&](const Segment& row) { return kernels::group_row(row, rule, &scale); });
     }
     case GranularityKind::kBlock:
@@ -269,6 +265,7 @@ Result<QuantizeCounts> fake_quantize(const FormatSpec& spec, std::span<const flo
 
   const auto useful = static_cast<int>(std::clamp<uint64_t>(in.size() / kValuesPerThread, 1, 1024));
   const Work work = {format, in, out, columns, std::clamp(options.threads, 1, useful)};
+  const FloatEnvironment environment;  // for the scales made on this thread; share_out sets it on the others
   Outcome outcome;
   switch (format.family) {
     case Family::kIdentity: outcome = run_identity(work); break;

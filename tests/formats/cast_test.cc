@@ -2,12 +2,11 @@
 #include <gmock/gmock.h>
 
 #include <cstdlib>
-#include <stdexcept>
 #include <thread>
 
 #include "base/random.h"
-#include "formats/format_details.h"
 #include "fqlab/format.h"
+#include "quantize_for_test.h"
 #include "slow_spec.h"
 #include "targets.h"
 #include "testing.h"
@@ -15,25 +14,11 @@
 namespace fqlab {
 namespace {
 
+using testing::canonical;
+using testing::quantized;
 using testing::slow_formats;
 using testing::SlowFormat;
-
-FormatSpec spec(const std::string& text) {
-  const auto parsed = FormatSpec::parse(text);
-  if (!parsed) throw std::invalid_argument(to_string(parsed.error()));
-  return *parsed;
-}
-
-uint32_t canonical(float x) {
-  return std::isnan(x) ? 0x7fc00000u : std::bit_cast<uint32_t>(x);
-}
-
-std::vector<float> quantized(const std::string& text, const std::vector<float>& in) {
-  std::vector<float> out(in.size());
-  const auto counts = fake_quantize(spec(text), in, out, std::max<size_t>(in.size(), 1));
-  EXPECT_TRUE(counts) << to_string(counts.error());
-  return out;
-}
+using testing::spec;
 
 void expect_as_specified(const SlowFormat& format, const std::vector<SlowFormat::Number>& numbers,
                          const std::vector<float>& in) {
