@@ -44,14 +44,14 @@ Error existing_file(const std::filesystem::path& path) {
           "choose another name, or pass --force to replace it"};
 }
 
-}  // namespace
-
-Error AtomicFile::system_error(std::string_view what, int code) const {
-  return {ErrorCode::kSystem, std::string(what) + ": " + std::strerror(code), path_.string(),
+Error system_error(std::string_view what, int code, const std::filesystem::path& path) {
+  return {ErrorCode::kSystem, std::string(what) + ": " + std::strerror(code), path.string(),
           std::string(advice(code))};
 }
 
-Result<AtomicFile> AtomicFile::create(const std::filesystem::path& path, Existing existing) {
+}  // namespace
+
+Result<void> check_output(const std::filesystem::path& path, Existing existing) {
   struct stat status {};
   if (stat(path.c_str(), &status) == 0) {
     if (!S_ISREG(status.st_mode))
@@ -59,6 +59,13 @@ Result<AtomicFile> AtomicFile::create(const std::filesystem::path& path, Existin
                   "choose another name");
     if (existing == Existing::kRefuse) return tl::unexpected(existing_file(path));
   }
+  if (faccessat(AT_FDCWD, folder_of(path).c_str(), W_OK | X_OK, AT_EACCESS) != 0)
+    return tl::unexpected(system_error("cannot write to the folder", errno, path));
+  return {};
+}
+
+Result<AtomicFile> AtomicFile::create(const std::filesystem::path& path, Existing existing) {
+  if (Result<void> checked = check_output(path, existing); !checked) return tl::unexpected(checked.error());
   AtomicFile file(path, existing, -1, {});
   file.descriptor_ = open(folder_of(path).c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, kMode);
   if (file.descriptor_ < 0 && (errno == EOPNOTSUPP || errno == EISDIR || errno == EINVAL)) {
@@ -66,7 +73,7 @@ Result<AtomicFile> AtomicFile::create(const std::filesystem::path& path, Existin
     file.descriptor_ = open(temporary.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, kMode);
     if (file.descriptor_ >= 0) file.temporary_ = temporary;
   }
-  if (file.descriptor_ < 0) return tl::unexpected(file.system_error("cannot write to the folder", errno));
+  if (file.descriptor_ < 0) return tl::unexpected(system_error("cannot write to the folder", errno, path));
   return file;
 }
 
@@ -86,19 +93,19 @@ Result<void> AtomicFile::write(std::span<const std::byte> bytes) {
   while (!bytes.empty()) {
     const ssize_t n = ::write(descriptor_, bytes.data(), std::min(bytes.size(), kMostAtOnce));
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return tl::unexpected(system_error("cannot write the file", errno));
+    if (n < 0) return tl::unexpected(system_error("cannot write the file", errno, path_));
     bytes = bytes.subspan(static_cast<size_t>(n));
   }
   return {};
 }
 
 Result<void> AtomicFile::commit() {
-  if (fsync(descriptor_) != 0) return tl::unexpected(system_error("cannot write the file", errno));
+  if (fsync(descriptor_) != 0) return tl::unexpected(system_error("cannot write the file", errno, path_));
   if (temporary_.empty()) {
     const std::filesystem::path name = temporary_name(path_);
     const std::string self = "/proc/self/fd/" + std::to_string(descriptor_);
     if (linkat(AT_FDCWD, self.c_str(), AT_FDCWD, name.c_str(), AT_SYMLINK_FOLLOW) != 0)
-      return tl::unexpected(system_error("cannot name the file", errno));
+      return tl::unexpected(system_error("cannot name the file", errno, path_));
     temporary_ = name;
   }
   const bool refuse = existing_ == Existing::kRefuse;
@@ -109,7 +116,7 @@ Result<void> AtomicFile::commit() {
     status = rename(temporary_.c_str(), path_.c_str());
   }
   if (status != 0 && errno == EEXIST) return tl::unexpected(existing_file(path_));
-  if (status != 0) return tl::unexpected(system_error("cannot name the file", errno));
+  if (status != 0) return tl::unexpected(system_error("cannot name the file", errno, path_));
   temporary_.clear();
   // The new name itself is durable only after the folder was synchronized; a file system that cannot do it
   // loses nothing.

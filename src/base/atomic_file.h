@@ -13,6 +13,9 @@ namespace fqlab {
 /// What to do when the file is already there.
 enum class Existing { kRefuse, kReplace };
 
+/// What create() would refuse, without writing: for commands that work long before they write.
+Result<void> check_output(const std::filesystem::path& path, Existing existing);
+
 /// A file that appears at its path complete or not at all. Until commit() the bytes are in a file without a
 /// name in the same folder (O_TMPFILE), so that even a killed process leaves nothing; where the file system
 /// has no such thing, in a named temporary file that the destructor removes.
@@ -38,7 +41,6 @@ class AtomicFile {
         existing_(existing),
         descriptor_(descriptor),
         temporary_(std::move(temporary)) {}
-  Error system_error(std::string_view what, int code) const;
 
   std::filesystem::path path_;
   Existing existing_;

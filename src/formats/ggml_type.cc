@@ -14,7 +14,7 @@ namespace {
 
 constexpr GgmlTypeInfo row(uint32_t number, std::string_view name, uint32_t elements, uint32_t bytes,
                            bool quantized) {
-  return {static_cast<GgmlType>(number), name, elements, bytes, quantized};
+  return {name, static_cast<GgmlType>(number), elements, bytes, quantized};
 }
 
 constexpr GgmlTypeInfo kTypes[] = {

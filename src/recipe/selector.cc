@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <charconv>
 #include <regex>
+#include <set>
 
 #include "base/nearest.h"
 #include "fqlab/recipe.h"
@@ -83,12 +84,9 @@ std::string layers_of(std::span<const TensorInfo> tensors) {
 }
 
 std::vector<std::string> kinds_of(std::span<const TensorInfo> tensors) {
-  std::vector<std::string> kinds;
-  for (const TensorInfo& tensor : tensors) kinds.push_back(parse_tensor_name(tensor.name).kind);
-  std::ranges::sort(kinds);
-  const auto repeated = std::ranges::unique(kinds);
-  kinds.erase(repeated.begin(), repeated.end());
-  return kinds;
+  std::set<std::string> kinds;
+  for (const TensorInfo& tensor : tensors) kinds.insert(parse_tensor_name(tensor.name).kind);
+  return {kinds.begin(), kinds.end()};
 }
 
 std::string kind_hint(const std::string& kind, std::span<const TensorInfo> tensors) {
@@ -98,8 +96,14 @@ std::string kind_hint(const std::string& kind, std::span<const TensorInfo> tenso
     return "a kind stands without 'blk.N.' and '.weight': write " + layers + parsed.kind;
   }
   const std::vector<std::string> kinds = kinds_of(tensors);
-  if (std::ranges::find(kinds, kind) != kinds.end())
-    return "that kind stands only in other layers, or in none";
+  if (std::ranges::find(kinds, kind) != kinds.end()) {
+    const bool in_layers = std::ranges::any_of(tensors, [&](const TensorInfo& tensor) {
+      const TensorName name = parse_tensor_name(tensor.name);
+      return name.layer && name.kind == kind;
+    });
+    return in_layers ? "only other layers have it"
+                     : "it belongs to no layer: write " + kind + " without a layer part";
+  }
   if (std::string near = did_you_mean(kind, kinds); !near.empty()) return near;
   std::string all = "the model's kinds are ";
   for (size_t i = 0; i < kinds.size(); ++i) all += (i == 0 ? "" : ", ") + kinds[i];

@@ -110,6 +110,10 @@ TEST(Selector, SaysThatTiedEmbeddingsHaveNoOutput) {
   EXPECT_EQ(select(*Selector::parse("output"), untied)->size(), 1u);
 }
 
+TEST(Selector, SaysThatATensorHasNoLayer) {
+  EXPECT_THAT(refusal("0/ffn_norm,token_embd"), HasSubstr("write token_embd without a layer part"));
+}
+
 TEST(Selector, SaysHowToWriteAFullName) {
   EXPECT_THAT(refusal("blk.0.ffn_norm.weight"), HasSubstr("write 0/ffn_norm"));
   EXPECT_THAT(refusal("token_embd.weight"), HasSubstr("write token_embd"));
@@ -209,7 +213,8 @@ class OnSmolLm2 : public ::testing::Test {
   QuantizeCounts counts_of(const std::string& text) {
     const GgufFile file = GgufFile::open(testing::smollm2_file()).value();
     QuantizeCounts sum;
-    for (const TensorChange& change : Recipe::parse(text)->resolve(file.tensors()).value()) {
+    const auto changes = Recipe::parse(text)->resolve(file.tensors());
+    for (const TensorChange& change : *changes) {
       const auto changed = apply(file, file.tensors()[change.tensor], change.format, 1);
       EXPECT_TRUE(changed) << to_string(changed.error());
       sum += changed->counts;

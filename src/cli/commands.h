@@ -1,0 +1,23 @@
+// The subcommands. Each has a file of its own, which declares its options and sets what is to be done.
+#pragma once
+
+#include <functional>
+
+#include "cli/app.h"
+#include "fqlab/result.h"
+
+namespace CLI {
+class App;
+}
+
+namespace fqlab::cli {
+
+/// What the chosen subcommand does: run after all arguments were understood.
+using Action = std::function<Result<ExitCode>()>;
+
+/// Adds a subcommand to `app`; when it is chosen, it sets `action`, which must outlive the parsing.
+void add_inspect(CLI::App& app, Action& action);
+void add_quantize(CLI::App& app, Action& action);
+void add_help(CLI::App& app, Action& action);
+
+}  // namespace fqlab::cli

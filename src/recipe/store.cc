@@ -1,0 +1,56 @@
+#include "recipe/store.h"
+
+#include <bit>
+#include <cmath>
+#include <cstring>
+
+#include "fqlab/recipe.h"
+
+namespace fqlab {
+namespace {
+
+constexpr uint16_t kQuietNan = 0x7fff;  // a NaN in both 16-bit types
+
+uint16_t to_bf16(float x) {
+  return std::isnan(x) ? kQuietNan : static_cast<uint16_t>(std::bit_cast<uint32_t>(x) >> 16);
+}
+
+// Only for values that f16 holds exactly, so that nothing is rounded.
+uint16_t to_f16(float x) {
+  if (std::isnan(x)) return kQuietNan;
+  const uint32_t bits = std::bit_cast<uint32_t>(x);
+  const uint32_t sign = (bits >> 16) & 0x8000u;
+  const uint32_t magnitude = bits & 0x7fffffffu;
+  if (magnitude == 0x7f800000u) return static_cast<uint16_t>(sign | 0x7c00u);
+  if (magnitude < 0x38800000u)  // below 2^-14: a multiple of 2^-24
+    return static_cast<uint16_t>(sign | static_cast<uint32_t>(std::fabs(x) * 0x1p24f));
+  return static_cast<uint16_t>(sign | ((magnitude - 0x38000000u) >> 13));
+}
+
+}  // namespace
+
+GgmlType storage_type(const TensorInfo& tensor, GgmlType wanted) {
+  return tensor.is_matrix() ? wanted : GgmlType::kF32;
+}
+
+Result<void> store_exactly(GgmlType type, std::span<const float> values, std::span<std::byte> out) {
+  if (type == GgmlType::kF32) {
+    if (!values.empty()) std::memcpy(out.data(), values.data(), values.size_bytes());
+    return {};
+  }
+  const Exactness exact = exactness(values);
+  const uint64_t lost = type == GgmlType::kF16 ? exact.not_f16_exact : exact.not_bf16_exact;
+  if (lost != 0)
+    return fail(ErrorCode::kUsage,
+                std::to_string(lost) + " of " + std::to_string(values.size()) +
+                    " values cannot be stored as " + std::string(ggml_type_info(type)->name) +
+                    " without changing them",
+                "", "store them as f32");
+  for (size_t i = 0; i < values.size(); ++i) {
+    const uint16_t half = type == GgmlType::kF16 ? to_f16(values[i]) : to_bf16(values[i]);
+    std::memcpy(out.data() + i * sizeof half, &half, sizeof half);
+  }
+  return {};
+}
+
+}  // namespace fqlab

@@ -1,0 +1,53 @@
+// Runs the built program and keeps what it printed.
+#pragma once
+
+#include <fcntl.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <string>
+#include <vector>
+
+#include "testing.h"
+
+namespace fqlab::testing {
+
+struct Ran {
+  int code = -1;  ///< exit code; -1 after a signal
+  std::string out, err;
+};
+
+/// Runs fqlab with these arguments; stdout goes to `out_path` where given.
+inline Ran fqlab(const std::vector<std::string>& arguments, const std::string& out_path = {}) {
+  TemporaryFolder folder;
+  const std::string out = out_path.empty() ? (folder / "out").string() : out_path;
+  const std::string err = (folder / "err").string();
+  std::vector<char*> argv;
+  std::string program = FQLAB_BINARY;
+  argv.push_back(program.data());
+  for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
+  argv.push_back(nullptr);
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, out.c_str(), O_WRONLY | O_CREAT, 0600);
+  posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, err.c_str(), O_WRONLY | O_CREAT, 0600);
+  pid_t child = 0;
+  Ran ran;
+  if (posix_spawn(&child, program.c_str(), &actions, nullptr, argv.data(), environ) == 0) {
+    int status = 0;
+    waitpid(child, &status, 0);
+    if (WIFEXITED(status)) ran.code = WEXITSTATUS(status);
+  }
+  posix_spawn_file_actions_destroy(&actions);
+  if (out_path.empty()) ran.out = read_file(out);
+  ran.err = read_file(err);
+  return ran;
+}
+
+inline size_t files_in(const std::filesystem::path& folder) {
+  return static_cast<size_t>(
+      std::distance(std::filesystem::directory_iterator(folder), std::filesystem::directory_iterator()));
+}
+
+}  // namespace fqlab::testing
