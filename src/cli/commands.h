@@ -18,6 +18,7 @@ using Action = std::function<Result<ExitCode>()>;
 /// Adds a subcommand to `app`; when it is chosen, it sets `action`, which must outlive the parsing.
 void add_inspect(CLI::App& app, Action& action);
 void add_quantize(CLI::App& app, Action& action);
+void add_formats(CLI::App& app, Action& action);
 void add_help(CLI::App& app, Action& action);
 
 }  // namespace fqlab::cli

@@ -50,6 +50,9 @@ Result<QuantizeCounts> fake_quantize_by_ggml(const FormatDetails& format, std::s
   if (weighted && options.importance.size() != columns)
     return refuse(format, fmt::format("the imatrix has {} columns and the tensor {}", options.importance.size(), columns),
                   "take the imatrix of this model");
+  if (!weighted && !format.imatrix_file.empty())  // quantizing without it would not be what the spec says
+    return refuse(format, fmt::format("the imatrix {} was not read for this tensor", format.imatrix_file),
+                  "leave out imatrix= where there is none");
   if (!weighted && needs_importance(*info))
     return refuse(format, fmt::format("{} needs an imatrix", info->name), fmt::format("say {}:imatrix=FILE", format.base));
   if (!all_finite(in)) return refuse(format, "ggml's quantizers take finite values only", "the tensor holds NaN or Inf");
