@@ -46,9 +46,12 @@ void print_list(const std::vector<FormatFacts>& all) {
   for (const FormatFacts& facts : all)
     rows.push_back({facts.spec, fmt::format("{:.4g}", facts.bits_per_weight), number(facts.largest),
                     number(facts.smallest_step), facts.specials, facts.granularity});
-  fmt::print("{}", table({"format", ">bits/weight", ">largest", ">smallest step", "specials", "scales"}, rows));
-  fmt::print("\nBits per weight include the scales of a 4096 x 4096 matrix. 'fqlab formats SPEC' explains one format; "
-             "the grammar is in docs/formats.md.\n");
+  fmt::print("{}",
+             table({"format", ">bits/weight", ">largest", ">smallest step", "specials", "scales"}, rows));
+  fmt::print(
+      "\nBits per weight include the scales of a 4096 x 4096 matrix. 'fqlab formats SPEC' explains one "
+      "format; "
+      "the grammar is in docs/formats.md.\n");
 }
 
 Json to_json(const FormatFacts& facts) {
@@ -67,7 +70,8 @@ Json to_json(const FormatFacts& facts) {
 std::string ruler(const std::vector<double>& values) {
   constexpr size_t kWidth = 96;
   std::string marks(kWidth + 1, '.');
-  for (const double value : values) marks[static_cast<size_t>(std::lround(value / values.back() * kWidth))] = '|';
+  for (const double value : values)
+    marks[static_cast<size_t>(std::lround(value / values.back() * kWidth))] = '|';
   const std::string end = number(values.back());
   return marks + "\n0" + std::string(kWidth + 1 - 1 - end.size(), ' ') + end + "\n";
 }
@@ -134,7 +138,8 @@ Result<ExitCode> run_formats(const Options& options) {
 Result<std::string> read_stdin() {
   std::string bytes;
   std::vector<char> buffer(size_t{1} << 20);
-  while (const size_t got = std::fread(buffer.data(), 1, buffer.size(), stdin)) bytes.append(buffer.data(), got);
+  while (const size_t got = std::fread(buffer.data(), 1, buffer.size(), stdin))
+    bytes.append(buffer.data(), got);
   if (std::ferror(stdin) != 0) return fail(ErrorCode::kSystem, "cannot read the standard input");
   return bytes;
 }
@@ -147,12 +152,14 @@ Result<ExitCode> run_apply(const ApplyOptions& options) {
   const Result<std::string> bytes = read_stdin();
   if (!bytes) return tl::unexpected(bytes.error());
   if (bytes->size() % sizeof(float) != 0)
-    return fail(ErrorCode::kInput, fmt::format("{} bytes are not whole float32 values of 4 bytes", bytes->size()),
+    return fail(ErrorCode::kInput,
+                fmt::format("{} bytes are not whole float32 values of 4 bytes", bytes->size()),
                 "standard input");
   std::vector<float> values(bytes->size() / sizeof(float));
   std::memcpy(values.data(), bytes->data(), bytes->size());
   if (values.size() % options.row != 0)
-    return fail(ErrorCode::kInput, fmt::format("{} values are not whole rows of {}", values.size(), options.row),
+    return fail(ErrorCode::kInput,
+                fmt::format("{} values are not whole rows of {}", values.size(), options.row),
                 "standard input");
   const int threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
   const auto counts = fake_quantize(*format, values, values, options.row, {threads, {}});
@@ -164,11 +171,13 @@ Result<ExitCode> run_apply(const ApplyOptions& options) {
 }  // namespace
 
 void add_formats(CLI::App& app, Action& action) {
-  CLI::App* command = app.add_subcommand("formats", "List the number formats, explain one, or apply one to raw floats");
+  CLI::App* command =
+      app.add_subcommand("formats", "List the number formats, explain one, or apply one to raw floats");
   auto options = std::make_shared<Options>();
   command->add_option("SPEC", options->spec, "a format spec such as fp8_e4m3, mxfp4 or int4:g32:sym");
   command->add_flag("--json", options->json, "print JSON");
-  CLI::App* apply = command->add_subcommand("apply", "Filter: float32 (little-endian) from stdin, fake-quantized to stdout");
+  CLI::App* apply = command->add_subcommand(
+      "apply", "Filter: float32 (little-endian) from stdin, fake-quantized to stdout");
   auto apply_options = std::make_shared<ApplyOptions>();
   apply->add_option("SPEC", apply_options->spec, "a format spec")->required();
   apply->add_option("--row", apply_options->row, "values in a row of the matrix")->required();

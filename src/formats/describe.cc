@@ -30,22 +30,31 @@ std::string specials_of(const FormatDetails& format) {
 std::string granularity_of(const FormatDetails& format) {
   const Granularity& granularity = format.granularity;
   switch (format.family) {
-    case Family::kMx: return "a power of two for 32 values of a row";
-    case Family::kNvfp4: return "an E4M3 scale for 16 values of a row, a float32 scale for the tensor";
+    case Family::kMx:
+      return "a power of two for 32 values of a row";
+    case Family::kNvfp4:
+      return "an E4M3 scale for 16 values of a row, a float32 scale for the tensor";
     case Family::kGgml: {
       const GgmlTypeInfo* info = ggml_type_info(format.ggml_type);
       if (info == nullptr || info->block_elements == 1) return "no scale";
-      return fmt::format("blocks of {} values of a row, {} bytes each", info->block_elements, info->block_bytes);
+      return fmt::format("blocks of {} values of a row, {} bytes each", info->block_elements,
+                         info->block_bytes);
     }
-    default: break;
+    default:
+      break;
   }
   switch (granularity.kind) {
     case GranularityKind::kNone:
-    case GranularityKind::kCast: return "no scale";
-    case GranularityKind::kTensor: return "one scale for the tensor";
-    case GranularityKind::kChannel: return "one scale for each row (output channel)";
-    case GranularityKind::kToken: return "one scale for each row (token)";
-    case GranularityKind::kGroup: return fmt::format("one scale for {} values of a row", granularity.columns);
+    case GranularityKind::kCast:
+      return "no scale";
+    case GranularityKind::kTensor:
+      return "one scale for the tensor";
+    case GranularityKind::kChannel:
+      return "one scale for each row (output channel)";
+    case GranularityKind::kToken:
+      return "one scale for each row (token)";
+    case GranularityKind::kGroup:
+      return fmt::format("one scale for {} values of a row", granularity.columns);
     case GranularityKind::kBlock:
       return fmt::format("one scale for {} rows x {} columns", granularity.rows, granularity.columns);
   }
@@ -64,12 +73,14 @@ std::string note_of(const FormatDetails& format) {
   if (const FormatRow* row = find_format_row(base)) return std::string(row->note);
   switch (format.family) {
     case Family::kInteger:
-      return fmt::format("{}-bit integers, {}", format.integer_bits,
-                         format.mapping == Mapping::kSymmetric ? "symmetric around zero" : "with a zero point");
-    case Family::kGgml: return "ggml's type, by ggml's own code";
+      return fmt::format(
+          "{}-bit integers, {}", format.integer_bits,
+          format.mapping == Mapping::kSymmetric ? "symmetric around zero" : "with a zero point");
+    case Family::kGgml:
+      return "ggml's type, by ggml's own code";
     default:
-      return fmt::format("{} exponent bits (bias {}), {} mantissa bits", format.element.exponent_bits, format.element.bias,
-                         format.element.mantissa_bits);
+      return fmt::format("{} exponent bits (bias {}), {} mantissa bits", format.element.exponent_bits,
+                         format.element.bias, format.element.mantissa_bits);
   }
 }
 
@@ -98,7 +109,8 @@ FormatFacts describe(const FormatSpec& spec) {
     facts.smallest_normal = facts.smallest_step = 0x1p-127;
   } else {
     facts.largest = format.element.largest();
-    facts.smallest_normal = format.fixed_point ? format.element.smallest_step() : format.element.smallest_normal();
+    facts.smallest_normal =
+        format.fixed_point ? format.element.smallest_step() : format.element.smallest_normal();
     facts.smallest_step = format.element.smallest_step();
   }
   return facts;
@@ -107,7 +119,8 @@ FormatFacts describe(const FormatSpec& spec) {
 std::vector<FormatFacts> all_format_facts() {
   std::vector<FormatFacts> all;
   for (const FormatRow& row : format_table()) all.push_back(facts_of_row(row));
-  const auto pattern = [&all](const char* name, const char* example, std::string note, std::string granularity) {
+  const auto pattern = [&all](const char* name, const char* example, std::string note,
+                              std::string granularity) {
     FormatFacts facts = describe(FormatSpec::parse(example).value());
     facts.spec = name;
     facts.note = std::move(note);
@@ -117,9 +130,11 @@ std::vector<FormatFacts> all_format_facts() {
   const char* scaled = "tensor, channel, token, gN, bRxC";
   pattern("int<2-16>", "int4:g128", "integers, sym or asym; the numbers are those of int4:g128", scaled);
   pattern("uint<2-16>", "uint4:g128", "unsigned integers; the numbers are those of uint4:g128", scaled);
-  pattern("e<1-8>m<0-23>", "e3m3", "any small float: e3m3, e4m3b11, e5m4ieee ...; the numbers are those of e3m3",
+  pattern("e<1-8>m<0-23>", "e3m3",
+          "any small float: e3m3, e4m3b11, e5m4ieee ...; the numbers are those of e3m3",
           "cast, tensor, channel, token, gN, bRxC");
-  for (const std::string& name : quantizable_ggml_names()) all.push_back(describe(FormatSpec::parse("gguf:" + name).value()));
+  for (const std::string& name : quantizable_ggml_names())
+    all.push_back(describe(FormatSpec::parse("gguf:" + name).value()));
   return all;
 }
 

@@ -16,8 +16,9 @@ using ::testing::HasSubstr;
 TEST(Formats, ListsAllFormatsWithTheirBitsRangesAndScales) {
   const auto ran = fqlab({"formats"});
   EXPECT_EQ(ran.code, 0);
-  EXPECT_THAT(ran.out, AllOf(HasSubstr("mxfp4                 4.25            6            0.5"), HasSubstr("int<2-16>"),
-                             HasSubstr("gguf:q4_k              4.5"), HasSubstr("e8m0"), HasSubstr("nvfp4")));
+  EXPECT_THAT(ran.out, AllOf(HasSubstr("mxfp4                 4.25            6            0.5"),
+                             HasSubstr("int<2-16>"), HasSubstr("gguf:q4_k              4.5"),
+                             HasSubstr("e8m0"), HasSubstr("nvfp4")));
 }
 
 TEST(Formats, GivesSpecsThatParseAsJson) {
@@ -26,8 +27,10 @@ TEST(Formats, GivesSpecsThatParseAsJson) {
   size_t patterns = 0;
   for (const auto& format : json["formats"]) {
     const auto text = format["spec"].get<std::string>();
-    if (text.find('<') != std::string::npos) ++patterns;
-    else EXPECT_TRUE(FormatSpec::parse(text)) << text;
+    if (text.find('<') != std::string::npos)
+      ++patterns;
+    else
+      EXPECT_TRUE(FormatSpec::parse(text)) << text;
     EXPECT_GT(format["bits_per_weight"].get<double>(), 1);
   }
   EXPECT_EQ(patterns, 3u);

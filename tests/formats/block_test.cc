@@ -19,11 +19,13 @@ std::vector<float> assorted(uint64_t seed, size_t size, size_t block, bool speci
   Random random(seed);
   std::vector<float> values;
   while (values.size() < size) {
-    const double scale = std::exp2(random.uniform() < 0.7 ? random.uniform() * 8 - 8 : random.uniform() * 276 - 149);
+    const double scale =
+        std::exp2(random.uniform() < 0.7 ? random.uniform() * 8 - 8 : random.uniform() * 276 - 149);
     const bool zero = random.uniform() < 0.05, special = specials && random.uniform() < 0.05;
     for (size_t i = 0; i < block; ++i) {
       const double x = random.uniform() < 0.1 ? std::round(4 * random.normal()) / 4 : random.normal();
-      values.push_back(zero ? -0.0f : std::clamp(static_cast<float>(x * scale), -0x1.fffffep127f, 0x1.fffffep127f));
+      values.push_back(zero ? -0.0f
+                            : std::clamp(static_cast<float>(x * scale), -0x1.fffffep127f, 0x1.fffffep127f));
     }
     if (special) values[values.size() - 1 - random.below(block)] = random.uniform() < 0.5 ? NAN : INFINITY;
   }
@@ -41,7 +43,8 @@ struct SlowMx {
 
 int floor_log2(double x) { return std::ilogb(x); }
 
-std::vector<float> slow_mx_block(const SlowMx& mx, const std::vector<SlowFormat::Number>& numbers, const std::vector<float>& in) {
+std::vector<float> slow_mx_block(const SlowMx& mx, const std::vector<SlowFormat::Number>& numbers,
+                                 const std::vector<float>& in) {
   double amax = 0;
   for (const float x : in) {
     if (!std::isfinite(x)) return std::vector<float>(in.size(), NAN);
@@ -55,7 +58,8 @@ std::vector<float> slow_mx_block(const SlowMx& mx, const std::vector<SlowFormat:
   int exponent = floor_log2(amax);
   const double largest = numbers.back().value;
   if (mx.rule == SlowMx::kCeil && std::ldexp(1.0, exponent) < amax) ++exponent;
-  if (mx.rule == SlowMx::kEven) exponent = floor_log2(amax + std::ldexp(1.0, exponent - mx.element.mantissa_bits - 1));
+  if (mx.rule == SlowMx::kEven)
+    exponent = floor_log2(amax + std::ldexp(1.0, exponent - mx.element.mantissa_bits - 1));
   exponent -= mx.max_exponent;
   if (mx.rule == SlowMx::kRceil && std::ldexp(largest, exponent) < amax) ++exponent;
   const double shared = std::ldexp(1.0, std::clamp(exponent, -127, 127));
@@ -71,15 +75,19 @@ std::vector<float> slow_mx_block(const SlowMx& mx, const std::vector<SlowFormat:
 
 TEST(Mx, FollowsTheDefinitionForEveryElementAndRuleOnEveryTarget) {
   using F = SlowFormat;
-  const SlowMx bases[] = {{"mxfp8_e4m3", {"", 4, 3, 7, F::kFn}, 8},        {"mxfp8_e5m2", {"", 5, 2, 15, F::kIeee}, 15},
-                          {"mxfp6_e3m2", {"", 3, 2, 3, F::kAllFinite}, 4}, {"mxfp6_e2m3", {"", 2, 3, 1, F::kAllFinite}, 2},
+  const SlowMx bases[] = {{"mxfp8_e4m3", {"", 4, 3, 7, F::kFn}, 8},
+                          {"mxfp8_e5m2", {"", 5, 2, 15, F::kIeee}, 15},
+                          {"mxfp6_e3m2", {"", 3, 2, 3, F::kAllFinite}, 4},
+                          {"mxfp6_e2m3", {"", 2, 3, 1, F::kAllFinite}, 2},
                           {"mxfp4", {"", 2, 1, 1, F::kAllFinite}, 2},
                           {"mxint8", {"", 1, 6, 1, F::kAllFinite}, 0, SlowMx::kFloor, false}};
   const std::vector<float> in = assorted(11, 32 * 600, 32, true);
   testing::on_every_target([&] {
     for (SlowMx mx : bases)
-      for (const auto& [rule, text] : {std::pair{SlowMx::kFloor, ""}, {SlowMx::kCeil, ":mx=ceil"},
-                                       {SlowMx::kRceil, ":mx=rceil"}, {SlowMx::kEven, ":mx=even"}}) {
+      for (const auto& [rule, text] : {std::pair{SlowMx::kFloor, ""},
+                                       {SlowMx::kCeil, ":mx=ceil"},
+                                       {SlowMx::kRceil, ":mx=rceil"},
+                                       {SlowMx::kEven, ":mx=even"}}) {
         mx.rule = rule;
         const auto numbers = mx.element.finite_magnitudes();
         const std::vector<float> out = quantized(mx.spec + text, in);
@@ -87,7 +95,8 @@ TEST(Mx, FollowsTheDefinitionForEveryElementAndRuleOnEveryTarget) {
           const auto begin = in.begin() + static_cast<ptrdiff_t>(at);
           const std::vector<float> expected = slow_mx_block(mx, numbers, {begin, begin + 32});
           for (size_t i = 0; i < 32; ++i)
-            ASSERT_EQ(canonical(out[at + i]), canonical(expected[i])) << mx.spec << text << " value " << at + i;
+            ASSERT_EQ(canonical(out[at + i]), canonical(expected[i]))
+                << mx.spec << text << " value " << at + i;
         }
       }
   });
@@ -116,7 +125,8 @@ std::vector<float> slow_nvfp4(const std::vector<float>& in) {
   std::vector<float> out;
   for (size_t at = 0; at < in.size(); at += 16) {
     const float wanted = reach(at, at + 16) / 6 / tensor_scale;
-    const float block_scale = tensor_scale == 0 ? 0 : static_cast<float>(nearest_even(eights, wanted).value_or(448));
+    const float block_scale =
+        tensor_scale == 0 ? 0 : static_cast<float>(nearest_even(eights, wanted).value_or(448));
     const float scale = block_scale * tensor_scale;
     for (size_t i = at; i < at + 16; ++i) {
       if (!std::isfinite(in[i])) {
@@ -124,7 +134,8 @@ std::vector<float> slow_nvfp4(const std::vector<float>& in) {
         continue;
       }
       const float magnitude =
-          scale == 0 ? 0 : static_cast<float>(nearest_even(fours, std::fabs(in[i]) / scale).value_or(6)) * scale;
+          scale == 0 ? 0
+                     : static_cast<float>(nearest_even(fours, std::fabs(in[i]) / scale).value_or(6)) * scale;
       out.push_back(std::copysign(magnitude, in[i]));
     }
   }
@@ -136,8 +147,10 @@ TEST(Nvfp4, FollowsTheDefinitionOnEveryTarget) {
   for (const bool wide : {false, true}) {
     std::vector<float> in;
     for (int i = 0; i < 16 * 3000; ++i) {
-      if (i % 16 == 0 && wide) in.push_back(static_cast<float>(random.normal() * std::exp2(random.uniform() * 40 - 30)));
-      else in.push_back(static_cast<float>(random.normal() * 0.02));
+      if (i % 16 == 0 && wide)
+        in.push_back(static_cast<float>(random.normal() * std::exp2(random.uniform() * 40 - 30)));
+      else
+        in.push_back(static_cast<float>(random.normal() * 0.02));
     }
     if (wide) {
       in[5] = NAN;
@@ -170,19 +183,27 @@ std::vector<float> slow_integer_group(const SlowInteger& integer, const std::vec
   }
   std::vector<float> out;
   for (const float x : in) {
-    if (!std::isfinite(x)) out.push_back(NAN);
-    else if (scale == 0) out.push_back(0);
-    else out.push_back((std::clamp(std::nearbyint(x / scale) + zero, integer.low, integer.high) - zero) * scale + 0.0f);
+    if (!std::isfinite(x))
+      out.push_back(NAN);
+    else if (scale == 0)
+      out.push_back(0);
+    else
+      out.push_back((std::clamp(std::nearbyint(x / scale) + zero, integer.low, integer.high) - zero) * scale +
+                    0.0f);
   }
   return out;
 }
 
 TEST(Integer, FollowsTheDefinitionOnEveryTarget) {
   constexpr size_t kColumns = 3840;  // a multiple of all the groups
-  const SlowInteger cases[] = {{"int4:g32:sym", 32, -7, 7, 7, false},       {"int4:g128:sym:full", 128, -8, 7, 7, false},
-                               {"int8:channel", kColumns, -127, 127, 127, false}, {"int2:g64", 64, -1, 1, 1, false},
-                               {"int16:g32", 32, -32767, 32767, 32767, false}, {"int4:g32:asym", 32, -8, 7, 15, true},
-                               {"uint4:g32", 32, 0, 15, 15, true},          {"int8:token:asym:narrow", kColumns, -127, 127, 254, true},
+  const SlowInteger cases[] = {{"int4:g32:sym", 32, -7, 7, 7, false},
+                               {"int4:g128:sym:full", 128, -8, 7, 7, false},
+                               {"int8:channel", kColumns, -127, 127, 127, false},
+                               {"int2:g64", 64, -1, 1, 1, false},
+                               {"int16:g32", 32, -32767, 32767, 32767, false},
+                               {"int4:g32:asym", 32, -8, 7, 15, true},
+                               {"uint4:g32", 32, 0, 15, 15, true},
+                               {"int8:token:asym:narrow", kColumns, -127, 127, 254, true},
                                {"int5:g20", 20, -15, 15, 15, false}};
   const std::vector<float> in = assorted(14, kColumns * 8, 32, true);
   testing::on_every_target([&] {
@@ -190,9 +211,11 @@ TEST(Integer, FollowsTheDefinitionOnEveryTarget) {
       const std::vector<float> out = quantized(integer.spec, in, kColumns);
       for (size_t at = 0; at < in.size(); at += integer.group) {
         const auto begin = in.begin() + static_cast<ptrdiff_t>(at);
-        const auto expected = slow_integer_group(integer, {begin, begin + static_cast<ptrdiff_t>(integer.group)});
+        const auto expected =
+            slow_integer_group(integer, {begin, begin + static_cast<ptrdiff_t>(integer.group)});
         for (size_t i = 0; i < integer.group; ++i)
-          ASSERT_EQ(canonical(out[at + i]), canonical(expected[i])) << integer.spec << " value " << at + i << " " << in[at + i];
+          ASSERT_EQ(canonical(out[at + i]), canonical(expected[i]))
+              << integer.spec << " value " << at + i << " " << in[at + i];
       }
     }
   });
@@ -206,9 +229,9 @@ TEST(Integer, OfTheWholeTensorTakesOneScale) {
 }
 
 TEST(Granularity, OfBlocksSharesAScaleAcrossRows) {
-  const std::vector<float> in = {7, 1, 70, 10,  //
-                                 1, 3, 40, 20,  //
-                                 14, 2, 7, 1};
+  const std::vector<float> in = {7,  1, 70, 10,  //
+                                 1,  3, 40, 20,  //
+                                 14, 2, 7,  1};
   EXPECT_EQ(quantized("int4:b2x2", in, 4), (std::vector<float>{7, 1, 70, 10, 1, 3, 40, 20, 14, 2, 7, 1}));
   EXPECT_EQ(quantized("int4:b3x4", in, 4), (std::vector<float>{10, 0, 70, 10, 0, 0, 40, 20, 10, 0, 10, 0}));
 }
@@ -220,9 +243,11 @@ TEST(ScaledFloat, DividesByTheGroupsScale) {
 }
 
 TEST(ScaleType, IsAppliedToTheScale) {
-  // absmax 10 of int4: scale 10/7 = 1.428..; nearest power of two 1, E4M3 1.375 or 1.5: 1.428 is nearer to 1.375.
+  // absmax 10 of int4: scale 10/7 = 1.428..; nearest power of two 1, E4M3 1.375 or 1.5: 1.428 is nearer
+  // to 1.375.
   EXPECT_EQ(quantized("int4:tensor:scale=e8m0", {10, 1, -2.6f}), (std::vector<float>{7, 1, -3}));
-  EXPECT_EQ(quantized("int4:tensor:scale=e4m3", {10, 1, -2.6f}), (std::vector<float>{9.625f, 1.375f, -2.75f}));
+  EXPECT_EQ(quantized("int4:tensor:scale=e4m3", {10, 1, -2.6f}),
+            (std::vector<float>{9.625f, 1.375f, -2.75f}));
   EXPECT_EQ(quantized("int4:tensor:scale=bf16", {10}), (std::vector<float>{7 * 1.4296875f}));
 }
 
@@ -237,7 +262,8 @@ TEST(Calibration, ByPercentileTakesTheNearestRank) {
 
 double squared_error(const std::vector<float>& a, const std::vector<float>& b) {
   double sum = 0;
-  for (size_t i = 0; i < a.size(); ++i) sum += (static_cast<double>(a[i]) - b[i]) * (static_cast<double>(a[i]) - b[i]);
+  for (size_t i = 0; i < a.size(); ++i)
+    sum += (static_cast<double>(a[i]) - b[i]) * (static_cast<double>(a[i]) - b[i]);
   return sum;
 }
 
@@ -250,7 +276,8 @@ TEST(Calibration, ByErrorIsNeverWorseThanAbsmaxAndFindsTheBestRatio) {
   EXPECT_LT(mse, 0.9 * absmax);  // three bits of normal values: clipping at about 0.7 of the largest
   // With 2 steps the candidates are half and all of the range.
   const std::vector<float> outlier = {16, 7, 7, 6, 5, 4, 3, 2, 1, 1, 1, 1};
-  EXPECT_EQ(quantized("int4:tensor:calib=mse/2", {1, 2, 3, 4, 5, 6, 7}), (std::vector<float>{1, 2, 3, 4, 5, 6, 7}));
+  EXPECT_EQ(quantized("int4:tensor:calib=mse/2", {1, 2, 3, 4, 5, 6, 7}),
+            (std::vector<float>{1, 2, 3, 4, 5, 6, 7}));
   const double whole = squared_error(outlier, quantized("int4:tensor", outlier));
   EXPECT_LE(squared_error(outlier, quantized("int4:tensor:calib=mse/2", outlier)), whole);
 }

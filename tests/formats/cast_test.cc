@@ -1,4 +1,5 @@
-// Casts against the slow specification: every code, every bf16 pattern, float32 inputs by sample (all with FQLAB_LONG=1).
+// Casts against the slow specification: every code, every bf16 pattern, float32 inputs by sample (all with
+// FQLAB_LONG=1).
 #include <gmock/gmock.h>
 
 #include <cstdlib>
@@ -71,13 +72,27 @@ TEST(Cast, KeepsAllBf16PatternsOfBf16) {
 }
 
 TEST(Cast, RoundsSampledFloatsAsSpecifiedOnEveryTarget) {
-  std::vector<float> in = {0.0f, -0.0f, INFINITY, -INFINITY, NAN, 0x1p-149f, -0x1p-149f, 0x1.fffffcp-127f, 0x1p-126f,
-                           std::numeric_limits<float>::max(), -std::numeric_limits<float>::max(), 464.0f, 465.0f, 61440.0f};
+  std::vector<float> in = {0.0f,
+                           -0.0f,
+                           INFINITY,
+                           -INFINITY,
+                           NAN,
+                           0x1p-149f,
+                           -0x1p-149f,
+                           0x1.fffffcp-127f,
+                           0x1p-126f,
+                           std::numeric_limits<float>::max(),
+                           -std::numeric_limits<float>::max(),
+                           464.0f,
+                           465.0f,
+                           61440.0f};
   Random random(7);
   for (int i = 0; i < 60000; ++i) in.push_back(std::bit_cast<float>(static_cast<uint32_t>(random.next())));
-  for (int i = 0; i < 60000; ++i) in.push_back(static_cast<float>(random.normal() * std::exp2(random.uniform() * 30 - 20)));
+  for (int i = 0; i < 60000; ++i)
+    in.push_back(static_cast<float>(random.normal() * std::exp2(random.uniform() * 30 - 20)));
   testing::on_every_target([&] {
-    for (const SlowFormat& format : slow_formats()) expect_as_specified(format, format.finite_magnitudes(), in);
+    for (const SlowFormat& format : slow_formats())
+      expect_as_specified(format, format.finite_magnitudes(), in);
   });
 }
 
@@ -96,13 +111,15 @@ TEST(Cast, TruncatesBf16ForRoundingTowardsZero) {
 }
 
 TEST(Cast, FollowsTheNamedRounding) {
-  const std::vector<float> in = {2.25f, 2.125f, -2.125f, 0.03125f * 1.5f, -0.03125f * 0.25f};  // fp6_e3m2: steps 0.5, 0.0625
+  const std::vector<float> in = {2.25f, 2.125f, -2.125f, 0.03125f * 1.5f,
+                                 -0.03125f * 0.25f};  // fp6_e3m2: steps 0.5, 0.0625
   EXPECT_EQ(quantized("fp6_e3m2", in), (std::vector<float>{2.0f, 2.0f, -2.0f, 0.0625f, -0.0f}));
   EXPECT_EQ(quantized("fp6_e3m2:r=away", in), (std::vector<float>{2.5f, 2.0f, -2.0f, 0.0625f, -0.0f}));
   EXPECT_EQ(quantized("fp6_e3m2:r=zero", in), (std::vector<float>{2.0f, 2.0f, -2.0f, 0.0f, -0.0f}));
   EXPECT_EQ(quantized("fp6_e3m2:r=floor", in), (std::vector<float>{2.0f, 2.0f, -2.5f, 0.0f, -0.0625f}));
   EXPECT_EQ(quantized("fp6_e3m2:r=ceil", in), (std::vector<float>{2.5f, 2.5f, -2.0f, 0.0625f, -0.0f}));
-  EXPECT_EQ(quantized("fp6_e3m2:r=away", {0.03125f}), (std::vector<float>{0.0625f}));  // a tie below the normal range
+  EXPECT_EQ(quantized("fp6_e3m2:r=away", {0.03125f}),
+            (std::vector<float>{0.0625f}));  // a tie below the normal range
 }
 
 TEST(Cast, AnswersOverflowAsAsked) {
@@ -121,9 +138,11 @@ TEST(Cast, AnswersOverflowAsAsked) {
 
 TEST(Cast, ToE8m0KnowsPowersOfTwoOnly) {
   testing::on_every_target([] {
-    EXPECT_EQ(quantized("e8m0", {1.0f, 0x1p-127f, 0x1p-149f, 0x1p127f, std::numeric_limits<float>::max(), 1.4f, 3.0f, 6.0f}),
+    EXPECT_EQ(quantized("e8m0", {1.0f, 0x1p-127f, 0x1p-149f, 0x1p127f, std::numeric_limits<float>::max(),
+                                 1.4f, 3.0f, 6.0f}),
               (std::vector<float>{1.0f, 0x1p-127f, 0x1p-127f, 0x1p127f, 0x1p127f, 1.0f, 2.0f, 8.0f}));
-    for (const float x : quantized("e8m0", {0.0f, -0.0f, -1.0f, INFINITY, -INFINITY, NAN})) EXPECT_TRUE(std::isnan(x));
+    for (const float x : quantized("e8m0", {0.0f, -0.0f, -1.0f, INFINITY, -INFINITY, NAN}))
+      EXPECT_TRUE(std::isnan(x));
   });
 }
 
@@ -131,7 +150,8 @@ TEST(Cast, RoundsStochasticallyWithTheRightProbability) {
   constexpr size_t kDraws = 1 << 20;
   for (const float x : {2.125f, 0.015625f}) {  // a quarter of a step above 2, and of the step 0.0625 above 0
     const std::vector<float> out = quantized("fp6_e3m2:r=stoch@3", std::vector<float>(kDraws, x));
-    const auto up = static_cast<double>(std::count_if(out.begin(), out.end(), [&](float y) { return y > x; }));
+    const auto up =
+        static_cast<double>(std::count_if(out.begin(), out.end(), [&](float y) { return y > x; }));
     EXPECT_NEAR(up / kDraws, 0.25, 5 * std::sqrt(0.25 * 0.75 / kDraws));  // five standard errors
   }
   EXPECT_NE(quantized("fp6_e3m2:r=stoch@3", std::vector<float>(64, 2.125f)),
@@ -146,7 +166,8 @@ TEST(CastLong, RoundsAllFloatsAsSpecified) {
       constexpr uint32_t kAtOnce = 1 << 16;
       for (uint64_t block = part; block < 0x10000; block += 2) {
         std::vector<float> in(kAtOnce);
-        for (uint32_t i = 0; i < kAtOnce; ++i) in[i] = std::bit_cast<float>(static_cast<uint32_t>(block << 16) + i);
+        for (uint32_t i = 0; i < kAtOnce; ++i)
+          in[i] = std::bit_cast<float>(static_cast<uint32_t>(block << 16) + i);
         expect_as_specified(format, numbers, in);
         if (::testing::Test::HasFatalFailure()) return;
       }

@@ -12,8 +12,8 @@
 namespace fqlab {
 namespace {
 
-using ::testing::HasSubstr;
 using testing::canonical;
+using ::testing::HasSubstr;
 using testing::quantized;
 using testing::spec;
 
@@ -46,7 +46,8 @@ TEST(GgmlQuantizer, QuantizesEveryTypeCloselyAndIndependentlyOfThreads) {
   for (size_t i = 0; i < importance.size(); ++i) importance[i] = 1.0f + static_cast<float>(i % 7);
   for (const std::string& name : quantizable_ggml_names()) {
     // ggml builds the search tables of these in seconds: make test-long.
-    if (std::getenv("FQLAB_LONG") == nullptr && (name.starts_with("iq1") || name.starts_with("iq2") || name.starts_with("iq3")))
+    if (std::getenv("FQLAB_LONG") == nullptr &&
+        (name.starts_with("iq1") || name.starts_with("iq2") || name.starts_with("iq3")))
       continue;
     QuantizeCounts counts;
     const std::string text = "gguf:" + name;
@@ -56,7 +57,8 @@ TEST(GgmlQuantizer, QuantizesEveryTypeCloselyAndIndependentlyOfThreads) {
       error += std::pow(static_cast<double>(in[i]) - out[i], 2);
       power += std::pow(static_cast<double>(in[i]), 2);
     }
-    EXPECT_LT(error / power, 0.8) << text;  // ternary types with the scale absmax are the worst: 0.67 here; zeros give 1
+    EXPECT_LT(error / power, 0.8)
+        << text;  // ternary types with the scale absmax are the worst: 0.67 here; zeros give 1
     EXPECT_EQ(counts.values, in.size());
     EXPECT_EQ(canonical(quantized(text, in, 512, nullptr, {3, importance})), canonical(out)) << text;
   }
@@ -70,7 +72,8 @@ TEST(GgmlQuantizer, UsesTheImportance) {
   EXPECT_NE(quantized("gguf:iq4_nl", in, 256), quantized("gguf:iq4_nl", in, 256, nullptr, {1, importance}));
 }
 
-std::string error_of(const std::string& text, const std::vector<float>& in, size_t columns, std::vector<float> importance = {}) {
+std::string error_of(const std::string& text, const std::vector<float>& in, size_t columns,
+                     std::vector<float> importance = {}) {
   std::vector<float> out(in.size());
   const auto result = fake_quantize(spec(text), in, out, columns, {1, importance});
   return result ? "accepted" : to_string(result.error());
@@ -78,10 +81,12 @@ std::string error_of(const std::string& text, const std::vector<float>& in, size
 
 TEST(GgmlQuantizer, RefusesWhatGgmlWouldAbortOn) {
   std::vector<float> in = weights(256 * 3);
-  EXPECT_THAT(error_of("gguf:q4_k", in, 96), HasSubstr("a row of 96 values is no multiple of the block of 256 (gguf:q4_k)"));
+  EXPECT_THAT(error_of("gguf:q4_k", in, 96),
+              HasSubstr("a row of 96 values is no multiple of the block of 256 (gguf:q4_k)"));
   for (const char* type : {"iq1_s", "iq1_m", "iq2_xxs", "iq2_xs", "iq2_s"})
     EXPECT_THAT(error_of(std::string("gguf:") + type, in, 256), HasSubstr("needs an imatrix"));
-  EXPECT_THAT(error_of("gguf:q4_k", in, 256, {1, 2, 3}), HasSubstr("the imatrix has 3 columns and the tensor 256"));
+  EXPECT_THAT(error_of("gguf:q4_k", in, 256, {1, 2, 3}),
+              HasSubstr("the imatrix has 3 columns and the tensor 256"));
   in[7] = NAN;
   EXPECT_THAT(error_of("gguf:q4_k", in, 256), HasSubstr("finite values only"));
 }

@@ -29,9 +29,11 @@ inline std::vector<uint32_t> canonical(const std::vector<float>& values) {
 
 /// Fake-quantized rows; `columns` 0: one row.
 inline std::vector<float> quantized(const std::string& text, const std::vector<float>& in, size_t columns = 0,
-                                    QuantizeCounts* counts = nullptr, const FakeQuantizeOptions& options = {}) {
+                                    QuantizeCounts* counts = nullptr,
+                                    const FakeQuantizeOptions& options = {}) {
   std::vector<float> out(in.size());
-  const auto result = fake_quantize(spec(text), in, out, columns != 0 ? columns : std::max<size_t>(in.size(), 1), options);
+  const auto result =
+      fake_quantize(spec(text), in, out, columns != 0 ? columns : std::max<size_t>(in.size(), 1), options);
   EXPECT_TRUE(result) << text << ": " << to_string(result.error());
   if (result && counts != nullptr) *counts = *result;
   return out;

@@ -21,13 +21,40 @@ using testing::quantized;
 using testing::spec;
 
 const std::vector<std::string>& all_specs() {
-  static const std::vector<std::string> specs = {
-      "f32",          "f16",          "bf16",        "tf32",           "fp8_e4m3",          "fp8_e5m2",
-      "fp8_e4m3fnuz", "fp6_e2m3",     "fp4_e2m1",    "e8m0",           "e3m3b5:ovf=error",  "fp8_e4m3:r=stoch@5",
-      "bf16:r=stoch@1", "f16:r=away", "fp6_e3m2:r=floor", "fp6_e3m2:r=ceil", "fp8_e5m2:r=zero", "mxfp8_e4m3",
-      "mxfp4:r=stoch@2", "mxfp4:mx=even", "mxint8",  "nvfp4",          "nvfp4:r=stoch@9",   "int4:g32",
-      "int4:g5:asym", "int8:channel", "int8:tensor:asym", "uint4:g16:r=stoch@1", "int4:b3x16", "int3:g64:calib=mse/20",
-      "int4:channel:calib=pct90", "fp8_e4m3:channel:scale=bf16", "fp8_e4m3fnuz:tensor", "fp4_e2m1:g16:scale=e4m3"};
+  static const std::vector<std::string> specs = {"f32",
+                                                 "f16",
+                                                 "bf16",
+                                                 "tf32",
+                                                 "fp8_e4m3",
+                                                 "fp8_e5m2",
+                                                 "fp8_e4m3fnuz",
+                                                 "fp6_e2m3",
+                                                 "fp4_e2m1",
+                                                 "e8m0",
+                                                 "e3m3b5:ovf=error",
+                                                 "fp8_e4m3:r=stoch@5",
+                                                 "bf16:r=stoch@1",
+                                                 "f16:r=away",
+                                                 "fp6_e3m2:r=floor",
+                                                 "fp6_e3m2:r=ceil",
+                                                 "fp8_e5m2:r=zero",
+                                                 "mxfp8_e4m3",
+                                                 "mxfp4:r=stoch@2",
+                                                 "mxfp4:mx=even",
+                                                 "mxint8",
+                                                 "nvfp4",
+                                                 "nvfp4:r=stoch@9",
+                                                 "int4:g32",
+                                                 "int4:g5:asym",
+                                                 "int8:channel",
+                                                 "int8:tensor:asym",
+                                                 "uint4:g16:r=stoch@1",
+                                                 "int4:b3x16",
+                                                 "int3:g64:calib=mse/20",
+                                                 "int4:channel:calib=pct90",
+                                                 "fp8_e4m3:channel:scale=bf16",
+                                                 "fp8_e4m3fnuz:tensor",
+                                                 "fp4_e2m1:g16:scale=e4m3"};
   return specs;
 }
 
@@ -83,7 +110,8 @@ TEST(FakeQuantize, DoesNotDependOnLengthAlignmentOrPlace) {
           std::copy(in.begin(), in.end(), shifted.begin() + static_cast<ptrdiff_t>(offset));
           const std::span<float> place(shifted.data() + offset, size);
           ASSERT_TRUE(fake_quantize(spec(text), place, place, std::max<size_t>(size, 1)));
-          ASSERT_EQ(canonical(std::vector<float>(place.begin(), place.end())), expected) << text << " of " << size;
+          ASSERT_EQ(canonical(std::vector<float>(place.begin(), place.end())), expected)
+              << text << " of " << size;
         }
         EXPECT_EQ(shifted[size + 2], size == 0 ? 77.0f : shifted[size + 2]);
       }
@@ -153,7 +181,8 @@ TEST(FakeQuantize, OfLargeTensorsStreamsTheSameBits) {
   const std::vector<float> in = weights(size_t{7} << 20);
   std::vector<float> in_place = in;
   for (const char* text : {"fp8_e4m3", "mxfp4", "nvfp4", "int4:g128"}) {
-    std::unique_ptr<float, void (*)(void*)> out(static_cast<float*>(std::aligned_alloc(64, in.size() * 4)), std::free);
+    std::unique_ptr<float, void (*)(void*)> out(static_cast<float*>(std::aligned_alloc(64, in.size() * 4)),
+                                                std::free);
     ASSERT_TRUE(fake_quantize(spec(text), in, {out.get(), in.size()}, 4096));
     in_place = in;
     ASSERT_TRUE(fake_quantize(spec(text), in_place, in_place, 4096));
@@ -164,8 +193,9 @@ TEST(FakeQuantize, OfLargeTensorsStreamsTheSameBits) {
 float any_float() { return std::bit_cast<float>(*rc::gen::arbitrary<uint32_t>()); }
 
 RC_GTEST_PROP(CastProperty, IsMonotoneOddAndIdempotent, ()) {
-  static const std::vector<std::string> casts = {"f16", "bf16", "tf32", "fp8_e4m3", "fp8_e5m2", "fp8_e4m3fnuz", "fp6_e3m2",
-                                                 "fp6_e2m3", "fp4_e2m1", "e5m6", "fp8_e4m3:r=away", "f16:r=zero"};
+  static const std::vector<std::string> casts = {
+      "f16",      "bf16",     "tf32",     "fp8_e4m3", "fp8_e5m2",        "fp8_e4m3fnuz",
+      "fp6_e3m2", "fp6_e2m3", "fp4_e2m1", "e5m6",     "fp8_e4m3:r=away", "f16:r=zero"};
   const std::string text = *rc::gen::elementOf(casts);
   float a = any_float(), b = any_float();
   RC_PRE(std::isfinite(a) && std::isfinite(b));
@@ -179,12 +209,14 @@ RC_GTEST_PROP(CastProperty, IsMonotoneOddAndIdempotent, ()) {
 std::vector<float> any_row(size_t size) {
   const int exponent = *rc::gen::inRange(-20, 20);
   std::vector<float> row;
-  for (size_t i = 0; i < size; ++i) row.push_back(std::ldexp(static_cast<float>(*rc::gen::inRange(-4096, 4096)), exponent));
+  for (size_t i = 0; i < size; ++i)
+    row.push_back(std::ldexp(static_cast<float>(*rc::gen::inRange(-4096, 4096)), exponent));
   return row;
 }
 
 RC_GTEST_PROP(MxProperty, IsIdempotentOddAndOnAGridOfFewValues, ()) {
-  static const std::vector<std::string> types = {"mxfp8_e4m3", "mxfp8_e5m2", "mxfp6_e3m2", "mxfp6_e2m3", "mxfp4", "mxint8"};
+  static const std::vector<std::string> types = {"mxfp8_e4m3", "mxfp8_e5m2", "mxfp6_e3m2",
+                                                 "mxfp6_e2m3", "mxfp4",      "mxint8"};
   const std::string text = *rc::gen::elementOf(types);
   const std::vector<float> row = any_row(32);
   std::vector<float> negated;
@@ -212,7 +244,8 @@ RC_GTEST_PROP(IntegerProperty, StaysInItsSetAndIsIdempotentToOneUnitOfTheScale, 
   }
   // The scale of the result may differ by one float32 unit in the last place, so its products may too.
   const std::vector<float> again = quantized(text, out);
-  for (size_t i = 0; i < out.size(); ++i) RC_ASSERT(std::fabs(again[i] - out[i]) <= std::fabs(out[i]) * 0x1p-22f);
+  for (size_t i = 0; i < out.size(); ++i)
+    RC_ASSERT(std::fabs(again[i] - out[i]) <= std::fabs(out[i]) * 0x1p-22f);
 }
 
 }  // namespace

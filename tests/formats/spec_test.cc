@@ -74,7 +74,8 @@ TEST(FormatSpec, PrintsOneSpellingForEqualFormats) {
 
 TEST(FormatSpec, ParsesWhatItPrintsForAllNames) {
   for (const std::string& name : known_names()) {
-    const std::string text = name.find("int") != std::string::npos && name.find("mx") == std::string::npos ? name + ":g32" : name;
+    const std::string text =
+        name.find("int") != std::string::npos && name.find("mx") == std::string::npos ? name + ":g32" : name;
     const FormatSpec once = spec(text);
     EXPECT_EQ(spec(once.print()), once) << text;
   }
@@ -82,10 +83,12 @@ TEST(FormatSpec, ParsesWhatItPrintsForAllNames) {
 
 RC_GTEST_PROP(FormatSpecProperty, ParsesWhatItPrints, ()) {
   const auto one_of = [](std::vector<std::string> words) { return *rc::gen::elementOf(words); };
-  const std::string base = one_of({"int4", "uint7", "fp8_e4m3", "fp4_e2m1", "e3m3b5", "e5m4ieee", "e2m5fnuz"});
+  const std::string base =
+      one_of({"int4", "uint7", "fp8_e4m3", "fp4_e2m1", "e3m3b5", "e5m4ieee", "e2m5fnuz"});
   std::string text = base + one_of({":tensor", ":channel", ":token", ":g48", ":b4x8"});
   if (base.find("int") != std::string::npos) text += one_of({"", ":sym", ":asym"});
-  text += one_of({"", ":calib=mse", ":calib=mse/33", ":calib=pct99.95"}) + one_of({"", ":scale=f16", ":scale=e8m0"}) +
+  text += one_of({"", ":calib=mse", ":calib=mse/33", ":calib=pct99.95"}) +
+          one_of({"", ":scale=f16", ":scale=e8m0"}) +
           one_of({"", ":r=away", ":r=stoch@18446744073709551615"});
   const FormatSpec once = spec(text);
   RC_ASSERT(spec(once.print()) == once);
@@ -108,7 +111,8 @@ TEST(FormatSpec, RefusesByNameAndSaysWhy) {
 }
 
 TEST(FormatSpec, RefusesOptionsThatTheBaseDoesNotTake) {
-  EXPECT_THAT(error_of("mxfp4:g32"), HasSubstr("mxfp4 takes no option 'g32' (format spec). mxfp4 takes mx=, r=."));
+  EXPECT_THAT(error_of("mxfp4:g32"),
+              HasSubstr("mxfp4 takes no option 'g32' (format spec). mxfp4 takes mx=, r=."));
   EXPECT_THAT(error_of("f32:r=zero"), HasSubstr("f32 takes no options"));
   EXPECT_THAT(error_of("bf16:channel"), HasSubstr("bf16 takes cast, r=, ovf="));
   EXPECT_THAT(error_of("int4:g32:mx=ceil"), HasSubstr("takes no option"));
