@@ -141,7 +141,7 @@ struct DialogueResult {
   std::string original;
   std::string variant;
   bool identical = false;
-  std::optional<int> first_divergent_token;
+  std::optional<int> first_divergent_token;        ///< index from 0; the printed report counts from 1
   std::optional<double> teacher_forced_agreement;  ///< fraction of the original's tokens that the variant would choose too
   bool chat_template = false;   ///< rendered with the model's own template; false: raw prompt
 };

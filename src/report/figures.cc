@@ -34,7 +34,7 @@ double floor_value(const Comparison& c) { return c.kl.noise_floor ? c.kl.noise_f
 
 std::string chunk_figure(const Comparison& c, const Text& text) {
   if (c.chunks.empty()) return "";
-  constexpr double kTop = 52, kBottom = 230;
+  constexpr double kTop = 32, kBottom = 210;
   std::vector<double> ratios, extent = {0};
   for (const ChunkResult& chunk : c.chunks) ratios.push_back(chunk.nll_variant - chunk.nll_original);
   extent.insert(extent.end(), ratios.begin(), ratios.end());
@@ -49,7 +49,7 @@ std::string chunk_figure(const Comparison& c, const Text& text) {
   const Axis y = fit_axis(extent, false, kBottom, kTop);
   const double last = static_cast<double>(c.chunks.size()) - 1;
   const Axis x{-0.5, last + 0.5, kLeft, kRight};
-  Svg svg(kWidth, 290, text("divergence.chunk_figure"));
+  Svg svg(kWidth, 294, text("divergence.chunk_figure"));
   svg.y_axis(y, kLeft, kRight, text("head.log_ratio"));
   if (show_margin) {
     for (const double limit : {margin, -margin}) svg.line(kLeft, y.at(limit), kRight, y.at(limit), "margin");
@@ -71,14 +71,14 @@ std::string chunk_figure(const Comparison& c, const Text& text) {
     else
       svg.triangle(at, y.at(ratios[i]), 5, ratios[i] > 0, ratios[i] > 0 ? "worse" : "better");
   }
-  svg.text((kLeft + kRight) / 2, kBottom + 32, text("head.chunk"), "middle");
-  svg.triangle(kLeft + 6, 280, 5, true, "worse");
-  svg.text(kLeft + 16, 284, text("figure.worse"), "start", "note");
-  svg.triangle(kLeft + 166, 280, 5, false, "better");
-  svg.text(kLeft + 176, 284, text("figure.better"), "start", "note");
-  svg.rectangle(kLeft + 322, 274, 16, 12, "interval");
-  svg.line(kLeft + 322, 280, kLeft + 338, 280, "mean");
-  svg.text(kLeft + 344, 284, text("figure.mean_interval"), "start", "note");
+  svg.text((kLeft + kRight) / 2, kBottom + 35, text("head.chunk"), "middle");
+  svg.triangle(kLeft + 6, 265, 5, true, "worse");
+  svg.text(kLeft + 16, 269, text("figure.worse"), "start", "note");
+  svg.triangle(kLeft + 246, 265, 5, false, "better");
+  svg.text(kLeft + 256, 269, text("figure.better"), "start", "note");
+  svg.rectangle(kLeft, 279, 16, 12, "interval");
+  svg.line(kLeft, 285, kLeft + 16, 285, "mean");
+  svg.text(kLeft + 22, 289, text("figure.mean_interval"), "start", "note");
   return std::move(svg).finish();
 }
 
@@ -93,14 +93,14 @@ std::string kl_figure(const Comparison& c, const Text& text) {
   std::vector<double> extent = {floor_value(c), c.settings.margins.kl_nats};
   for (const auto& row : rows) extent.push_back(row.second);
   if (kl.matched_control) extent.push_back(kl.matched_control->value);
-  const Axis x = fit_axis(extent, true, kLeft + 10, kRight);
+  const Axis x = fit_axis(extent, true, kLeft + 28, kRight);
   Svg svg(kWidth, static_cast<int>(kBottom) + 46, text("figure.kl"));
   shade_floor(svg, x, kTop, kBottom, floor_value(c), text);
   svg.x_axis(x, kBottom, kTop, text("head.kl_nats"));
   mark_margin(svg, x, kTop, kBottom, c.settings.margins.kl_nats, text);
   double y = kTop + 20;
   for (const auto& [label, value] : rows) {
-    svg.text(kLeft + 4, y + 4, label, "end");
+    svg.text(kLeft + 20, y + 4, label, "end");
     if (&label == &rows[0].first && kl.interval && !c.logits_identical) {
       svg.line(x.at(kl.interval->low), y, x.at(kl.interval->high), y, "whisker");
     }
@@ -127,11 +127,11 @@ std::string histogram_figure(const Comparison& c, const Text& text) {
   const auto edge = [&](size_t bin) {
     return std::pow(10, h.first_log10 + static_cast<double>(bin) * h.decades_per_bin);
   };
-  constexpr double kTop = 44, kBottom = 230;
+  constexpr double kTop = 32, kBottom = 218;
   const Axis x = fit_axis({edge(first), edge(last + 1), floor_value(c), c.settings.margins.kl_nats}, true,
                           kLeft, kRight);
   const Axis y{0, 108.0 * static_cast<double>(most) / static_cast<double>(total), kBottom, kTop};
-  Svg svg(kWidth, 276, text("figure.histogram"));
+  Svg svg(kWidth, 262, text("figure.histogram"));
   svg.y_axis(y, kLeft, kRight, text("figure.share"));
   shade_floor(svg, x, kTop, kBottom, floor_value(c), text);
   svg.x_axis(x, kBottom, kTop, text("head.kl_nats"));

@@ -28,7 +28,7 @@ struct SpeedRow {
 std::string position_figure(const Comparison& c, const Text& text) {
   const auto& bins = c.kl.by_position;
   if (bins.size() < 2) return "";
-  constexpr double kTop = 44, kBottom = 230;
+  constexpr double kTop = 32, kBottom = 218;
   std::vector<double> extent = {0};
   std::vector<std::pair<double, double>> line, band;
   for (const PositionBin& bin : bins) {
@@ -47,7 +47,7 @@ std::string position_figure(const Comparison& c, const Text& text) {
     band.emplace_back(x.at((bin->first + bin->last) / 2.0),
                       y.at(bin->interval ? bin->interval->low : bin->kl_mean));
   }
-  Svg svg(kWidth, 276, text("figure.by_position"));
+  Svg svg(kWidth, 262, text("figure.by_position"));
   svg.y_axis(y, kLeft, kRight, text("head.kl_nats"));
   svg.x_axis(x, kBottom, kTop, text("figure.position"));
   svg.polygon(band, "interval");
@@ -67,7 +67,7 @@ std::string speed_figure(const Comparison& c, const Text& text) {
     for (const SpeedBlockRatio& block : row.speed->blocks) extent.push_back(block.ratio);
   }
   if (used == 0) return "";
-  constexpr double kTop = 30, kRow = 62;
+  constexpr double kTop = 16, kRow = 62;
   const double bottom = kTop + static_cast<double>(used) * kRow;
   const Axis x = fit_axis(extent, false, 20, kRight);
   Svg svg(kWidth, static_cast<int>(bottom) + 66, text("figure.speed"));
@@ -87,8 +87,8 @@ std::string speed_figure(const Comparison& c, const Text& text) {
   }
   svg.circle(30, bottom + 54, 4.5, "point");
   svg.text(40, bottom + 58, text("figure.ab"), "start", "note");
-  svg.diamond(200, bottom + 54, 5, "aa");
-  svg.text(210, bottom + 58, text("figure.aa"), "start", "note");
+  svg.diamond(290, bottom + 54, 5, "aa");
+  svg.text(300, bottom + 58, text("figure.aa"), "start", "note");
   return std::move(svg).finish();
 }
 
@@ -110,7 +110,7 @@ std::string forest_figure(std::span<const Comparison* const> comparisons, const 
   svg.text(x.at(margin), kTop - 5, text("figure.margin"), "middle", "note");
   double y = kTop;
   for (const Comparison* c : comparisons) {
-    svg.text(22, y + 14, shortened(variant_name(*c), 68));
+    svg.text(22, y + 14, shortened(variant_name(*c), 54));
     const double at = y + 28;
     if (c->kl.noise_floor && c->kl.noise_floor->value > 0)
       svg.diamond(x.at(c->kl.noise_floor->value), at, 5, "aa");
@@ -124,8 +124,8 @@ std::string forest_figure(std::span<const Comparison* const> comparisons, const 
   }
   svg.circle(30, bottom + 54, 4.5, "point");
   svg.text(40, bottom + 58, text("figure.mean_interval"), "start", "note");
-  svg.diamond(220, bottom + 54, 5, "aa");
-  svg.text(230, bottom + 58, text("figure.floor"), "start", "note");
+  svg.diamond(290, bottom + 54, 5, "aa");
+  svg.text(300, bottom + 58, text("figure.floor"), "start", "note");
   return std::move(svg).finish();
 }
 

@@ -61,6 +61,9 @@ struct Renderer {
                "</span>";
       }
     }
+    const bool is_hash = content.size() == 66 && content.front() == '`' && content.back() == '`';  // sha256
+    if (is_hash)
+      return "<code class=\"hash\">" + escape_html(std::string_view(content).substr(1, 64)) + "</code>";
     return inline_html(content);
   }
 
@@ -82,34 +85,49 @@ struct Renderer {
     out += "</ul>\n";
   }
   void operator()(const Code& code) {
-    out += "<pre tabindex=\"0\" role=\"region\" aria-label=\"" + escape_html(text("html.command")) + "\">" +
+    out += "<pre tabindex=\"0\" role=\"group\" aria-label=\"" + escape_html(text("html.command")) + "\">" +
            escape_html(code.text) + "</pre>\n";
   }
+  // Tables of three columns and more become a block a row on narrow screens (style sheet); explicit roles
+  // keep them tables to a screen reader although their display changes.
   void operator()(const Table& table) {
-    out += "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"" + escape_html(table.caption) +
-           "\"><table>\n";
+    const bool wide = table.columns.size() >= 3;
+    const auto role = [&](const char* name) {
+      return wide ? std::string(" role=\"") + name + "\"" : std::string();
+    };
+    out += "<div class=\"scroll\" tabindex=\"0\" role=\"group\" aria-label=\"" + escape_html(table.caption) +
+           "\"><table" + (wide ? " class=\"wide\"" : "") + role("table") + ">\n";
     if (!table.caption.empty()) out += "<caption>" + inline_html(table.caption) + "</caption>\n";
-    out += "<thead><tr>";
+    out += "<thead" + role("rowgroup") + "><tr" + role("row") + ">";
     for (const Column& column : table.columns) {
-      out += std::string("<th scope=\"col\"") + (column.numeric ? " class=\"n\"" : "") + ">" +
+      out += "<th scope=\"col\"" + role("columnheader") + (column.numeric ? " class=\"n\"" : "") + ">" +
              inline_html(column.title) + "</th>";
     }
-    out += "</tr></thead>\n<tbody>\n";
+    out += "</tr></thead>\n<tbody" + role("rowgroup") + ">\n";
     for (const auto& row : table.rows) {
-      out += "<tr>";
-      for (size_t i = 0; i < row.size(); ++i) {
-        const std::string style = i < table.columns.size() && table.columns[i].numeric ? " class=\"n\"" : "";
-        out += i == 0 ? "<th scope=\"row\"" + style + ">" + cell(row[i]) + "</th>"
-                      : "<td" + style + ">" + cell(row[i]) + "</td>";
-      }
+      out += "<tr" + role("row") + ">";
+      for (size_t i = 0; i < row.size(); ++i) table_cell(table, row[i], i, wide);
       out += "</tr>\n";
     }
     out += "</tbody></table></div>\n";
   }
+  void table_cell(const Table& table, const std::string& content, size_t i, bool wide) {
+    const Column column = i < table.columns.size() ? table.columns[i] : Column{};
+    std::string style = column.numeric ? "n" : "";
+    if (content == text("none")) style += style.empty() ? "none" : " none";
+    std::string attributes = style.empty() ? "" : " class=\"" + style + "\"";
+    if (i == 0) {
+      if (wide) attributes += " role=\"rowheader\"";
+      out += "<th scope=\"row\"" + attributes + ">" + cell(content) + "</th>";
+      return;
+    }
+    if (wide) attributes += " role=\"cell\" data-label=\"" + escape_html(column.title) + "\"";
+    out += "<td" + attributes + ">" + (wide ? "<span>" + cell(content) + "</span>" : cell(content)) + "</td>";
+  }
   void operator()(const Figure& figure) {
     if (figure.svg.empty()) return (*this)(figure.data);
     out += "<figure><figcaption>" + inline_html(figure.caption) +
-           "</figcaption>\n<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"" +
+           "</figcaption>\n<div class=\"scroll\" tabindex=\"0\" role=\"group\" aria-label=\"" +
            escape_html(figure.caption) + "\">" + figure.svg + "</div>\n<details><summary>" +
            escape_html(text("html.data")) + "</summary>\n";
     (*this)(figure.data);

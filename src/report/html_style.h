@@ -14,7 +14,7 @@ inline constexpr char kStyleSheet[] = R"css(
 *{box-sizing:border-box}
 html{font:16px/1.6 system-ui,-apple-system,"Segoe UI","Noto Sans","Noto Sans TC","Noto Sans CJK TC","PingFang TC","Microsoft JhengHei",sans-serif}
 body{margin:0;background:var(--page);color:var(--ink)}
-main,header,footer{max-width:60rem;margin:0 auto;padding:0 1.25rem}
+main,header,footer{max-width:68rem;margin:0 auto;padding:0 1.25rem}
 header{padding-top:2rem}
 h1{font-size:1.7rem;line-height:1.25;margin:0 0 .75rem;overflow-wrap:anywhere}
 h2{font-size:1.35rem;line-height:1.3;margin:2.75rem 0 .75rem;padding-top:.75rem;border-top:1px solid var(--line);overflow-wrap:anywhere}
@@ -42,13 +42,14 @@ table{border-collapse:collapse;font-size:.92rem;min-width:min(100%,24rem)}
 caption{text-align:left;font-weight:600;padding:.2rem 0 .4rem}
 th,td{padding:.38rem .8rem .38rem 0;text-align:left;vertical-align:top;border-bottom:1px solid var(--line)}
 thead th{color:var(--soft);font-weight:600;vertical-align:bottom}
-tbody th{font-weight:400;min-width:7rem}
+thead th{word-break:keep-all;min-width:3.5rem}
+tbody th{font-weight:400;min-width:9rem}
 .n{text-align:right;font-variant-numeric:tabular-nums;padding-left:.8rem}
 td.n{white-space:nowrap}
-td code,th code{overflow-wrap:anywhere;word-break:break-word}
-figure{margin:1.25rem 0}
+td code,th code{white-space:nowrap}code.hash{white-space:normal;word-break:break-all}
+figure{margin:1.5rem 0}figure>.scroll{margin:.4rem 0 0}
 figcaption{font-weight:600;margin-bottom:.3rem;max-width:46rem}
-svg{display:block;width:100%;min-width:30rem;max-width:44rem;height:auto}
+svg{display:block;width:100%;max-width:44rem;height:auto}
 svg text{fill:var(--ink);font-size:12px}svg .tick,svg .note{fill:var(--soft);font-size:11px}
 svg .grid{stroke:var(--line);stroke-width:1}svg .axis{stroke:var(--soft);stroke-width:1}
 svg .zero{stroke:var(--ink);stroke-width:1.5}svg .mean{stroke:var(--better);stroke-width:1.5}
@@ -64,9 +65,14 @@ details{margin:.4rem 0 0}summary{cursor:pointer;color:var(--link);width:fit-cont
 .pair .who{color:var(--soft);font-weight:600;font-size:.9rem;margin:0}
 mark{background:var(--mark);color:inherit;text-decoration:underline;text-decoration-thickness:2px;text-underline-offset:3px}
 mark::before{content:"\27E6"}mark::after{content:"\27E7"}
+@media screen and (max-width:40rem){html{font-size:15px}.wide,.wide tbody,.wide tr,.wide td,.wide th,.wide caption{display:block}
+.wide thead{position:absolute;clip-path:inset(50%);width:1px;height:1px;overflow:hidden}.wide tr{border-bottom:1px solid var(--line);padding:.45rem 0}
+.wide th,.wide td,.wide td.n{border:0;padding:.08rem 0;text-align:left}.wide tbody th{font-weight:600}
+.wide td{display:flex;gap:1rem;justify-content:space-between}.wide td.n{text-align:right;padding-left:0}.wide td::before{content:attr(data-label);color:var(--soft);text-align:left;flex:1 1 5rem;white-space:normal}
+.wide td.none{display:none}tbody th{min-width:6rem}td code{white-space:normal;overflow-wrap:anywhere}svg text{font-size:17px}svg .tick,svg .note{font-size:16px}}
 footer{color:var(--soft);font-size:.9rem;padding-top:2rem;padding-bottom:3rem}
 @media print{:root{color-scheme:light}html{font-size:10.5pt}main,header,footer{max-width:none;padding:0}nav,.skip{display:none}
-h2,h3,h4{break-after:avoid}figure,tr,.callout,.pair>div{break-inside:avoid}.scroll{overflow:visible}svg{min-width:0;max-width:15cm}
+h2,h3,h4{break-after:avoid}figure,tr,.callout,.pair>div{break-inside:avoid}.scroll{overflow:visible}svg{max-width:15cm}
 pre{white-space:pre-wrap;overflow-wrap:anywhere}td.n{white-space:normal}a{color:inherit;text-decoration:none}
 .callout,.badge,mark,svg{print-color-adjust:exact;-webkit-print-color-adjust:exact}}
 )css";

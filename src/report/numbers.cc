@@ -77,6 +77,12 @@ std::string estimate(double value, const std::optional<Interval>& interval, bool
   return estimate_in(value, interval, sign, "");
 }
 
+std::string interval_text(const Interval& interval) {
+  const std::string text = estimate(interval.low, interval);
+  const size_t bracket = text.find('[');
+  return bracket == std::string::npos ? "[" + text + ", " + text + "]" : text.substr(bracket);
+}
+
 std::string percent(double fraction, const std::optional<Interval>& interval, bool sign) {
   std::optional<Interval> hundredfold;
   if (interval) hundredfold = Interval{interval->low * 100, interval->high * 100};

@@ -21,6 +21,9 @@ std::string fixed(double value, int decimals);
 /// positive numbers.
 std::string estimate(double value, const std::optional<Interval>& interval, bool sign = false);
 
+/// The interval alone, "[22.8, 26.3]", with the same digits.
+std::string interval_text(const Interval& interval);
+
 /// The same for a fraction printed as per cent: "98.94 % [98.60 %, 99.20 %]".
 std::string percent(double fraction, const std::optional<Interval>& interval = {}, bool sign = false);
 

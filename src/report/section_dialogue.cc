@@ -28,6 +28,17 @@ SideBySide side_by_side(const DialogueResult& d, const Text& text) {
   return {text("head.original"), text("head.variant"), pieces(a), pieces(b)};
 }
 
+// A heading holds one line: the prompt up to its first line break or about 80 bytes, cut between characters.
+std::string one_line(const std::string& prompt) {
+  std::string line = prompt.substr(0, prompt.find('\n'));
+  if (line.size() > 80) {
+    size_t end = 80;
+    while (end > 0 && (static_cast<unsigned char>(line[end]) & 0xC0) == 0x80) --end;
+    line.resize(end);
+  }
+  return line.size() == prompt.size() ? line : line + " …";
+}
+
 void add_not_measured(const Comparison& c, const Text& text, Document& document) {
   const std::string reason = reason_of(c, "dialogue", "not_measured");
   document.blocks.push_back(
@@ -66,10 +77,12 @@ void add_dialogue(const Comparison& c, const Text& text, const SectionPlace& pla
   int index = 0;
   for (const DialogueResult& d : c.dialogue) {
     blocks.push_back(Heading{place.level + 1, "prompt-" + std::to_string(++index) + place.suffix,
-                             text("dialogue.prompt", {{"prompt", d.prompt}})});
+                             text("dialogue.prompt", {{"prompt", one_line(d.prompt)}})});
+    if (one_line(d.prompt) != d.prompt) blocks.push_back(Code{d.prompt});
     std::string line = text("dialogue.identical");
     if (!d.identical && d.first_divergent_token) {
-      line = text("dialogue.diverges", {{"token", count(static_cast<uint64_t>(*d.first_divergent_token))}});
+      line =
+          text("dialogue.diverges", {{"token", count(static_cast<uint64_t>(*d.first_divergent_token) + 1)}});
     } else if (!d.identical) {
       line.clear();
     }

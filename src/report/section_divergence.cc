@@ -41,8 +41,8 @@ Table settings_table(const Comparison& c, const Text& text) {
   return table;
 }
 
-std::string interval_text(const std::optional<Interval>& interval, const Text& text) {
-  return interval ? "[" + number(interval->low) + ", " + number(interval->high) + "]" : text("none");
+std::string interval_or_none(const std::optional<Interval>& interval, const Text& text) {
+  return interval ? interval_text(*interval) : text("none");
 }
 
 Table perplexity_table(const Comparison& c, const Text& text) {
@@ -54,12 +54,12 @@ Table perplexity_table(const Comparison& c, const Text& text) {
     table.rows.push_back({text("perplexity.as_stored"), fixed(*c.as_stored_perplexity, 4), text("none")});
   const Key original = c.settings.arithmetic == Arithmetic::kReference ? Key("perplexity.original_reference")
                                                                        : Key("perplexity.original");
-  table.rows.push_back({text(original), fixed(p.original, 4), interval_text(p.original_interval, text)});
+  table.rows.push_back({text(original), fixed(p.original, 4), interval_or_none(p.original_interval, text)});
   table.rows.push_back(
-      {text("perplexity.variant"), fixed(p.variant, 4), interval_text(p.variant_interval, text)});
+      {text("perplexity.variant"), fixed(p.variant, 4), interval_or_none(p.variant_interval, text)});
   table.rows.push_back({text("perplexity.difference"), number(p.difference), text("none")});
   table.rows.push_back({text("perplexity.log_ratio"), number(p.log_ratio),
-                        interval_text(shown(c, p.log_ratio_interval), text)});
+                        interval_or_none(shown(c, p.log_ratio_interval), text)});
   if (c.storage_effect_log_ratio)
     table.rows.push_back(
         {text("perplexity.storage_log_ratio"), number(*c.storage_effect_log_ratio), text("none")});

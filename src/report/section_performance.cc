@@ -69,9 +69,7 @@ void add_performance(const Comparison& c, const Text& text, const SectionPlace& 
   const auto row = [&](Key name, const std::optional<SpeedResult>& speed,
                        const std::optional<Verdict>& verdict) {
     if (!speed) return;
-    const std::string aa = speed->aa_interval ? "[" + number(speed->aa_interval->low) + ", " +
-                                                    number(speed->aa_interval->high) + "]"
-                                              : text("none");
+    const std::string aa = speed->aa_interval ? interval_text(*speed->aa_interval) : text("none");
     table.rows.push_back({text(name), number(speed->original), number(speed->variant),
                           estimate(speed->ratio, speed->interval), aa,
                           verdict ? text.verdict(*verdict) : text("none")});

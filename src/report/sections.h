@@ -22,6 +22,9 @@ std::optional<int> chunks_to_decide(const Comparison& comparison);
 /// One row a comparison.
 Table overview_table(std::span<const Comparison> comparisons, const Text& text);
 
+/// The same with one interval only, so that it fits a terminal of 120 columns.
+Table terminal_overview(std::span<const Comparison> comparisons, const Text& text);
+
 /// Sections 1 to 8 of one comparison; headings at `level`, ids ending in `suffix`.
 struct SectionPlace {
   int level = 2;

@@ -24,6 +24,7 @@ std::string perplexity_change(const Comparison& c) {
   return percent(ratio_minus_one(c.perplexity.log_ratio),
                  mapped(shown(c, c.perplexity.log_ratio_interval), ratio_minus_one), true);
 }
+std::string without_interval(const std::string& estimate) { return estimate.substr(0, estimate.find(" [")); }
 std::string kl_value(const Comparison& c) { return estimate(c.kl.mean, shown(c, c.kl.interval)); }
 std::string flips_value(const Comparison& c) {
   return percent(flips(c.same_top.fraction), mapped(shown(c, c.same_top.interval), flips));
@@ -74,12 +75,11 @@ std::string speed_cell(const std::optional<SpeedResult>& speed, double SpeedResu
   return speed ? number((*speed).*value) : text("none");
 }
 
-void add_speed_row(const Comparison& c, const Text& text, Key name, const char* key,
-                   const std::optional<SpeedResult>& speed, const std::optional<Verdict>& verdict,
-                   Table& table) {
+void add_speed_row(const Text& text, Key name, const std::optional<SpeedResult>& speed,
+                   const std::optional<Verdict>& verdict, Table& table) {
   if (!speed) {
-    const std::string reason = text.dynamic("reason.", reason_of(c, key, "not_measured"));
-    table.rows.push_back({text(name), text("none"), text("none"), text("none"), text("none"), reason});
+    table.rows.push_back(
+        {text(name), text("none"), text("none"), text("none"), text("none"), text("head.not_measured")});
     return;
   }
   const auto less_one = [](double ratio) { return ratio - 1; };
@@ -97,9 +97,8 @@ void add_speed_row(const Comparison& c, const Text& text, Key name, const char* 
 
 void add_dialogue_row(const Comparison& c, const Text& text, Table& table) {
   if (c.dialogue.empty()) {
-    const std::string reason = text.dynamic("reason.", reason_of(c, "dialogue", "not_measured"));
-    table.rows.push_back(
-        {text("metric.dialogue"), text("none"), text("none"), text("none"), text("none"), reason});
+    table.rows.push_back({text("metric.dialogue"), text("none"), text("none"), text("none"), text("none"),
+                          text("head.not_measured")});
     return;
   }
   const auto same =
@@ -131,10 +130,9 @@ Table summary_table(const Comparison& c, const Text& text) {
   table.rows.push_back({text("metric.same_top"), none, percent(c.same_top.fraction),
                         text("metric.flips", {{"value", flips_value(c)}}), floor_flips,
                         text.verdict(c.verdicts.same_top)});
-  add_speed_row(c, text, "metric.load", "speed.load_ms", c.load_ms, c.verdicts.load, table);
-  add_speed_row(c, text, "metric.prompt", "speed.prompt_tps", c.prompt_tps, c.verdicts.prompt, table);
-  add_speed_row(c, text, "metric.generation", "speed.generation_tps", c.generation_tps, c.verdicts.generation,
-                table);
+  add_speed_row(text, "metric.load", c.load_ms, c.verdicts.load, table);
+  add_speed_row(text, "metric.prompt", c.prompt_tps, c.verdicts.prompt, table);
+  add_speed_row(text, "metric.generation", c.generation_tps, c.verdicts.generation, table);
   add_dialogue_row(c, text, table);
   return table;
 }
@@ -210,19 +208,40 @@ void add_summary(const Comparison& c, const Text& text, const SectionPlace& plac
 Table overview_table(std::span<const Comparison> comparisons, const Text& text) {
   Table table{text("section.all"),
               {{text("head.recipe")},
+               {text("head.verdict")},
                {text("head.changed"), true},
                {text("metric.perplexity"), true},
                {text("head.difference"), true},
                {text("head.kl_nats"), true},
                {text("head.floor"), true},
-               {text("head.same_top_short"), true},
-               {text("head.verdict")}},
+               {text("head.same_top_short"), true}},
               {}};
   for (const Comparison& c : comparisons) {
-    table.rows.push_back(
-        {"`" + variant_name(c) + "`", count(c.values_changed) + " / " + count(c.values_total),
-         fixed(c.perplexity.variant, 4), perplexity_change(c), kl_value(c), floor_value(c, text),
-         percent(c.same_top.fraction), text.verdict(c.verdicts.overall)});
+    table.rows.push_back({"`" + variant_name(c) + "`", text.verdict(c.verdicts.overall),
+                          count(c.values_changed) + " / " + count(c.values_total),
+                          fixed(c.perplexity.variant, 4), perplexity_change(c), kl_value(c),
+                          floor_value(c, text), percent(c.same_top.fraction)});
+  }
+  return table;
+}
+
+Table terminal_overview(std::span<const Comparison> comparisons, const Text& text) {
+  Table table{"",
+              {{text("head.recipe")},
+               {text("head.verdict")},
+               {text("head.changed_short"), true},
+               {text("metric.perplexity"), true},
+               {text("head.ppl_change"), true},
+               {text("head.kl_nats"), true},
+               {text("head.floor_short"), true},
+               {text("head.same_top_short"), true}},
+              {}};
+  for (const Comparison& c : comparisons) {
+    table.rows.push_back({variant_name(c), text.verdict(c.verdicts.overall),
+                          count(c.values_changed) + " / " + count(c.values_total),
+                          fixed(c.perplexity.variant, 4), without_interval(perplexity_change(c)), kl_value(c),
+                          c.kl.noise_floor ? number(c.kl.noise_floor->value, 2) : text("none"),
+                          percent(c.same_top.fraction)});
   }
   return table;
 }

@@ -135,7 +135,7 @@ void Svg::x_axis(const Axis& axis, double y, double top, std::string_view title)
     text(x, y + 16, tick_label(axis, tick), "middle", "tick");
   }
   line(axis.from, y, axis.to, y, "axis");
-  text((axis.from + axis.to) / 2, y + 34, title, "middle");
+  text((axis.from + axis.to) / 2, y + 37, title, "middle");
 }
 
 void Svg::y_axis(const Axis& axis, double x, double right, std::string_view title) {

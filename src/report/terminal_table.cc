@@ -26,24 +26,18 @@ size_t display_width(const std::string& text) {
   return width;
 }
 
-std::string without_backticks(std::string text) {
-  std::erase(text, '`');
-  return text;
-}
-
 }  // namespace
 }  // namespace report
 
 std::string comparison_table(std::span<const Comparison> comparisons, Language language) {
   const report::Text text(language);
-  report::Table table = report::overview_table(comparisons, text);
+  report::Table table = report::terminal_overview(comparisons, text);
   std::vector<std::vector<std::string>> lines(1);
   for (const report::Column& column : table.columns) lines[0].push_back(column.title);
   lines.insert(lines.end(), table.rows.begin(), table.rows.end());
   std::vector<size_t> widths(table.columns.size());
   for (auto& line : lines) {
     for (size_t i = 0; i < line.size(); ++i) {
-      line[i] = report::without_backticks(line[i]);
       widths[i] = std::max(widths[i], report::display_width(line[i]));
     }
   }

@@ -106,6 +106,8 @@ TEST(LlamaBench, ListsPromptAndGenerationOfBothFiles) {
   ASSERT_EQ(list.size(), 4u);
   EXPECT_EQ(list[0]["n_prompt"], 512);
   EXPECT_EQ(list[0]["avg_ts"], 311.2);
+  EXPECT_EQ(list[0].size(), 43u);  // all keys of llama-bench, samples_ns and samples_ts included
+  EXPECT_TRUE(list[0]["type_k"].is_null());
   EXPECT_EQ(list[3]["n_gen"], 128);
   EXPECT_THAT(list[3]["model_filename"].get<std::string>(), HasSubstr("*=mxfp4"));
 }

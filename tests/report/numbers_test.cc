@@ -45,6 +45,11 @@ TEST(Estimate, NeverRoundsANonzeroNumberToZero) {
   EXPECT_EQ(estimate(0.00001, Interval{-0.5, 0.5}), "1.0e-5 [-0.50, 0.50]");
 }
 
+TEST(IntervalText, GivesBothEndsTheSameDigits) {
+  EXPECT_EQ(interval_text({29, 33.6}), "[29.0, 33.6]");
+  EXPECT_EQ(interval_text({0, 0}), "[0, 0]");
+}
+
 TEST(Percent, KeepsTheUnitAtEveryNumber) {
   EXPECT_EQ(percent(0.9902, Interval{0.9866, 0.9928}), "99.02 % [98.66 %, 99.28 %]");
   EXPECT_EQ(percent(0.9375), "93.75 %");

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "report/fixture.h"
 #include "report/sections.h"
@@ -130,7 +131,8 @@ TEST(Markdown, KeepsTablesWholeWhenDataHoldsPipes) {
 TEST(Markdown, GivesSeveralRecipesARowAndASectionEach) {
   const std::vector<Comparison> all = {testing::fp8_norm(), testing::vacuous(), testing::different()};
   const std::string text = comparison_markdown(all, Language::kEnglish);
-  EXPECT_LT(text.find("| `0/ffn_norm=fp8_e4m3` | 540 / 576"), text.find("## Recipe `0/ffn_norm=fp8_e4m3`"));
+  EXPECT_LT(text.find("| `0/ffn_norm=fp8_e4m3` | ? inconclusive | 540 / 576"),
+            text.find("## Recipe `0/ffn_norm=fp8_e4m3`"));
   EXPECT_THAT(text, AllOf(HasSubstr("## Recipe `0/ffn_norm=bf16`"), HasSubstr("### 8. Reproduce")));
 }
 
@@ -156,6 +158,24 @@ TEST(Verdict, NamesWhatLiesOutsideItsMargin) {
   const std::string sentence = report::verdict_sentence(testing::different(), Text(Language::kEnglish));
   EXPECT_THAT(sentence,
               AllOf(HasSubstr("perplexity +27.4 %"), HasSubstr("margin 0.01 nats"), HasSubstr("top token")));
+}
+
+TEST(Markdown, KeepsALongPromptOutOfItsHeading) {
+  Comparison c = testing::different();
+  c.dialogue[0].prompt = "First line.\n## Second line";
+  EXPECT_THAT(english(c), HasSubstr("### Prompt: First line. …\n\n```\nFirst line.\n## Second line\n```"));
+}
+
+TEST(Markdown, CountsTokensFromOne) {
+  EXPECT_THAT(english(testing::different()), HasSubstr("The answers part at token 10."));  // index 9
+}
+
+TEST(Table, FitsATerminalOf120Columns) {
+  const std::vector<Comparison> all = {testing::fp8_norm(), testing::vacuous(), testing::native_unresolved()};
+  std::istringstream lines(comparison_table(all, Language::kEnglish));
+  std::string line;
+  while (std::getline(lines, line))
+    EXPECT_LE(line.size(), 124u);  // the verdict's sign takes 3 bytes, one column
 }
 
 TEST(Table, AlignsColumnsWithWideCharacters) {
