@@ -4,8 +4,7 @@
 
 namespace fqlab {
 
-// Found by the archives through their arguments, hence in the namespace of the structs.
-namespace {
+// Found by the archives through their arguments, hence in the namespace of the structs and not in an unnamed one.
 
 template <class Archive>
 void fields(Archive& archive, Power& power) {
@@ -151,8 +150,6 @@ void fields(Archive& archive, DialogueSummary& summary) {
   archive("temperature", summary.temperature);
   archive("sampled", summary.sampled);
 }
-
-}  // namespace
 
 namespace report {
 namespace {
