@@ -12,6 +12,14 @@ void add_section_heading(int section, Key title, const Text& text, const Section
                                     text("section.numbered", {{"n", number}, {"title", text(title)}})});
 }
 
+std::vector<SpeedRow> speed_rows(const Comparison& c) {
+  return {{"metric.load", "load_ms", c.load_ms, c.verdicts.load},
+          {"metric.first_token", "first_token_ms", c.first_token_ms, {}},
+          {"metric.cold_load", "cold_load_ms", c.cold_load_ms, {}},
+          {"metric.prompt", "prompt_tps", c.prompt_tps, c.verdicts.prompt},
+          {"metric.generation", "generation_tps", c.generation_tps, c.verdicts.generation}};
+}
+
 std::string variant_name(const Comparison& comparison) {
   if (comparison.recipe) return *comparison.recipe;
   if (comparison.variant_file)

@@ -18,11 +18,6 @@ std::string shortened(const std::string& name, size_t most) {
   return name.size() <= most ? name : name.substr(0, most - 1) + "…";
 }
 
-struct SpeedRow {
-  Key name;
-  const std::optional<SpeedResult>& speed;
-};
-
 }  // namespace
 
 std::string position_figure(const Comparison& c, const Text& text) {
@@ -57,14 +52,13 @@ std::string position_figure(const Comparison& c, const Text& text) {
 }
 
 std::string speed_figure(const Comparison& c, const Text& text) {
-  const SpeedRow rows[] = {
-      {"metric.load", c.load_ms}, {"metric.prompt", c.prompt_tps}, {"metric.generation", c.generation_tps}};
+  const std::vector<SpeedRow> rows = speed_rows(c);
   std::vector<double> extent = {1};
   size_t used = 0;
   for (const SpeedRow& row : rows) {
-    if (!row.speed || row.speed->blocks.empty()) continue;
+    if (!row.result || row.result->blocks.empty()) continue;
     ++used;
-    for (const SpeedBlockRatio& block : row.speed->blocks) extent.push_back(block.ratio);
+    for (const SpeedBlockRatio& block : row.result->blocks) extent.push_back(block.ratio);
   }
   if (used == 0) return "";
   constexpr double kTop = 16, kRow = 62;
@@ -75,9 +69,9 @@ std::string speed_figure(const Comparison& c, const Text& text) {
   svg.line(x.at(1), kTop, x.at(1), bottom, "zero");
   double y = kTop;
   for (const SpeedRow& row : rows) {
-    if (!row.speed || row.speed->blocks.empty()) continue;
-    svg.text(22, y + 14, text(row.name));
-    for (const SpeedBlockRatio& block : row.speed->blocks) {
+    if (!row.result || row.result->blocks.empty()) continue;
+    svg.text(22, y + 14, text(row.metric));
+    for (const SpeedBlockRatio& block : row.result->blocks) {
       if (block.aa)
         svg.diamond(x.at(block.ratio), y + 48, 5, "aa");
       else

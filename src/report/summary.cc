@@ -86,8 +86,7 @@ void add_speed_row(const Text& text, Key name, const std::optional<SpeedResult>&
   std::string aa = text("none");
   if (speed->aa_interval) {
     const Interval& ratio = *speed->aa_interval;
-    aa = text("metric.aa", {{"value", "[" + percent(ratio.low - 1, {}, true) + ", " +
-                                          percent(ratio.high - 1, {}, true) + "]"}});
+    aa = text("metric.aa", {{"value", percent_interval_text({ratio.low - 1, ratio.high - 1}, true)}});
   }
   table.rows.push_back({text(name), speed_cell(speed, &SpeedResult::original, text),
                         speed_cell(speed, &SpeedResult::variant, text),

@@ -101,7 +101,7 @@ TEST(Markdown, SaysWhatWasNotMeasuredAndHowToMeasureIt) {
                               "0/ffn_norm=fp8_e4m3 -o variant.gguf"));
   EXPECT_THAT(text, HasSubstr("llama-bench -m models/SmolLM2-135M-Instruct.Q4_1.gguf -m variant.gguf -t 2"));
   Comparison off = testing::fp8_norm();
-  off.notes = {{"dialogue", "switched_off"}, {"speed", "switched_off"}};
+  off.notes = {{"dialogue", "not_asked"}, {"speed.load_ms", "not_asked"}};
   EXPECT_THAT(english(off), AllOf(HasSubstr("without `--no-dialogue`"), HasSubstr("without `--no-speed`")));
 }
 
@@ -193,7 +193,7 @@ TEST(Json, HasTheKeysOfTheSchemaInOrder) {
               ElementsAre("schema_version", "tool", "command", "created", "original", "variant", "settings",
                           "changes", "as_stored", "storage_effect", "perplexity", "kl", "same_top",
                           "clusters", "dialogue", "speed", "verdicts", "environment", "logits_identical",
-                          "per_chunk", "total_seconds", "warnings", "notes"));
+                          "per_chunk", "total_seconds", "passes", "warnings", "notes"));
   EXPECT_THAT(keys(json["tool"]), ElementsAre("name", "version", "engine"));
   EXPECT_THAT(keys(json["original"]),
               ElementsAre("path", "sha256", "architecture", "parameters", "bytes", "layers"));
@@ -210,7 +210,8 @@ TEST(Json, HasTheKeysOfTheSchemaInOrder) {
               ElementsAre("prompt", "original", "variant", "identical", "first_divergent_token",
                           "teacher_forced_agreement", "chat_template"));
   EXPECT_THAT(keys(json["speed"]["load_ms"]),
-              ElementsAre("original", "variant", "ratio", "interval", "aa_interval", "blocks"));
+              ElementsAre("original", "variant", "ratio", "interval", "aa_interval", "blocks", "interval90",
+                          "aa_interval90"));
   EXPECT_THAT(keys(json["verdicts"]), ElementsAre("weights", "perplexity", "kl", "same_top", "dialogue",
                                                   "load", "prompt", "generation", "overall"));
 }
