@@ -27,6 +27,17 @@ std::string variant_name(const Comparison& comparison) {
   return "?";
 }
 
+std::string model_and_variant(const Comparison& comparison) {
+  return std::filesystem::path(comparison.original.path).stem().string() + " " + variant_name(comparison);
+}
+
+bool several_originals(std::span<const Comparison> comparisons) {
+  for (const Comparison& c : comparisons) {
+    if (c.original.sha256 != comparisons.front().original.sha256) return true;
+  }
+  return false;
+}
+
 std::optional<Interval> shown(const Comparison& comparison, const std::optional<Interval>& interval) {
   return comparison.logits_identical ? std::nullopt : interval;
 }

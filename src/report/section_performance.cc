@@ -71,6 +71,17 @@ void add_performance(const Comparison& c, const Text& text, const SectionPlace& 
                           row.verdict ? text.verdict(*row.verdict) : text("none")});
   }
   document.blocks.push_back(std::move(table));
+  for (const SpeedRow& row : speed_rows(c)) {
+    if (row.verdict != Verdict::kDifferent || !row.result || !row.result->interval ||
+        !row.result->aa_interval)
+      continue;
+    const Interval &effect = *row.result->interval, &noise = *row.result->aa_interval;
+    if (effect.low <= noise.high && noise.low <= effect.high) {
+      document.blocks.push_back(Callout{
+          true,
+          text("summary.warning", {{"text", text("performance.noisy", {{"metric", text(row.metric)}})}})});
+    }
+  }
   if (std::string svg = speed_figure(c, text); !svg.empty()) {
     document.blocks.push_back(Figure{text("figure.speed"), std::move(svg), blocks_table(c, text)});
   }

@@ -65,6 +65,9 @@ std::vector<SpeedRow> speed_rows(const Comparison& comparison);
 
 /// What a variant is called: its recipe or its file's name.
 std::string variant_name(const Comparison& comparison);
+/// The same after the original's name, for tables that mix several originals.
+std::string model_and_variant(const Comparison& comparison);
+bool several_originals(std::span<const Comparison> comparisons);
 
 /// The interval, or none where every logit is equal: an exact result carries no sign of noise.
 std::optional<Interval> shown(const Comparison& comparison, const std::optional<Interval>& interval);

@@ -215,11 +215,12 @@ Table overview_table(std::span<const Comparison> comparisons, const Text& text) 
                {text("head.floor"), true},
                {text("head.same_top_short"), true}},
               {}};
+  const bool mixed = several_originals(comparisons);
   for (const Comparison& c : comparisons) {
-    table.rows.push_back({"`" + variant_name(c) + "`", text.verdict(c.verdicts.overall),
-                          count(c.values_changed) + " / " + count(c.values_total),
-                          fixed(c.perplexity.variant, 4), perplexity_change(c), kl_value(c),
-                          floor_value(c, text), percent(c.same_top.fraction)});
+    table.rows.push_back(
+        {"`" + (mixed ? model_and_variant(c) : variant_name(c)) + "`", text.verdict(c.verdicts.overall),
+         count(c.values_changed) + " / " + count(c.values_total), fixed(c.perplexity.variant, 4),
+         perplexity_change(c), kl_value(c), floor_value(c, text), percent(c.same_top.fraction)});
   }
   return table;
 }
@@ -235,8 +236,9 @@ Table terminal_overview(std::span<const Comparison> comparisons, const Text& tex
                {text("head.floor_short"), true},
                {text("head.same_top_short"), true}},
               {}};
+  const bool mixed = several_originals(comparisons);
   for (const Comparison& c : comparisons) {
-    table.rows.push_back({variant_name(c), text.verdict(c.verdicts.overall),
+    table.rows.push_back({mixed ? model_and_variant(c) : variant_name(c), text.verdict(c.verdicts.overall),
                           count(c.values_changed) + " / " + count(c.values_total),
                           fixed(c.perplexity.variant, 4), without_interval(perplexity_change(c)), kl_value(c),
                           c.kl.noise_floor ? number(c.kl.noise_floor->value, 2) : text("none"),
