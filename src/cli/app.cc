@@ -28,13 +28,20 @@ std::vector<std::string> command_names(const CLI::App& app) {
 
 const CLI::App& chosen_command(const CLI::App& app) {
   const auto chosen = app.get_subcommands();
-  return chosen.empty() ? app : *chosen.front();
+  return chosen.empty() ? app : chosen_command(*chosen.front());
+}
+
+// "fqlab help quantize", "fqlab formats apply --help".
+std::string help_line(const CLI::App& app, const CLI::App& command) {
+  if (&command == &app) return "see fqlab --help";
+  if (command.get_parent() == &app) return "see fqlab help " + command.get_name();
+  return "see fqlab " + command.get_parent()->get_name() + " " + command.get_name() + " --help";
 }
 
 // CLI11 knows only that something was left over; what it was, and what was meant, is more useful.
 Error leftover_error(const CLI::App& app, const std::string& argument) {
   const CLI::App& command = chosen_command(app);
-  const std::string help = &command == &app ? "see fqlab --help" : "see fqlab help " + command.get_name();
+  const std::string help = help_line(app, command);
   const bool option = argument.size() > 1 && argument[0] == '-';
   const std::string name = argument.substr(0, argument.find('='));
   std::string near;
@@ -50,8 +57,7 @@ Error usage_error(const CLI::App& app, const CLI::ParseError& error) {
   const CLI::App& command = chosen_command(app);
   for (const CLI::App* with : {&command, &app})
     if (const auto left = with->remaining(); !left.empty()) return leftover_error(app, left.front());
-  return {ErrorCode::kUsage, error.what(), "",
-          &command == &app ? "see fqlab --help" : "see fqlab help " + command.get_name()};
+  return {ErrorCode::kUsage, error.what(), "", help_line(app, command)};
 }
 
 ExitCode failed(const Error& error) {
@@ -72,6 +78,7 @@ ExitCode parse_and_run(int argc, char** argv) {
   Action action;
   add_inspect(app, action);
   add_quantize(app, action);
+  add_formats(app, action);
   add_compare(app, {argv, argv + argc}, action);
   add_report(app, action);
   add_help(app, action);

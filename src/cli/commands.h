@@ -20,6 +20,7 @@ using Action = std::function<Result<ExitCode>()>;
 /// Adds a subcommand to `app`; when it is chosen, it sets `action`, which must outlive the parsing.
 void add_inspect(CLI::App& app, Action& action);
 void add_quantize(CLI::App& app, Action& action);
+void add_formats(CLI::App& app, Action& action);
 /// `arguments` are the program's, for the report's "how to reproduce".
 void add_compare(CLI::App& app, const std::vector<std::string>& arguments, Action& action);
 void add_report(CLI::App& app, Action& action);

@@ -16,9 +16,17 @@ Result<void> check_report_folder(const fs::path& folder, bool force) {
         return possible;
     return {};
   }
-  fs::path parent = fs::absolute(folder).parent_path();
-  while (!fs::exists(parent, ignored) && parent.has_relative_path()) parent = parent.parent_path();
-  return check_output(parent / ".fqlab-report-would-be-here", Existing::kRefuse);
+  // Whether a folder can be made is best asked by making it: a permission bit says little to root or of /proc.
+  fs::path first_new = fs::absolute(folder).lexically_normal();
+  if (!first_new.has_filename()) first_new = first_new.parent_path();
+  while (first_new.has_relative_path() && !fs::exists(first_new.parent_path(), ignored)) first_new = first_new.parent_path();
+  std::error_code error;
+  fs::create_directories(folder, error);
+  if (error)
+    return fail(ErrorCode::kSystem, "the report's folder cannot be made: " + error.message(), folder.string(),
+                "name a folder below one that you may write to");
+  fs::remove_all(first_new, ignored);
+  return {};
 }
 
 Result<std::vector<Language>> parse_languages(std::span<const std::string> texts) {

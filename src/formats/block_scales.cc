@@ -11,7 +11,8 @@ namespace {
 
 float round_to(float scale, const MiniFloat& element) {
   const Grid grid = grid_of(element, Overflow::kSaturate, Rounding::kNearestEven);
-  return std::bit_cast<float>(std::min(round_magnitude(std::bit_cast<uint32_t>(scale), grid, 0, false, 0), grid.largest_bits));
+  return std::bit_cast<float>(
+      std::min(round_magnitude(std::bit_cast<uint32_t>(scale), grid, 0, false, 0), grid.largest_bits));
 }
 
 /// E8M0 has no zero: everything small becomes 2^-127.
@@ -31,11 +32,16 @@ RandomKeys random_keys(uint64_t seed, uint64_t index) {
 
 float round_scale(float scale, ScaleType type) {
   switch (type) {
-    case ScaleType::kF32: return scale;
-    case ScaleType::kF16: return round_to(scale, {5, 10, 15, Specials::kIeee});
-    case ScaleType::kBf16: return round_to(scale, {8, 7, 127, Specials::kIeee});
-    case ScaleType::kE8m0: return round_to_e8m0(scale);
-    case ScaleType::kE4m3: return round_to_e4m3(scale);
+    case ScaleType::kF32:
+      return scale;
+    case ScaleType::kF16:
+      return round_to(scale, {5, 10, 15, Specials::kIeee});
+    case ScaleType::kBf16:
+      return round_to(scale, {8, 7, 127, Specials::kIeee});
+    case ScaleType::kE8m0:
+      return round_to_e8m0(scale);
+    case ScaleType::kE4m3:
+      return round_to_e4m3(scale);
   }
   return scale;
 }

@@ -25,10 +25,17 @@ inline int mx_exponent(uint32_t amax_bits, const MxRule& rule) {
     exponent = -126 - up;
   }
   switch (rule.scale_rule) {
-    case MxScaleRule::kFloor: break;
-    case MxScaleRule::kCeil: exponent += mantissa != 0; break;
-    case MxScaleRule::kRceil: exponent += mantissa > rule.largest_mantissa; break;
-    case MxScaleRule::kEven: exponent += static_cast<int>((mantissa + (1u << (22 - rule.grid.mantissa_bits))) >> 23); break;
+    case MxScaleRule::kFloor:
+      break;
+    case MxScaleRule::kCeil:
+      exponent += mantissa != 0;
+      break;
+    case MxScaleRule::kRceil:
+      exponent += mantissa > rule.largest_mantissa;
+      break;
+    case MxScaleRule::kEven:
+      exponent += static_cast<int>((mantissa + (1u << (22 - rule.grid.mantissa_bits))) >> 23);
+      break;
   }
   const int shared = exponent - rule.max_exponent;
   return shared < -127 ? -127 : shared > 127 ? 127 : shared;

@@ -39,7 +39,8 @@ double error_of(const GroupView& group, const GroupRule& rule, const GroupScale&
     for (uint64_t at = 0; at < group.columns; at += kChunk) {
       const uint64_t size = std::min(kChunk, group.columns - at);
       const uint64_t offset = row * group.stride + at;
-      kernels::group_row({group.data + offset, rounded.data(), size, group.index + offset, false}, chunk_rule, &scale);
+      kernels::group_row({group.data + offset, rounded.data(), size, group.index + offset, false}, chunk_rule,
+                         &scale);
       error += squared_error(group.data + offset, rounded.data(), size);
     }
   }
@@ -107,16 +108,21 @@ Range range_of(const GroupView& group, int threads) {
   };
   for (uint64_t row = 0; row < rows; ++row) {
     const float* data = group.data + row * group.stride;
-    share_out(columns, 1 << 16, threads, [&](int, uint64_t begin, uint64_t end) { widen(data + begin, end - begin); });
+    share_out(columns, 1 << 16, threads,
+              [&](int, uint64_t begin, uint64_t end) { widen(data + begin, end - begin); });
   }
   return range;
 }
 
-GroupScale calibrate(const GroupView& group, const GroupRule& rule, const Calibration& calibration, int threads) {
+GroupScale calibrate(const GroupView& group, const GroupRule& rule, const Calibration& calibration,
+                     int threads) {
   switch (calibration.kind) {
-    case CalibrationKind::kMse: return least_squares(group, rule, calibration.steps, threads);
-    case CalibrationKind::kPercentile: return percentile(group, rule, calibration.percentile);
-    case CalibrationKind::kAbsMax: break;
+    case CalibrationKind::kMse:
+      return least_squares(group, rule, calibration.steps, threads);
+    case CalibrationKind::kPercentile:
+      return percentile(group, rule, calibration.percentile);
+    case CalibrationKind::kAbsMax:
+      break;
   }
   const Range range = range_of(group, threads);
   return group_scale(rule, range.low, range.high);

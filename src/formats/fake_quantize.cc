@@ -88,7 +88,8 @@ Outcome run_identity(const Work& work) {
     if (work.in.data() != work.out.data())
       std::memcpy(work.out.data() + begin, work.in.data() + begin, (end - begin) * sizeof(float));
     Counts counts;
-    for (uint64_t i = begin; i < end; ++i) counts.nan += (std::bit_cast<uint32_t>(work.out[i]) & ~kSignBit) > kInfinityBits;
+    for (uint64_t i = begin; i < end; ++i)
+      counts.nan += (std::bit_cast<uint32_t>(work.out[i]) & ~kSignBit) > kInfinityBits;
     tally(counts);
   });
 }
@@ -101,19 +102,37 @@ Outcome run_cast(const Work& work) {
     for (uint64_t at = begin; at < end; at += kChunk) {
       Segment segment = work.segment(at, std::min(kChunk, end - at));
       segment.stream = segment.stream && segment.size % 16 == 0;
-      if (format.family == Family::kE8m0) tally(kernels::cast_e8m0(segment));
-      else if (vector) tally(kernels::cast(segment, grid, format.seed));
-      else tally(kernels::cast_scalar(segment, grid, 0, kernels::random_keys(format.seed, segment.index)));
+      if (format.family == Family::kE8m0)
+        tally(kernels::cast_e8m0(segment));
+      else if (vector)
+        tally(kernels::cast(segment, grid, format.seed));
+      else
+        tally(kernels::cast_scalar(segment, grid, 0, kernels::random_keys(format.seed, segment.index)));
     }
   });
 }
 
-/// From the last row to the first: after a first pass over the whole tensor, its end is still in the cache.
 template <class RowKernel>
 Outcome run_rows(const Work& work, const RowKernel& kernel) {
-  const uint64_t grain = std::max<uint64_t>(1, std::min(work.rows(), kValuesPerThread / work.columns));
+  const uint64_t grain = std::max<uint64_t>(1, kValuesPerThread / work.columns);
   return run(work, work.rows(), grain, [&](uint64_t begin, uint64_t end, const auto& tally) {
-    for (uint64_t row = end; row-- > begin;) tally(kernel(work.segment(row * work.columns, work.columns)));
+    for (uint64_t row = begin; row < end; ++row)
+      tally(kernel(work.segment(row * work.columns, work.columns)));
+  });
+}
+
+/// From the last band of rows to the first: after a first pass over the whole tensor, its end is still in the
+/// cache.
+template <class RowKernel>
+Outcome run_rows_backwards(const Work& work, const RowKernel& kernel) {
+  const uint64_t band = std::max<uint64_t>(1, (uint64_t{1} << 18) / work.columns);
+  return run(work, work.rows(), 1, [&](uint64_t begin, uint64_t end, const auto& tally) {
+    for (uint64_t last = end; last > begin;) {
+      const uint64_t first = last - std::min(band, last - begin);
+      for (uint64_t row = first; row < last; ++row)
+        tally(kernel(work.segment(row * work.columns, work.columns)));
+      last = first;
+    }
   });
 }
 
@@ -129,7 +148,8 @@ Outcome run_mx(const Work& work) {
   return run_rows(work, [&](const Segment& row) { return kernels::mx_row(row, rule); });
 }
 
-/// Largest finite magnitude of the tensor; the slower search that leaves out NaN and Inf runs only where they are.
+/// Largest finite magnitude of the tensor; the slower search that leaves out NaN and Inf runs only where they
+/// are.
 float absmax_of(const Work& work) {
   std::atomic<uint32_t> most = 0;
   share_out(work.in.size(), kChunk, work.threads, [&](int, uint64_t begin, uint64_t end) {
@@ -147,7 +167,7 @@ Outcome run_nvfp4(const Work& work) {
   constexpr float kLargestProduct = 2688;  // 6 of E2M1 times 448 of E4M3
   const float tensor_scale = absmax_of(work) / kLargestProduct;
   const Grid grid = grid_of(work.format.element, Overflow::kSaturate, work.format.rounding);
-  return run_rows(work, [&](const Segment& row) {
+  return run_rows_backwards(work, [&](const Segment& row) {
     return kernels::nvfp4_row(row, grid, tensor_scale, work.format.seed);
   });
 }
@@ -209,26 +229,26 @@ Outcome run_groups(const Work& work) {
   GroupRule rule = group_rule(format);
   rule.group = work.columns;
   switch (granularity.kind) {
-    case GranularityKind::kNone: break;
+    case GranularityKind::kNone:
+      break;
     case GranularityKind::kCast: {
       const GroupScale one = {1, rule.low, rule.high};
       return run_rows(work, [&](const Segment& row) { return kernels::group_row(row, rule, &one); });
     }
     case GranularityKind::kTensor: {
       const GroupView all = {work.in.data(), 1, work.in.size(), work.in.size(), 0};
-      GroupScale scale;
-      {
-        const FloatEnvironment environment;
-        scale = calibrate(all, rule, format.calibration, work.threads);
-      }
+      const GroupScale scale = calibrate(all, rule, format.calibration, work.threads);
       return run_rows(work, [&](const Segment& row) { return kernels::group_row(row, rule, &scale); });
     }
     case GranularityKind::kBlock:
       rule.group = std::min(work.columns, granularity.columns);
       return run_bands(work, rule, granularity.rows);
-    case GranularityKind::kGroup: rule.group = std::min(work.columns, granularity.columns); break;
+    case GranularityKind::kGroup:
+      rule.group = std::min(work.columns, granularity.columns);
+      break;
     case GranularityKind::kChannel:
-    case GranularityKind::kToken: break;
+    case GranularityKind::kToken:
+      break;
   }
   if (format.calibration.kind != CalibrationKind::kAbsMax) return run_bands(work, rule, 1);
   return run_rows(work, [&](const Segment& row) { return kernels::group_row(row, rule, nullptr); });
@@ -248,28 +268,44 @@ QuantizeCounts& QuantizeCounts::operator+=(const QuantizeCounts& other) {
 Result<QuantizeCounts> fake_quantize(const FormatSpec& spec, std::span<const float> in, std::span<float> out,
                                      uint64_t columns, const FakeQuantizeOptions& options) {
   if (in.size() != out.size())
-    return fail(ErrorCode::kUsage, fmt::format("{} values in, room for {} out", in.size(), out.size()), spec.print());
+    return fail(ErrorCode::kUsage, fmt::format("{} values in, room for {} out", in.size(), out.size()),
+                spec.print());
   if (columns == 0 || in.size() % columns != 0)
-    return fail(ErrorCode::kUsage, fmt::format("{} values are not whole rows of {}", in.size(), columns), spec.print());
+    return fail(ErrorCode::kUsage, fmt::format("{} values are not whole rows of {}", in.size(), columns),
+                spec.print());
   const FormatDetails& format = spec.details();
   if (format.family == Family::kGgml) return fake_quantize_by_ggml(format, in, out, columns, options);
   if (in.empty()) return QuantizeCounts{};
 
   const auto useful = static_cast<int>(std::clamp<uint64_t>(in.size() / kValuesPerThread, 1, 1024));
   const Work work = {format, in, out, columns, std::clamp(options.threads, 1, useful)};
+  const FloatEnvironment environment;  // for the scales made on this thread; share_out sets it on the others
   Outcome outcome;
   switch (format.family) {
-    case Family::kIdentity: outcome = run_identity(work); break;
-    case Family::kMiniFloat: outcome = format.has_scale() ? run_groups(work) : run_cast(work); break;
-    case Family::kE8m0: outcome = run_cast(work); break;
-    case Family::kMx: outcome = run_mx(work); break;
-    case Family::kNvfp4: outcome = run_nvfp4(work); break;
-    case Family::kInteger: outcome = run_groups(work); break;
-    case Family::kGgml: break;
+    case Family::kIdentity:
+      outcome = run_identity(work);
+      break;
+    case Family::kMiniFloat:
+      outcome = format.has_scale() ? run_groups(work) : run_cast(work);
+      break;
+    case Family::kE8m0:
+      outcome = run_cast(work);
+      break;
+    case Family::kMx:
+      outcome = run_mx(work);
+      break;
+    case Family::kNvfp4:
+      outcome = run_nvfp4(work);
+      break;
+    case Family::kInteger:
+      outcome = run_groups(work);
+      break;
+    case Family::kGgml:
+      break;
   }
   if (format.overflow == Overflow::kError && outcome.overflowed != 0)
-    return fail(ErrorCode::kUsage, fmt::format("{} of {} values overflow", outcome.overflowed, in.size()), spec.print(),
-                "leave out ovf=error to saturate, or give the format a scale, e.g. ':channel'");
+    return fail(ErrorCode::kUsage, fmt::format("{} of {} values overflow", outcome.overflowed, in.size()),
+                spec.print(), "leave out ovf=error to saturate, or give the format a scale, e.g. ':channel'");
   outcome.counts.values = in.size();
   return outcome.counts;
 }

@@ -27,7 +27,9 @@ FloatEnvironment::~FloatEnvironment() { asm volatile("msr fpcr, %0" : : "r"(save
 
 #else
 
-FloatEnvironment::FloatEnvironment() : saved_(static_cast<uint64_t>(std::fegetround())) { std::fesetround(FE_TONEAREST); }
+FloatEnvironment::FloatEnvironment() : saved_(static_cast<uint64_t>(std::fegetround())) {
+  std::fesetround(FE_TONEAREST);
+}
 FloatEnvironment::~FloatEnvironment() { std::fesetround(static_cast<int>(saved_)); }
 
 #endif

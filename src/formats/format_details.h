@@ -46,11 +46,11 @@ struct Calibration {
 
 struct FormatDetails {
   Family family = Family::kIdentity;
-  std::string base;   ///< canonical spelling without options
-  MiniFloat element;  ///< of kMiniFloat, kMx, kNvfp4
-  bool fixed_point = false;   ///< mxint8: the element is an integer, so it has no -0
-  int integer_bits = 0;       ///< of kInteger
-  bool is_unsigned = false;   ///< of kInteger
+  std::string base;          ///< canonical spelling without options
+  MiniFloat element;         ///< of kMiniFloat, kMx, kNvfp4
+  bool fixed_point = false;  ///< mxint8: the element is an integer, so it has no -0
+  int integer_bits = 0;      ///< of kInteger
+  bool is_unsigned = false;  ///< of kInteger
   Granularity granularity;
   Mapping mapping = Mapping::kSymmetric;
   IntegerRange range = IntegerRange::kDefault;

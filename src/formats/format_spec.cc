@@ -27,7 +27,8 @@ std::string normalize(std::string_view text) {
   while (!text.empty() && blank(text.front())) text.remove_prefix(1);
   while (!text.empty() && blank(text.back())) text.remove_suffix(1);
   std::string lower;
-  for (const char c : text) lower += c == '-' ? '_' : static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  for (const char c : text)
+    lower += c == '-' ? '_' : static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
   const size_t file = lower.find(":imatrix=");
   if (file != std::string::npos) lower.replace(file + 9, std::string::npos, text.substr(file + 9));
   return lower;
@@ -47,7 +48,8 @@ std::vector<std::string_view> pieces_of(std::string_view spec) {
 /// Reads digits at the front of `text` and removes them; -1 where there are none or too many.
 int take_number(std::string_view& text) {
   int value = -1;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + std::min<size_t>(text.size(), 4), value);
+  const auto [end, error] =
+      std::from_chars(text.data(), text.data() + std::min<size_t>(text.size(), 4), value);
   if (error != std::errc() || value < 0) return -1;
   text.remove_prefix(static_cast<size_t>(end - text.data()));
   return value;
@@ -72,10 +74,14 @@ Base base_of_row(const FormatRow& row) {
 
 std::string_view suffix_of(Specials specials) {
   switch (specials) {
-    case Specials::kFn: return "fn";
-    case Specials::kFnuz: return "fnuz";
-    case Specials::kIeee: return "ieee";
-    case Specials::kNone: return "";
+    case Specials::kFn:
+      return "fn";
+    case Specials::kFnuz:
+      return "fnuz";
+    case Specials::kIeee:
+      return "ieee";
+    case Specials::kNone:
+      return "";
   }
   return "";
 }
@@ -97,16 +103,23 @@ std::optional<Result<Base>> read_generic_float(std::string_view name) {
     bias = take_number(rest);
     if (bias < 0) return std::nullopt;
   }
-  if (rest == "fn") element.specials = Specials::kFn;
-  else if (rest == "fnuz") element.specials = Specials::kFnuz;
-  else if (rest == "ieee") element.specials = Specials::kIeee;
-  else if (rest == "sat" || rest.empty()) element.specials = Specials::kNone;
-  else return std::nullopt;
+  if (rest == "fn")
+    element.specials = Specials::kFn;
+  else if (rest == "fnuz")
+    element.specials = Specials::kFnuz;
+  else if (rest == "ieee")
+    element.specials = Specials::kIeee;
+  else if (rest == "sat" || rest.empty())
+    element.specials = Specials::kNone;
+  else
+    return std::nullopt;
 
   const std::string text(name);
   if (element.exponent_bits < 1 || element.exponent_bits > 8 || element.mantissa_bits > 23)
-    return Result<Base>(usage(fmt::format("'{}' does not fit float32", text), "exponents have 1..8 bits, mantissas 0..23"));
-  if (rest.empty() && bias < 0 && (name == "e4m3" || name == "e5m2"))  // without a suffix these mean the OCP types
+    return Result<Base>(
+        usage(fmt::format("'{}' does not fit float32", text), "exponents have 1..8 bits, mantissas 0..23"));
+  if (rest.empty() && bias < 0 &&
+      (name == "e4m3" || name == "e5m2"))  // without a suffix these mean the OCP types
     return Result<Base>(base_of_row(*find_format_row(name == "e4m3" ? "fp8_e4m3" : "fp8_e5m2")));
   const int default_bias = MiniFloat::default_bias(element.exponent_bits, element.specials);
   element.bias = bias < 0 ? default_bias : bias;
@@ -114,7 +127,8 @@ std::optional<Result<Base>> read_generic_float(std::string_view name) {
     return Result<Base>(usage(fmt::format("'{}' has no room for Inf and NaN beside numbers", text),
                               "IEEE rules need 2 exponent bits and 1 mantissa bit; leave out 'ieee'"));
   if (element.largest() < 0x1p-126)
-    return Result<Base>(usage(fmt::format("all numbers of '{}' lie below float32's normal range", text), "use a smaller bias"));
+    return Result<Base>(usage(fmt::format("all numbers of '{}' lie below float32's normal range", text),
+                              "use a smaller bias"));
   if (const FormatRow* row = find_format_row(element)) return Result<Base>(base_of_row(*row));
 
   // A scale is pointless for a grid that reaches down to float32's own subnormals.
@@ -172,7 +186,8 @@ Result<Base> read_base(std::string_view name) {
   if (auto generic = read_generic_float(name)) return *generic;
   if (auto integer = read_integer(name)) return *integer;
   if (const GgmlTypeInfo* info = quantizable_ggml_type(name)) return base_of_ggml(*info, name);
-  if (name.empty()) return usage("the format spec is empty", "say f32 for 'no change', or see: fqlab formats");
+  if (name.empty())
+    return usage("the format spec is empty", "say f32 for 'no change', or see: fqlab formats");
   const std::string near = did_you_mean(name, known_names());
   return usage(fmt::format("unknown number format '{}'", name), near.empty() ? "see: fqlab formats" : near);
 }
@@ -202,24 +217,30 @@ bool FormatSpec::is_identity() const { return details_->family == Family::kIdent
 
 int scale_bits(ScaleType type) {
   switch (type) {
-    case ScaleType::kF32: return 32;
+    case ScaleType::kF32:
+      return 32;
     case ScaleType::kF16:
-    case ScaleType::kBf16: return 16;
+    case ScaleType::kBf16:
+      return 16;
     case ScaleType::kE8m0:
-    case ScaleType::kE4m3: return 8;
+    case ScaleType::kE4m3:
+      return 8;
   }
   return 32;
 }
 
 double element_bits(const FormatDetails& format) {
   switch (format.family) {
-    case Family::kInteger: return format.integer_bits;
-    case Family::kE8m0: return 8;
+    case Family::kInteger:
+      return format.integer_bits;
+    case Family::kE8m0:
+      return 8;
     case Family::kGgml: {
       const GgmlTypeInfo* info = ggml_type_info(format.ggml_type);
       return info == nullptr ? 32 : 8.0 * info->block_bytes / info->block_elements;
     }
-    default: return format.element.bits();
+    default:
+      return format.element.bits();
   }
 }
 
@@ -232,15 +253,23 @@ double FormatSpec::bits_per_weight(uint64_t rows, uint64_t columns) const {
   };
   const double all_rows = static_cast<double>(rows);
   if (format.family == Family::kMx) return element_bits(format) + 8 * all_rows * groups(columns, 32) / values;
-  if (format.family == Family::kNvfp4) return element_bits(format) + (8 * all_rows * groups(columns, 16) + 32) / values;
+  if (format.family == Family::kNvfp4)
+    return element_bits(format) + (8 * all_rows * groups(columns, 16) + 32) / values;
   double scales = 0;
   switch (format.granularity.kind) {
     case GranularityKind::kNone:
-    case GranularityKind::kCast: break;
-    case GranularityKind::kTensor: scales = 1; break;
+    case GranularityKind::kCast:
+      break;
+    case GranularityKind::kTensor:
+      scales = 1;
+      break;
     case GranularityKind::kChannel:
-    case GranularityKind::kToken: scales = all_rows; break;
-    case GranularityKind::kGroup: scales = all_rows * groups(columns, format.granularity.columns); break;
+    case GranularityKind::kToken:
+      scales = all_rows;
+      break;
+    case GranularityKind::kGroup:
+      scales = all_rows * groups(columns, format.granularity.columns);
+      break;
     case GranularityKind::kBlock:
       scales = groups(rows, format.granularity.rows) * groups(columns, format.granularity.columns);
       break;

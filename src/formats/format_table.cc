@@ -22,11 +22,18 @@ constexpr MiniFloat kE5m2 = {5, 2, 15, Specials::kIeee};
 constexpr MiniFloat kE3m2 = {3, 2, 3, Specials::kNone};
 constexpr MiniFloat kE2m3 = {2, 3, 1, Specials::kNone};
 constexpr MiniFloat kE2m1 = {2, 1, 1, Specials::kNone};
-constexpr MiniFloat kE1m6 = {1, 6, 1, Specials::kNone};  // k / 64 for k in 0..127: a fixed point in a float's clothes
+constexpr MiniFloat kE1m6 = {1, 6, 1,
+                             Specials::kNone};  // k / 64 for k in 0..127: a fixed point in a float's clothes
 
 constexpr FormatRow kRows[] = {
-    // name, family, {exponent bits, mantissa bits, bias, specials}, options, overflow, note, block, fixed point
-    {"f32", Family::kIdentity, {8, 23, 127, Specials::kIeee}, kTakesNothing, kInf, "IEEE binary32: changes nothing"},
+    // name, family, {exponent bits, mantissa bits, bias, specials}, options, overflow, note, block, fixed
+    // point
+    {"f32",
+     Family::kIdentity,
+     {8, 23, 127, Specials::kIeee},
+     kTakesNothing,
+     kInf,
+     "IEEE binary32: changes nothing"},
     {"f16", Family::kMiniFloat, {5, 10, 15, Specials::kIeee}, kPlain, kInf, "IEEE binary16"},
     {"bf16", Family::kMiniFloat, {8, 7, 127, Specials::kIeee}, kPlain, kInf, "the upper half of float32"},
     {"tf32", Family::kMiniFloat, {8, 10, 127, Specials::kIeee}, kPlain, kInf, "NVIDIA's TensorFloat-32"},
@@ -39,19 +46,27 @@ constexpr FormatRow kRows[] = {
     {"fp6_e3m2", Family::kMiniFloat, kE3m2, kSmall, kSat, "OCP FP6 E3M2"},
     {"fp6_e2m3", Family::kMiniFloat, kE2m3, kSmall, kSat, "OCP FP6 E2M3"},
     {"fp4_e2m1", Family::kMiniFloat, kE2m1, kSmall, kSat, "OCP FP4 E2M1"},
-    {"e8m0", Family::kE8m0, {8, 0, 127, Specials::kFn}, kTakesCast, kSat, "powers of two, the scale type of MX"},
+    {"e8m0",
+     Family::kE8m0,
+     {8, 0, 127, Specials::kFn},
+     kTakesCast,
+     kSat,
+     "powers of two, the scale type of MX"},
     {"mxfp8_e4m3", Family::kMx, kE4m3, kMxTakes, kSat, "OCP MX, E4M3 elements", 32},
     {"mxfp8_e5m2", Family::kMx, kE5m2, kMxTakes, kSat, "OCP MX, E5M2 elements", 32},
     {"mxfp6_e3m2", Family::kMx, kE3m2, kMxTakes, kSat, "OCP MX, E3M2 elements", 32},
     {"mxfp6_e2m3", Family::kMx, kE2m3, kMxTakes, kSat, "OCP MX, E2M3 elements", 32},
     {"mxfp4", Family::kMx, kE2m1, kMxTakes, kSat, "OCP MX, E2M1 elements", 32},
     {"mxint8", Family::kMx, kE1m6, kMxTakes, kSat, "OCP MX, elements k/64", 32, true},
-    {"nvfp4", Family::kNvfp4, kE2m1, kTakesRounding, kSat, "NVIDIA FP4: E4M3 scale for 16, f32 scale for the tensor", 16},
+    {"nvfp4", Family::kNvfp4, kE2m1, kTakesRounding, kSat,
+     "NVIDIA FP4: E4M3 scale for 16, f32 scale for the tensor", 16},
 };
 
 constexpr std::pair<std::string_view, std::string_view> kAliases[] = {
-    {"fp8", "fp8_e4m3"},         {"fp16", "f16"},          {"bfloat16", "bf16"},        {"fp32", "f32"},
-    {"fp4", "fp4_e2m1"},         {"w4a16", "int4:g128:sym"}, {"w8a8", "int8:channel:sym"}, {"fp8_e4m3fn", "fp8_e4m3"},
+    {"fp8", "fp8_e4m3"},          {"fp16", "f16"},
+    {"bfloat16", "bf16"},         {"fp32", "f32"},
+    {"fp4", "fp4_e2m1"},          {"w4a16", "int4:g128:sym"},
+    {"w8a8", "int8:channel:sym"}, {"fp8_e4m3fn", "fp8_e4m3"},
     {"fp8_e3m4ieee", "fp8_e3m4"}, {"mxfp4_e2m1", "mxfp4"},
 };
 
@@ -71,7 +86,8 @@ Error refusal(std::string_view name, std::string why, std::string instead) {
 std::span<const FormatRow> format_table() { return kRows; }
 
 const FormatRow* find_format_row(std::string_view name) {
-  const auto row = std::find_if(std::begin(kRows), std::end(kRows), [&](const FormatRow& r) { return r.name == name; });
+  const auto row =
+      std::find_if(std::begin(kRows), std::end(kRows), [&](const FormatRow& r) { return r.name == name; });
   return row == std::end(kRows) ? nullptr : row;
 }
 
@@ -90,7 +106,8 @@ std::optional<std::string_view> expand_alias(std::string_view name) {
 
 std::optional<Error> refuse_by_name(std::string_view name) {
   if (name == "mxfp6" || name == "fp6")
-    return refusal(name, "is two formats, E3M2 (range) and E2M3 (precision)", fmt::format("say {0}_e3m2 or {0}_e2m3", name));
+    return refusal(name, "is two formats, E3M2 (range) and E2M3 (precision)",
+                   fmt::format("say {0}_e3m2 or {0}_e2m3", name));
   if (name == "mxfp8")
     return refusal(name, "is two formats, E4M3 (precision) and E5M2 (range)", "say mxfp8_e4m3 or mxfp8_e5m2");
   if (name.size() == 1 + 3 && name.starts_with("nf4"))

@@ -14,13 +14,13 @@ namespace fqlab {
 /// Options of the grammar by group; a row says which groups its base takes.
 enum OptionGroup : unsigned {
   kTakesNothing = 0,
-  kTakesCast = 1,          ///< the word `cast`
-  kTakesGranularity = 2,   ///< tensor, channel, token, gN, bRxC, and with them calib= and scale=
-  kTakesMapping = 4,       ///< sym, asym, narrow, full
-  kTakesMxRule = 8,        ///< mx=
-  kTakesRounding = 16,     ///< r=
-  kTakesOverflow = 32,     ///< ovf=
-  kTakesImatrix = 64,      ///< imatrix=
+  kTakesCast = 1,         ///< the word `cast`
+  kTakesGranularity = 2,  ///< tensor, channel, token, gN, bRxC, and with them calib= and scale=
+  kTakesMapping = 4,      ///< sym, asym, narrow, full
+  kTakesMxRule = 8,       ///< mx=
+  kTakesRounding = 16,    ///< r=
+  kTakesOverflow = 32,    ///< ovf=
+  kTakesImatrix = 64,     ///< imatrix=
 };
 
 struct FormatRow {

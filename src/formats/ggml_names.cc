@@ -11,7 +11,8 @@ constexpr uint32_t kTypesToAsk = 64;
 
 std::string lower(std::string_view name) {
   std::string text(name);
-  std::ranges::transform(text, text.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  std::ranges::transform(text, text.begin(),
+                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   return text;
 }
 
@@ -27,7 +28,8 @@ bool is_quantizable(const GgmlTypeInfo& info) {
 std::vector<std::string> quantizable_ggml_names() {
   std::vector<std::string> names;
   for (uint32_t number = 0; number < kTypesToAsk; ++number)
-    if (const GgmlTypeInfo* info = ggml_type_info(static_cast<GgmlType>(number)); info && is_quantizable(*info))
+    if (const GgmlTypeInfo* info = ggml_type_info(static_cast<GgmlType>(number));
+        info && is_quantizable(*info))
       names.push_back(lower(info->name));
   return names;
 }

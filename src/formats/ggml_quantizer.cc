@@ -16,11 +16,13 @@ namespace {
 
 /// The quantizers without a codebook search; the others give poor or no results without an imatrix.
 bool needs_importance(const GgmlTypeInfo& info) {
-  return info.name.starts_with("iq1") || info.name.starts_with("iq2") || ggml_door::requires_importance(info.type);
+  return info.name.starts_with("iq1") || info.name.starts_with("iq2") ||
+         ggml_door::requires_importance(info.type);
 }
 
 bool all_finite(std::span<const float> values) {
-  return std::ranges::all_of(values, [](float x) { return (std::bit_cast<uint32_t>(x) & ~kSignBit) < kInfinityBits; });
+  return std::ranges::all_of(
+      values, [](float x) { return (std::bit_cast<uint32_t>(x) & ~kSignBit) < kInfinityBits; });
 }
 
 QuantizeCounts compare(const float* in, const float* out, uint64_t size) {
@@ -38,22 +40,33 @@ tl::unexpected<Error> refuse(const FormatDetails& format, std::string what, std:
 
 }  // namespace
 
-Result<QuantizeCounts> fake_quantize_by_ggml(const FormatDetails& format, std::span<const float> in, std::span<float> out,
-                                             uint64_t columns, const FakeQuantizeOptions& options) {
+Result<QuantizeCounts> fake_quantize_by_ggml(const FormatDetails& format, std::span<const float> in,
+                                             std::span<float> out, uint64_t columns,
+                                             const FakeQuantizeOptions& options) {
   const GgmlTypeInfo* info = ggml_type_info(format.ggml_type);
   if (info == nullptr) return refuse(format, "ggml has no such type", "see: fqlab formats");
   if (columns % info->block_elements != 0)
-    return refuse(format, fmt::format("a row of {} values is no multiple of the block of {}", columns, info->block_elements),
-                  "llama-quantize would silently store another type here; name one whose block fits, e.g. gguf:q8_0 or "
-                  "gguf:iq4_nl (blocks of 32)");
+    return refuse(
+        format,
+        fmt::format("a row of {} values is no multiple of the block of {}", columns, info->block_elements),
+        "llama-quantize would silently store another type here; name one whose block fits, e.g. gguf:q8_0 or "
+        "gguf:iq4_nl (blocks of 32)");
   const bool weighted = !options.importance.empty();
   if (weighted && options.importance.size() != columns)
-    return refuse(format, fmt::format("the imatrix has {} columns and the tensor {}", options.importance.size(), columns),
-                  "take the imatrix of this model");
+    return refuse(
+        format,
+        fmt::format("the imatrix has {} columns and the tensor {}", options.importance.size(), columns),
+        "take the imatrix of this model");
+  if (!weighted && !format.imatrix_file.empty())  // quantizing without it would not be what the spec says
+    return refuse(format, fmt::format("the imatrix {} was not read for this tensor", format.imatrix_file),
+                  "leave out imatrix= where there is none");
   if (!weighted && needs_importance(*info))
-    return refuse(format, fmt::format("{} needs an imatrix", info->name), fmt::format("say {}:imatrix=FILE", format.base));
-  if (!all_finite(in)) return refuse(format, "ggml's quantizers take finite values only", "the tensor holds NaN or Inf");
-  if (!all_finite(options.importance)) return refuse(format, "the imatrix holds NaN or Inf", "compute it again");
+    return refuse(format, fmt::format("{} needs an imatrix", info->name),
+                  fmt::format("say {}:imatrix=FILE", format.base));
+  if (!all_finite(in))
+    return refuse(format, "ggml's quantizers take finite values only", "the tensor holds NaN or Inf");
+  if (!all_finite(options.importance))
+    return refuse(format, "the imatrix holds NaN or Inf", "compute it again");
   if (in.empty()) return QuantizeCounts{};
 
   const uint64_t rows = in.size() / columns;

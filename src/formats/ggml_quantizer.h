@@ -8,9 +8,10 @@
 
 namespace fqlab {
 
-/// Quantizes and dequantizes whole rows. Refuses, by name: a row that is no multiple of the type's block, values that
-/// are not finite, a type that needs an imatrix without one, and a build without the engine.
-Result<QuantizeCounts> fake_quantize_by_ggml(const FormatDetails& format, std::span<const float> in, std::span<float> out,
-                                             uint64_t columns, const FakeQuantizeOptions& options);
+/// Quantizes and dequantizes whole rows. Refuses, by name: a row that is no multiple of the type's block,
+/// values that are not finite, a type that needs an imatrix without one, and a build without the engine.
+Result<QuantizeCounts> fake_quantize_by_ggml(const FormatDetails& format, std::span<const float> in,
+                                             std::span<float> out, uint64_t columns,
+                                             const FakeQuantizeOptions& options);
 
 }  // namespace fqlab

@@ -19,7 +19,8 @@ Parts parts_of(uint32_t magnitude_bits) {
   return field == 0 ? Parts{mantissa, -149} : Parts{mantissa | 0x800000u, static_cast<int>(field) - 150};
 }
 
-/// significand * 2^exponent as float32 bits: exact, or Inf beyond float32's range. No floating-point arithmetic.
+/// significand * 2^exponent as float32 bits: exact, or Inf beyond float32's range. No floating-point
+/// arithmetic.
 uint32_t bits_of(uint64_t significand, int exponent) {
   if (significand == 0) return 0;
   const int length = 64 - std::countl_zero(significand);
@@ -32,13 +33,17 @@ uint32_t bits_of(uint64_t significand, int exponent) {
 }
 
 /// Whether significand / 2^shift, truncated to `whole`, is rounded up.
-bool rounds_up(uint32_t significand, int shift, bool odd, bool normal, Rounding rounding, bool negative, uint32_t random) {
+bool rounds_up(uint32_t significand, int shift, bool odd, bool normal, Rounding rounding, bool negative,
+               uint32_t random) {
   const uint64_t below = shift >= 32 ? significand : significand & ((uint64_t{1} << shift) - 1);
   if (below == 0) return false;
   switch (rounding) {
-    case Rounding::kZero: return false;
-    case Rounding::kFloor: return negative;
-    case Rounding::kCeil: return !negative;
+    case Rounding::kZero:
+      return false;
+    case Rounding::kFloor:
+      return negative;
+    case Rounding::kCeil:
+      return !negative;
     case Rounding::kNearestEven:
     case Rounding::kNearestAway: {
       if (shift > 32) return false;
@@ -63,7 +68,9 @@ Grid grid_of(const MiniFloat& element, Overflow overflow, Rounding rounding) {
   grid.mantissa_bits = element.mantissa_bits;
   grid.min_exponent = element.min_exponent();
   grid.largest_bits = std::bit_cast<uint32_t>(static_cast<float>(element.largest()));
-  grid.overflow_bits = overflow == Overflow::kInfinity ? kInfinityBits : overflow == Overflow::kNan ? kNanBits : grid.largest_bits;
+  grid.overflow_bits = overflow == Overflow::kInfinity ? kInfinityBits
+                       : overflow == Overflow::kNan    ? kNanBits
+                                                       : grid.largest_bits;
   grid.infinity_result = element.has_infinity() ? kInfinityBits : kNanBits;
   grid.has_negative_zero = element.has_negative_zero();
   grid.flip_parity = element.mantissa_bits == 0 && element.bias % 2 == 0;
@@ -75,7 +82,8 @@ bool fits_vector_kernel(const Grid& grid, int shift) {
   const int min_exponent = grid.min_exponent + shift;
   const int step_exponent = min_exponent - grid.mantissa_bits;
   // Stochastic rounding needs 24 exact bits below a step, except where the grid is float32's own (-126).
-  const bool random_is_exact = grid.rounding != Rounding::kStochastic || step_exponent >= -125 || min_exponent == -126;
+  const bool random_is_exact =
+      grid.rounding != Rounding::kStochastic || step_exponent >= -125 || min_exponent == -126;
   return min_exponent >= -126 && step_exponent + 23 <= 127 && random_is_exact;
 }
 
@@ -92,7 +100,8 @@ uint32_t random_bits(uint32_t index, uint32_t key0, uint32_t key1) {
   return h >> 8;
 }
 
-uint32_t round_magnitude(uint32_t magnitude_bits, const Grid& grid, int shift, bool negative, uint32_t random) {
+uint32_t round_magnitude(uint32_t magnitude_bits, const Grid& grid, int shift, bool negative,
+                         uint32_t random) {
   const Parts value = parts_of(magnitude_bits);
   if (value.significand == 0) return 0;
   const int length = 32 - std::countl_zero(value.significand);

@@ -5,6 +5,7 @@
 #define HWY_DISABLED_TARGETS (HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128 | HWY_RVV)
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "formats/kernels.cc"
+#include <hwy/cache_control.h>
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
@@ -18,18 +19,22 @@ HWY_BEFORE_NAMESPACE();
 namespace fqlab::kernels {
 namespace HWY_NAMESPACE {
 
-constexpr uint32_t kLargestFinite = 0x7f7fffffu;
-
 /// Calls f with the rounding as a compile-time constant.
 template <class F>
 HWY_INLINE auto WithRounding(Rounding rounding, const F& f) {
   switch (rounding) {
-    case Rounding::kNearestEven: return f(std::integral_constant<Rounding, Rounding::kNearestEven>());
-    case Rounding::kNearestAway: return f(std::integral_constant<Rounding, Rounding::kNearestAway>());
-    case Rounding::kZero: return f(std::integral_constant<Rounding, Rounding::kZero>());
-    case Rounding::kFloor: return f(std::integral_constant<Rounding, Rounding::kFloor>());
-    case Rounding::kCeil: return f(std::integral_constant<Rounding, Rounding::kCeil>());
-    case Rounding::kStochastic: break;
+    case Rounding::kNearestEven:
+      return f(std::integral_constant<Rounding, Rounding::kNearestEven>());
+    case Rounding::kNearestAway:
+      return f(std::integral_constant<Rounding, Rounding::kNearestAway>());
+    case Rounding::kZero:
+      return f(std::integral_constant<Rounding, Rounding::kZero>());
+    case Rounding::kFloor:
+      return f(std::integral_constant<Rounding, Rounding::kFloor>());
+    case Rounding::kCeil:
+      return f(std::integral_constant<Rounding, Rounding::kCeil>());
+    case Rounding::kStochastic:
+      break;
   }
   return f(std::integral_constant<Rounding, Rounding::kStochastic>());
 }
@@ -88,14 +93,17 @@ Counts CastT(const Segment& segment, const Grid& scalar_grid, RandomKeys keys) {
     float* out = segment.out + i;
     if (HWY_LIKELY(hn::AllFalse(di, hn::Gt(most, grid.largest)))) {
       for (size_t k = 0; k < 4; ++k)
-        Put(CastInRange<R>(grid, x[k], RandomFor<R>(index + k * lanes, keys), vector_counts), out + k * lanes, segment.stream);
+        Put(CastInRange<R>(grid, x[k], RandomFor<R>(index + k * lanes, keys), vector_counts), out + k * lanes,
+            segment.stream);
     } else {
       for (size_t k = 0; k < 4; ++k)
-        Put(CastVector<R>(grid, x[k], RandomFor<R>(index + k * lanes, keys), vector_counts), out + k * lanes, segment.stream);
+        Put(CastVector<R>(grid, x[k], RandomFor<R>(index + k * lanes, keys), vector_counts), out + k * lanes,
+            segment.stream);
     }
   }
   Transform(segment.in + i, segment.out + i, segment.size - i, segment.index + i, segment.stream, 0.0f,
-            [&](VI x, uint64_t index) HWY_ATTR { return CastVector<R>(grid, x, RandomFor<R>(index, keys), vector_counts); });
+            [&](VI x, uint64_t index)
+                HWY_ATTR { return CastVector<R>(grid, x, RandomFor<R>(index, keys), vector_counts); });
   Counts counts;
   vector_counts.AddTo(counts);
   return counts;
@@ -103,18 +111,21 @@ Counts CastT(const Segment& segment, const Grid& scalar_grid, RandomKeys keys) {
 
 Counts Cast(const Segment& segment, const Grid& grid, uint64_t seed) {
   const RandomKeys keys = random_keys(seed, segment.index);
-  return WithRounding(grid.rounding, [&](auto rounding) { return CastT<rounding.value>(segment, grid, keys); });
+  return WithRounding(grid.rounding,
+                      [&](auto rounding) { return CastT<rounding.value>(segment, grid, keys); });
 }
 
 Counts CastE8m0(const Segment& segment) {
   VectorCounts vector_counts;
   const DI di;
-  constexpr uint32_t kSmallestNormal = 0x00800000u, kSmallest = 0x00400000u, kTie = 0x00600000u, kLargest = 0x7f000000u;
+  constexpr uint32_t kSmallestNormal = 0x00800000u, kSmallest = 0x00400000u, kTie = 0x00600000u,
+                     kLargest = 0x7f000000u;
   Transform(segment.in, segment.out, segment.size, 0, segment.stream, 1.0f, [&](VI x, uint64_t) HWY_ATTR {
     const VI odd = hn::And(hn::ShiftRight<23>(x), Bits(1));
     const VI normal = hn::And(hn::Add(hn::Add(x, Bits(0x3fffffu)), odd), Bits(0x7f800000u));
     const VI tiny = hn::IfThenElse(hn::Gt(x, Bits(kTie)), Bits(kSmallestNormal), Bits(kSmallest));
-    const VI rounded = hn::IfThenElse(hn::Lt(x, Bits(kSmallestNormal)), tiny, hn::Min(normal, Bits(kLargest)));
+    const VI rounded =
+        hn::IfThenElse(hn::Lt(x, Bits(kSmallestNormal)), tiny, hn::Min(normal, Bits(kLargest)));
     // x > 0 as an integer leaves out zero and all negative numbers.
     const MI positive = hn::And(hn::Gt(x, hn::Zero(di)), hn::Lt(x, Bits(kInfinityBits)));
     const VI out = hn::IfThenElse(positive, rounded, Bits(kNanBits));
@@ -136,18 +147,24 @@ void AddCounts(Counts& sum, const Counts& part) {
   sum.overflowed += part.overflowed;
 }
 
-/// What a rule adds to the bits of the largest magnitude before its exponent is taken: a carry where it rounds up.
+/// What a rule adds to the bits of the largest magnitude before its exponent is taken: a carry where it
+/// rounds up.
 uint32_t MxCarry(const MxRule& rule) {
   switch (rule.scale_rule) {
-    case MxScaleRule::kFloor: return 0;
-    case MxScaleRule::kCeil: return 0x7fffffu;
-    case MxScaleRule::kRceil: return 0x7fffffu - rule.largest_mantissa;
-    case MxScaleRule::kEven: return 1u << (22 - rule.grid.mantissa_bits);
+    case MxScaleRule::kFloor:
+      return 0;
+    case MxScaleRule::kCeil:
+      return 0x7fffffu;
+    case MxScaleRule::kRceil:
+      return 0x7fffffu - rule.largest_mantissa;
+    case MxScaleRule::kEven:
+      return 1u << (22 - rule.grid.mantissa_bits);
   }
   return 0;
 }
 
-/// Largest magnitudes for which all of the block's grid, even with one more in the exponent, fits the vector kernel.
+/// Largest magnitudes for which all of the block's grid, even with one more in the exponent, fits the vector
+/// kernel.
 struct MagnitudeBounds {
   uint32_t lowest = 0, size = 0;
 };
@@ -155,13 +172,17 @@ MagnitudeBounds MxBounds(const MxRule& rule) {
   int low = -127, high = 126;
   while (low < 127 && !fits_vector_kernel(rule.grid, low)) ++low;
   while (high > low && !fits_vector_kernel(rule.grid, high + 1)) --high;
-  const auto bits = [&](int shift) { return static_cast<uint32_t>(HWY_MAX(shift + rule.max_exponent + 127, 1)) << 23; };
+  const auto bits = [&](int shift) {
+    return static_cast<uint32_t>(HWY_MAX(shift + rule.max_exponent + 127, 1)) << 23;
+  };
   return {bits(low), HWY_MIN(bits(high), kInfinityBits) - bits(low)};
 }
 
-// Blocks are taken in chunks of this many values: first all their maxima, then all their scales, then the rounding.
+// Blocks are taken in chunks of this many values: first all their maxima, then all their scales, then the
+// rounding. While one chunk is written the next is fetched, since its maxima will be wanted all at once.
 constexpr size_t kChunk = 2048;
 constexpr size_t kMostBlocks = kChunk / 16;
+constexpr uint32_t kLargestFinite = 0x7f7fffffu;
 
 /// A segment's part from `at` on.
 Segment Part(const Segment& row, size_t at, size_t size) {
@@ -189,8 +210,10 @@ Counts MxChunk(const Segment& chunk, const MxRule& rule, const uint32_t* maxima,
     grid.min_normal = hn::Add(unshifted.min_normal, shift);
     grid.largest = hn::Add(unshifted.largest, shift);
     grid.magic = hn::BitCast(df, hn::Add(hn::BitCast(di, unshifted.magic), shift));
-    if constexpr (R != Rounding::kNearestEven) grid.step = hn::BitCast(df, hn::Add(hn::BitCast(di, unshifted.step), shift));
+    if constexpr (R != Rounding::kNearestEven)
+      grid.step = hn::BitCast(df, hn::Add(hn::BitCast(di, unshifted.step), shift));
     for (size_t i = at; i < at + kBlock; i += lanes) {
+      hwy::Prefetch(in + i + kChunk);
       const VI x = hn::BitCast(di, hn::LoadU(df, in + i));
       const VI magnitude = hn::And(x, Bits(~kSignBit));
       const VI sign = hn::And(x, Bits(kSignBit));
@@ -232,7 +255,8 @@ Counts MxRowT(const Segment& row, const MxRule& rule, RandomKeys keys) {
         const Segment part = Part(row, block, HWY_MIN(kBlock, row.size - block));
         const uint32_t amax = MaxMagnitude(part.in, part.size);
         const bool fits = part.size == kBlock && amax - bounds.lowest < bounds.size;
-        AddCounts(counts, fits ? MxChunk<R, kNegativeZero>(part, rule, &amax, keys) : mx_block_scalar(part, rule, keys));
+        AddCounts(counts, fits ? MxChunk<R, kNegativeZero>(part, rule, &amax, keys)
+                               : mx_block_scalar(part, rule, keys));
       }
     }
     at += size;
@@ -242,7 +266,7 @@ Counts MxRowT(const Segment& row, const MxRule& rule, RandomKeys keys) {
 
 Counts MxRow(const Segment& row, const MxRule& rule) {
   const RandomKeys keys = random_keys(rule.seed, row.index);
-  return WithRounding(rule.grid.rounding, [&](auto rounding) { 
+  return WithRounding(rule.grid.rounding, [&](auto rounding) {
     return rule.grid.has_negative_zero ? MxRowT<rounding.value, true>(row, rule, keys)
                                        : MxRowT<rounding.value, false>(row, rule, keys);
   });
@@ -255,8 +279,8 @@ HWY_INLINE VI ScaledFinite(const VectorGrid& grid, VF scale, VI x, VU random, Ve
   const DI di;
   const VI magnitude = hn::And(x, Bits(~kSignBit));
   const VI sign = hn::And(x, Bits(kSignBit));
-  // A quotient beyond float32 still is a finite number that overflows.
-  const VI quotient = hn::Min(hn::BitCast(di, hn::Div(hn::BitCast(df, magnitude), scale)), Bits(kLargestFinite));
+  // A quotient beyond float32 is Inf, stays Inf when rounded, and so overflows like any other.
+  const VI quotient = hn::BitCast(di, hn::Div(hn::BitCast(df, magnitude), scale));
   VI rounded = RoundMagnitude<R>(grid, quotient, sign, random);
   const MI over = hn::Gt(rounded, grid.largest);
   rounded = hn::IfThenElse(over, grid.overflow, rounded);
@@ -265,7 +289,6 @@ HWY_INLINE VI ScaledFinite(const VectorGrid& grid, VF scale, VI x, VU random, Ve
   if constexpr (!kNegativeZero) out = hn::IfThenElse(hn::Eq(product, hn::Zero(di)), product, out);
   counts.AddFinite(x, magnitude, out, product);
   VectorCounts::Tally(counts.saturated, over);
-  VectorCounts::Tally(counts.overflowed, over);
   return out;
 }
 
@@ -276,19 +299,19 @@ HWY_INLINE VI ScaledVector(const VectorGrid& grid, VF scale, VI x, VU random, Ve
   const DI di;
   const VI magnitude = hn::And(x, Bits(~kSignBit));
   const VI sign = hn::And(x, Bits(kSignBit));
-  const VI quotient = hn::Min(hn::BitCast(di, hn::Div(hn::BitCast(df, magnitude), scale)), Bits(kLargestFinite));
+  const VI quotient = hn::BitCast(di, hn::Div(hn::BitCast(df, magnitude), scale));
   VI rounded = RoundMagnitude<R>(grid, quotient, sign, random);
   const MI over = hn::Gt(rounded, grid.largest);
   rounded = hn::IfThenElse(over, grid.overflow, rounded);
   const VI product = hn::BitCast(di, hn::Mul(hn::BitCast(df, rounded), scale));
   const MI finite = hn::Lt(magnitude, Bits(kInfinityBits));
   const MI nan = hn::Gt(magnitude, Bits(kInfinityBits));
-  const VI result = hn::IfThenElse(finite, product, hn::IfThenElse(nan, Bits(kNanBits), grid.infinity_result));
+  const VI result =
+      hn::IfThenElse(finite, product, hn::IfThenElse(nan, Bits(kNanBits), grid.infinity_result));
   const VI kept_sign = hn::IfThenElse(hn::Eq(result, hn::Zero(di)), hn::And(sign, grid.zero_sign), sign);
   const VI out = hn::Or(result, kept_sign);
   const MI overflowed = hn::And(over, finite);
   counts.Add(x, magnitude, out, overflowed, nan);
-  VectorCounts::Tally(counts.overflowed, overflowed);
   return out;
 }
 
@@ -371,9 +394,19 @@ HWY_INLINE float FiniteReach(const float* in, size_t size, uint32_t max_magnitud
   return HWY_MAX(-range.low, range.high);
 }
 
+/// What GroupChunk needs of a group's scale: integers have a range too.
+template <bool kInteger>
+using ChunkScale = std::conditional_t<kInteger, GroupScale, float>;
+
+HWY_INLINE float ScaleOf(const GroupScale& scale) { return scale.scale; }
+HWY_INLINE float ScaleOf(float scale) { return scale; }
+HWY_INLINE void PutScale(const GroupScale& scale, GroupScale& slot) { slot = scale; }
+HWY_INLINE void PutScale(const GroupScale& scale, float& slot) { slot = scale.scale; }
+
 /// Groups of `size` values, a multiple of the lanes, all finite and with a scale.
 template <Rounding R, bool kInteger, bool kNegativeZero>
-Counts GroupChunk(const Segment& chunk, const Grid& scalar_grid, size_t group, const GroupScale* scales, RandomKeys keys) {
+Counts GroupChunk(const Segment& chunk, const Grid& scalar_grid, size_t group,
+                  const ChunkScale<kInteger>* scales, RandomKeys keys) {
   const DF df;
   const DI di;
   const size_t lanes = hn::Lanes(df), size = chunk.size;
@@ -383,8 +416,14 @@ Counts GroupChunk(const Segment& chunk, const Grid& scalar_grid, size_t group, c
   const VectorGrid grid(scalar_grid, 0);
   VectorCounts counts;
   for (size_t at = 0; at < size; at += group, ++scales) {
-    const VF scale = hn::Set(df, scales->scale), low = hn::Set(df, scales->low), high = hn::Set(df, scales->high);
+    const VF scale = hn::Set(df, ScaleOf(*scales));
+    VF low = scale, high = scale;
+    if constexpr (kInteger) {
+      low = hn::Set(df, scales->low);
+      high = hn::Set(df, scales->high);
+    }
     for (size_t i = at; i < at + group; i += lanes) {
+      hwy::Prefetch(in + i + kChunk);
       const VI x = hn::BitCast(di, hn::LoadU(df, in + i));
       const VI magnitude = hn::And(x, Bits(~kSignBit));
       const VU random = RandomFor<R>(chunk.index + i, keys);
@@ -408,12 +447,14 @@ Counts GroupChunk(const Segment& chunk, const Grid& scalar_grid, size_t group, c
 
 /// One group of any length that may hold NaN and Inf and may lack a scale.
 template <Rounding R, bool kInteger>
-HWY_NOINLINE Counts RareGroup(const Segment& group, const Grid& scalar_grid, const GroupScale& scale, RandomKeys keys) {
+HWY_NOINLINE Counts RareGroup(const Segment& group, const Grid& scalar_grid, const GroupScale& scale,
+                              RandomKeys keys) {
   const DF df;
   const VectorGrid grid(scalar_grid, 0);
   const VI zero_sign = kInteger ? hn::Zero(DI()) : grid.zero_sign;
   const VI infinity_result = kInteger ? Bits(kNanBits) : grid.infinity_result;
-  const VF vector_scale = hn::Set(df, scale.scale), low = hn::Set(df, scale.low), high = hn::Set(df, scale.high);
+  const VF vector_scale = hn::Set(df, scale.scale), low = hn::Set(df, scale.low),
+           high = hn::Set(df, scale.high);
   VectorCounts counts;
   Transform(group.in, group.out, group.size, group.index, false, 0.0f, [&](VI x, uint64_t index) HWY_ATTR {
     const VU random = RandomFor<R>(index, keys);
@@ -426,18 +467,20 @@ HWY_NOINLINE Counts RareGroup(const Segment& group, const Grid& scalar_grid, con
   return sum;
 }
 
-/// Common groups go to GroupChunk together, the others one by one. `scale_of(maxima, count, scales)` fills in scales
-/// from largest magnitudes, all finite; `scale_of_rare(in, size)` makes one from values that need not be.
+/// Common groups go to GroupChunk together, the others one by one. `scale_of(maxima, count, scales)` fills in
+/// scales from largest magnitudes, all finite; `scale_of_rare(in, size)` makes one from values that need not
+/// be.
 template <Rounding R, bool kInteger, bool kNegativeZero, class ScaleOf, class ScaleOfRare>
-HWY_INLINE Counts GroupRows(const Segment& row, const Grid& grid, size_t group, RandomKeys keys, const ScaleOf& scale_of,
-                            const ScaleOfRare& scale_of_rare) {
+HWY_INLINE Counts GroupRows(const Segment& row, const Grid& grid, size_t group, RandomKeys keys,
+                            const ScaleOf& scale_of, const ScaleOfRare& scale_of_rare) {
   const size_t lanes = hn::Lanes(DF());
-  HWY_ALIGN uint32_t maxima[kMostBlocks];
-  GroupScale scales[kMostBlocks];
+  HWY_ALIGN uint32_t maxima[kMostBlocks + kMaxLanes];
+  HWY_ALIGN ChunkScale<kInteger> scales[kMostBlocks + kMaxLanes];
   Counts counts;
   for (size_t at = 0, index = 0; at < row.size;) {
     const size_t left = row.size - at;
-    const size_t groups = group % lanes != 0 || left < group ? 0 : HWY_MAX(HWY_MIN(left, kChunk) / group, size_t{1});
+    const size_t groups =
+        group % lanes != 0 || left < group ? 0 : HWY_MAX(HWY_MIN(left, kChunk) / group, size_t{1});
     bool usual = groups > 0;
     if (usual) {
       uint32_t least, most;
@@ -447,11 +490,13 @@ HWY_INLINE Counts GroupRows(const Segment& row, const Grid& grid, size_t group, 
     }
     const size_t count = HWY_MAX(groups, size_t{1});
     if (usual) {
-      AddCounts(counts, GroupChunk<R, kInteger, kNegativeZero>(Part(row, at, count * group), grid, group, scales, keys));
+      AddCounts(counts, GroupChunk<R, kInteger, kNegativeZero>(Part(row, at, count * group), grid, group,
+                                                               scales, keys));
     } else {
       for (size_t k = 0; k < count; ++k) {
         const Segment part = Part(row, at + k * group, HWY_MIN(group, left - k * group));
-        AddCounts(counts, RareGroup<R, kInteger>(part, grid, scale_of_rare(part.in, part.size, index + k), keys));
+        AddCounts(counts,
+                  RareGroup<R, kInteger>(part, grid, scale_of_rare(part.in, part.size, index + k), keys));
       }
     }
     at += HWY_MIN(count * group, left);
@@ -467,24 +512,23 @@ Counts Nvfp4RowT(const Segment& row, const Grid& grid, float tensor_scale, Rando
     const float block_scale = tensor_scale == 0 ? 0 : round_to_e4m3(amax / kLargest / tensor_scale);
     return GroupScale{block_scale * tensor_scale, 0, 0};
   };
-  const auto scale_of = [&](const float*, size_t, const uint32_t* maxima, size_t count, GroupScale* scales) HWY_ATTR {
+  const auto scale_of = [&](const float*, size_t, uint32_t* maxima, size_t count, float* scales) HWY_ATTR {
     const DF df;
     const DI di;
     const VectorGrid e4m3(grid_of({4, 3, 7, Specials::kFn}, Overflow::kSaturate, Rounding::kNearestEven), 0);
     const VF six = hn::Set(df, kLargest), tensor = hn::Set(df, tensor_scale);
-    HWY_ALIGN float products[kMostBlocks + kMaxLanes];
-    float least = tensor_scale;
+    VF least = tensor;
+    // The lanes beyond `count` must not look like a block without a scale.
+    for (size_t i = count; i < count + hn::Lanes(df); ++i) maxima[i] = kLargestFinite;
     for (size_t i = 0; i < count; i += hn::Lanes(df)) {
       const VF amax = hn::BitCast(df, hn::LoadU(di, reinterpret_cast<const int32_t*>(maxima + i)));
       const VI wanted = hn::Min(hn::BitCast(di, hn::Div(hn::Div(amax, six), tensor)), e4m3.largest);
       const VI rounded = RoundMagnitude<Rounding::kNearestEven>(e4m3, wanted, hn::Zero(di), hn::Zero(DU()));
-      hn::StoreU(hn::Mul(hn::BitCast(df, rounded), tensor), df, products + i);
+      const VF product = hn::Mul(hn::BitCast(df, rounded), tensor);
+      least = hn::Min(least, product);
+      hn::StoreU(product, df, scales + i);
     }
-    for (size_t i = 0; i < count; ++i) {
-      scales[i].scale = products[i];
-      least = HWY_MIN(least, products[i]);
-    }
-    return least > 0;
+    return hn::GetLane(hn::MinOfLanes(df, least)) > 0;
   };
   const auto scale_of_rare = [&](const float* in, size_t size, size_t) {
     return scale_of_one(FiniteReach(in, size, MaxMagnitude(in, size)));
@@ -494,7 +538,8 @@ Counts Nvfp4RowT(const Segment& row, const Grid& grid, float tensor_scale, Rando
 
 Counts Nvfp4Row(const Segment& row, const Grid& grid, float tensor_scale, uint64_t seed) {
   const RandomKeys keys = random_keys(seed, row.index);
-  return WithRounding(grid.rounding, [&](auto rounding) { return Nvfp4RowT<rounding.value>(row, grid, tensor_scale, keys); });
+  return WithRounding(
+      grid.rounding, [&](auto rounding) { return Nvfp4RowT<rounding.value>(row, grid, tensor_scale, keys); });
 }
 
 template <Rounding R, bool kInteger, bool kNegativeZero>
@@ -506,18 +551,27 @@ Counts GroupRowT(const Segment& row, const GroupRule& rule, const GroupScale* gi
     const Range range = FiniteRange(in, size);
     return group_scale(rule, range.low, range.high);
   };
-  const auto scale_of = [&](const float* in, size_t index, const uint32_t* maxima, size_t count, GroupScale* scales) {
+  const bool simple = plain && given == nullptr && rule.scale_type == ScaleType::kF32;
+  const auto scale_of = [&](const float* in, size_t index, uint32_t* maxima, size_t count,
+                            ChunkScale<kInteger>* scales) {
     bool all = true;
     for (size_t i = 0; i < count; ++i) {
-      if (given != nullptr || !plain)
-        scales[i] = scale_of_rare(in + i * rule.group, rule.group, index + i);
+      GroupScale scale = {0, rule.low, rule.high};
+      if (simple)  // group_scale() without the call
+        scale.scale = std::bit_cast<float>(maxima[i]) / rule.divisor;
+      else if (plain && given == nullptr)
+        scale = group_scale(rule, 0, std::bit_cast<float>(maxima[i]));
       else
-        scales[i] = group_scale(rule, 0, std::bit_cast<float>(maxima[i]));
-      all = all && scales[i].scale != 0;
+        scale = scale_of_rare(in + i * rule.group, rule.group, index + i);
+      PutScale(scale, scales[i]);
+      all = all && scale.scale != 0;
     }
     return all;
   };
-  return GroupRows<R, kInteger, kNegativeZero>(row, rule.grid, rule.group, keys, scale_of, scale_of_rare);
+  Counts counts =
+      GroupRows<R, kInteger, kNegativeZero>(row, rule.grid, rule.group, keys, scale_of, scale_of_rare);
+  counts.overflowed = counts.saturated;  // with a scale the two are one
+  return counts;
 }
 
 Counts GroupRow(const Segment& row, const GroupRule& rule, const GroupScale* scales) {
@@ -549,7 +603,9 @@ HWY_EXPORT(FiniteRange);
 HWY_EXPORT(MaxMagnitudeOf);
 HWY_EXPORT(Target);
 
-Counts cast(const Segment& segment, const Grid& grid, uint64_t seed) { return HWY_DYNAMIC_DISPATCH(Cast)(segment, grid, seed); }
+Counts cast(const Segment& segment, const Grid& grid, uint64_t seed) {
+  return HWY_DYNAMIC_DISPATCH(Cast)(segment, grid, seed);
+}
 Counts cast_e8m0(const Segment& segment) { return HWY_DYNAMIC_DISPATCH(CastE8m0)(segment); }
 Counts mx_row(const Segment& row, const MxRule& rule) { return HWY_DYNAMIC_DISPATCH(MxRow)(row, rule); }
 Counts nvfp4_row(const Segment& row, const Grid& grid, float tensor_scale, uint64_t seed) {
@@ -559,7 +615,9 @@ Counts group_row(const Segment& row, const GroupRule& rule, const GroupScale* sc
   return HWY_DYNAMIC_DISPATCH(GroupRow)(row, rule, scales);
 }
 Range finite_range(const float* in, size_t size) { return HWY_DYNAMIC_DISPATCH(FiniteRange)(in, size); }
-uint32_t max_magnitude(const float* in, size_t size) { return HWY_DYNAMIC_DISPATCH(MaxMagnitudeOf)(in, size); }
+uint32_t max_magnitude(const float* in, size_t size) {
+  return HWY_DYNAMIC_DISPATCH(MaxMagnitudeOf)(in, size);
+}
 const char* target_name() { return hwy::TargetName(HWY_DYNAMIC_DISPATCH(Target)()); }
 
 }  // namespace fqlab::kernels

@@ -24,8 +24,9 @@ struct Segment {
   const float* in = nullptr;
   float* out = nullptr;
   size_t size = 0;
-  uint64_t index = 0;   ///< of in[0] in the tensor, for stochastic rounding
-  bool stream = false;  ///< write past the cache; out must then be aligned to 64 bytes and size a multiple of 16
+  uint64_t index = 0;  ///< of in[0] in the tensor, for stochastic rounding
+  bool stream =
+      false;  ///< write past the cache; out must then be aligned to 64 bytes and size a multiple of 16
 };
 
 /// One group's scale: value = clamp(round(x / scale), low, high) * scale. scale 0: everything becomes zero.
@@ -55,21 +56,22 @@ Counts nvfp4_row(const Segment& row, const Grid& grid, float tensor_scale, uint6
 
 /// The scale rule of groups, for integers and scaled small floats.
 struct GroupRule {
-  size_t group = 0;               ///< values a group; the last one of a row may be shorter
+  size_t group = 0;  ///< values a group; the last one of a row may be shorter
   bool is_integer = true;
-  Grid grid;                      ///< small floats
-  float divisor = 1;              ///< sym: scale = absmax / divisor; asym: scale = (max - min) / divisor
-  float low = 0, high = 0;        ///< sym: the integer range
+  Grid grid;                ///< small floats
+  float divisor = 1;        ///< sym: scale = absmax / divisor; asym: scale = (max - min) / divisor
+  float low = 0, high = 0;  ///< sym: the integer range
   float quantum_min = 0, quantum_max = 0;  ///< asym: the stored range
   bool asymmetric = false;
-  bool positive_only = false;     ///< uint sym: the range is that of the positive values
+  bool positive_only = false;  ///< uint sym: the range is that of the positive values
   ScaleType scale_type = ScaleType::kF32;
   Rounding rounding = Rounding::kNearestEven;
   uint64_t seed = 0;
 };
 /// Scale of a group whose finite values span [low, high], both extended to contain 0.
 GroupScale group_scale(const GroupRule& rule, float low, float high);
-/// One row of groups. `scales`: one for each group, or nullptr to take each group's range (absmax calibration).
+/// One row of groups. `scales`: one for each group, or nullptr to take each group's range (absmax
+/// calibration).
 Counts group_row(const Segment& row, const GroupRule& rule, const GroupScale* scales);
 
 /// The finite values' smallest and largest, extended to contain 0.

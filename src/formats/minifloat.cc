@@ -9,7 +9,8 @@ namespace fqlab {
 namespace {
 /// Where fn has no mantissa, the code of all ones takes the whole highest exponent.
 bool highest_exponent_is_special(const MiniFloat& format) {
-  return format.specials == Specials::kIeee || (format.specials == Specials::kFn && format.mantissa_bits == 0);
+  return format.specials == Specials::kIeee ||
+         (format.specials == Specials::kFn && format.mantissa_bits == 0);
 }
 }  // namespace
 
@@ -31,7 +32,9 @@ double MiniFloat::largest() const {
 
 double MiniFloat::smallest_normal() const { return std::ldexp(1.0, min_exponent()); }
 
-double MiniFloat::smallest_step() const { return std::ldexp(1.0, std::max(min_exponent() - mantissa_bits, -149)); }
+double MiniFloat::smallest_step() const {
+  return std::ldexp(1.0, std::max(min_exponent() - mantissa_bits, -149));
+}
 
 double MiniFloat::decode(uint32_t code) const {
   const uint32_t mantissa = code & ((1u << mantissa_bits) - 1);

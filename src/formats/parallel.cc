@@ -16,7 +16,8 @@ void share_out(uint64_t items, uint64_t grain, int threads,
     if (begin < end) work(worker, begin, end);
   };
   const uint64_t grains = (items + grain - 1) / grain;
-  const int workers = static_cast<int>(std::min<uint64_t>(std::max(threads, 1), std::max<uint64_t>(grains, 1)));
+  const int workers =
+      static_cast<int>(std::min<uint64_t>(std::max(threads, 1), std::max<uint64_t>(grains, 1)));
   const auto start_of = [&](int worker) {
     return std::min(items, grains * static_cast<uint64_t>(worker) / static_cast<uint64_t>(workers) * grain);
   };

@@ -43,8 +43,9 @@ struct VectorGrid {
     // At -126 float32's own subnormals have the grid's step: integer rounding serves all.
     min_normal = Bits(min_exponent == -126 ? 0u : static_cast<uint32_t>(min_exponent + 127) << 23);
     largest = Bits(grid.largest_bits + (static_cast<uint32_t>(shift) << 23));
-    overflow = Bits(grid.overflow_bits == grid.largest_bits ? grid.largest_bits + (static_cast<uint32_t>(shift) << 23)
-                                                            : grid.overflow_bits);
+    overflow = Bits(grid.overflow_bits == grid.largest_bits
+                        ? grid.largest_bits + (static_cast<uint32_t>(shift) << 23)
+                        : grid.overflow_bits);
     infinity_result = Bits(grid.infinity_result);
     keep = Bits(~dropped);
     below_half = Bits(dropped >> 1);
@@ -53,8 +54,9 @@ struct VectorGrid {
     parity = Bits(grid.flip_parity ? 1 : 0);
     zero_sign = Bits(grid.has_negative_zero ? kSignBit : 0);
     magic = hn::BitCast(DF(), Bits(static_cast<uint32_t>(step_exponent + 23 + 127) << 23));
-    const float step_value = std::bit_cast<float>(step_exponent >= -126 ? static_cast<uint32_t>(step_exponent + 127) << 23
-                                                                        : 1u << (step_exponent + 149));
+    const float step_value =
+        std::bit_cast<float>(step_exponent >= -126 ? static_cast<uint32_t>(step_exponent + 127) << 23
+                                                   : 1u << (step_exponent + 149));
     step = hn::Set(DF(), step_value);
   }
   int drop;
@@ -100,7 +102,8 @@ HWY_INLINE VI RoundMagnitude(const VectorGrid& grid, VI magnitude, VI sign, VU r
       add = hn::AndNot(grid.keep, hn::BitCast(di, random));
       const VF fraction = hn::Mul(hn::ConvertTo(df, hn::BitCast(di, random)), hn::Set(df, 0x1p-24f));
       const VF threshold = hn::Sub(grid.step, hn::Mul(grid.step, fraction));
-      subnormal = hn::Add(subnormal, hn::IfThenElseZero(hn::Ge(hn::Sub(value, subnormal), threshold), grid.step));
+      subnormal =
+          hn::Add(subnormal, hn::IfThenElseZero(hn::Ge(hn::Sub(value, subnormal), threshold), grid.step));
     } else if constexpr (R != Rounding::kZero) {
       const MI negative = hn::Lt(sign, hn::Zero(di));
       const MI up = R == Rounding::kFloor ? negative : hn::Not(negative);
@@ -159,10 +162,11 @@ struct VectorCounts {
   }
 };
 
-/// out[i] = op(in[i]) for a segment; op takes the bits and the index of the first lane. The tail is filled up with
-/// `padding`, a value that op leaves as it is, so that it counts for nothing.
+/// out[i] = op(in[i]) for a segment; op takes the bits and the index of the first lane. The tail is filled up
+/// with `padding`, a value that op leaves as it is, so that it counts for nothing.
 template <class Op>
-HWY_INLINE void Transform(const float* in, float* out, size_t size, uint64_t index, bool stream, float padding, const Op& op) {
+HWY_INLINE void Transform(const float* in, float* out, size_t size, uint64_t index, bool stream,
+                          float padding, const Op& op) {
   const DF df;
   const DI di;
   const size_t lanes = hn::Lanes(df);
@@ -217,8 +221,8 @@ HWY_INLINE auto FoldTo128(D d, V v) {
 }
 #endif
 
-/// Largest magnitudes of `count` consecutive blocks of `size` values each, a multiple of the lanes. Four blocks share
-/// one tree of shuffles; one by one, the shuffles would cost more than the rounding.
+/// Largest magnitudes of `count` consecutive blocks of `size` values each, a multiple of the lanes. Four
+/// blocks share one tree of shuffles; one by one, the shuffles would cost more than the rounding.
 HWY_INLINE void BlockMaxima(const float* in, size_t size, size_t count, uint32_t* HWY_RESTRICT maxima) {
   const DF df;
   const DI di;

@@ -37,7 +37,8 @@ Counts cast_scalar(const Segment& segment, const Grid& grid, int shift, RandomKe
 
 Counts mx_block_scalar(const Segment& block, const MxRule& rule, RandomKeys keys) {
   uint32_t amax = 0;
-  for (size_t i = 0; i < block.size; ++i) amax = std::max(amax, std::bit_cast<uint32_t>(block.in[i]) & ~kSignBit);
+  for (size_t i = 0; i < block.size; ++i)
+    amax = std::max(amax, std::bit_cast<uint32_t>(block.in[i]) & ~kSignBit);
   if (amax < kInfinityBits) {
     const int shift = amax == 0 ? 0 : mx_exponent(amax, rule);
     return cast_scalar(block, rule.grid, shift, keys);

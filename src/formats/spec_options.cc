@@ -73,7 +73,8 @@ Result<void> claim(SpecOptions& options, unsigned group, unsigned seen, std::str
     return usage(fmt::format("{} takes no option '{}'", options.format.base, option),
                  fmt::format("{} takes {}", options.format.base, options_taken(options.takes)));
   if ((options.seen & seen) != 0)
-    return usage(fmt::format("'{}' says a second time what the spec has already said", option), "keep one of the two");
+    return usage(fmt::format("'{}' says a second time what the spec has already said", option),
+                 "keep one of the two");
   options.seen |= seen;
   return {};
 }
@@ -85,7 +86,8 @@ std::optional<Granularity> read_granularity(std::string_view option) {
   constexpr uint64_t kMost = uint64_t{1} << 32;
   if (option.starts_with('g')) {
     const auto columns = whole_number<uint64_t>(option.substr(1));
-    if (columns && *columns > 0 && *columns <= kMost) return Granularity{GranularityKind::kGroup, 1, *columns};
+    if (columns && *columns > 0 && *columns <= kMost)
+      return Granularity{GranularityKind::kGroup, 1, *columns};
   }
   const size_t by = option.find('x');
   if (option.starts_with('b') && by != std::string_view::npos) {
@@ -130,7 +132,8 @@ Result<void> read_rounding(FormatDetails& format, std::string_view value) {
     if (at == std::string_view::npos) return {};
     return usage(fmt::format("'{}' takes no seed", option), "only r=stoch@SEED draws random numbers");
   }
-  const auto seed = at == std::string_view::npos ? std::nullopt : whole_number<uint64_t>(value.substr(at + 1));
+  const auto seed =
+      at == std::string_view::npos ? std::nullopt : whole_number<uint64_t>(value.substr(at + 1));
   if (!seed)
     return usage(fmt::format("'{}' needs a seed, so that it can be repeated", option), "say r=stoch@1");
   format.seed = *seed;
@@ -152,7 +155,8 @@ Result<void> read_overflow(FormatDetails& format, std::string_view value) {
 Result<void> apply_mapping(SpecOptions& options, std::string_view option) {
   FormatDetails& format = options.format;
   const bool is_range = option == "narrow" || option == "full";
-  if (auto claimed = claim(options, kTakesMapping, is_range ? kSeenRange : unsigned{kTakesMapping}, option); !claimed)
+  if (auto claimed = claim(options, kTakesMapping, is_range ? kSeenRange : unsigned{kTakesMapping}, option);
+      !claimed)
     return claimed;
   if (is_range)
     format.range = option == "narrow" ? IntegerRange::kNarrow : IntegerRange::kFull;
@@ -163,13 +167,15 @@ Result<void> apply_mapping(SpecOptions& options, std::string_view option) {
 
 Result<void> unknown_option(const SpecOptions& options, std::string_view option) {
   const std::vector<std::string> words = {
-      "tensor",     "channel",    "token",     "cast",      "sym",        "asym",      "narrow",    "full",
-      "mx=floor",   "mx=ceil",    "mx=rceil",  "mx=even",   "calib=absmax", "calib=mse", "calib=pct99.9", "scale=f32",
-      "scale=f16",  "scale=bf16", "scale=e8m0", "scale=e4m3", "r=rne",      "r=away",    "r=zero",    "r=floor",
-      "r=ceil",     "r=stoch@1",  "ovf=sat",   "ovf=nan",   "ovf=inf",    "ovf=error", "imatrix=FILE"};
+      "tensor",        "channel",   "token",       "cast",       "sym",        "asym",         "narrow",
+      "full",          "mx=floor",  "mx=ceil",     "mx=rceil",   "mx=even",    "calib=absmax", "calib=mse",
+      "calib=pct99.9", "scale=f32", "scale=f16",   "scale=bf16", "scale=e8m0", "scale=e4m3",   "r=rne",
+      "r=away",        "r=zero",    "r=floor",     "r=ceil",     "r=stoch@1",  "ovf=sat",      "ovf=nan",
+      "ovf=inf",       "ovf=error", "imatrix=FILE"};
   const std::string near = did_you_mean(option, words);
-  return usage(fmt::format("'{}' is no option of a format spec", option),
-               near.empty() ? fmt::format("{} takes {}", options.format.base, options_taken(options.takes)) : near);
+  return usage(
+      fmt::format("'{}' is no option of a format spec", option),
+      near.empty() ? fmt::format("{} takes {}", options.format.base, options_taken(options.takes)) : near);
 }
 
 }  // namespace
@@ -185,11 +191,13 @@ Result<void> apply_option(SpecOptions& options, std::string_view option) {
     format.granularity = *granularity;
     return claim(options, kTakesGranularity, kTakesGranularity, option);
   }
-  if (option == "sym" || option == "asym" || option == "narrow" || option == "full") return apply_mapping(options, option);
+  if (option == "sym" || option == "asym" || option == "narrow" || option == "full")
+    return apply_mapping(options, option);
 
   const size_t equals = option.find('=');
   const std::string_view key = option.substr(0, equals);
-  const std::string_view value = equals == std::string_view::npos ? std::string_view() : option.substr(equals + 1);
+  const std::string_view value =
+      equals == std::string_view::npos ? std::string_view() : option.substr(equals + 1);
   if (equals == std::string_view::npos) return unknown_option(options, option);
   if (key == "mx") {
     if (auto claimed = claim(options, kTakesMxRule, kTakesMxRule, option); !claimed) return claimed;
@@ -219,7 +227,8 @@ Result<void> apply_option(SpecOptions& options, std::string_view option) {
   }
   if (key == "imatrix") {
     if (auto claimed = claim(options, kTakesImatrix, kTakesImatrix, option); !claimed) return claimed;
-    if (value.empty()) return usage("'imatrix=' needs a file", "say imatrix=FILE, a GGUF file of llama-imatrix");
+    if (value.empty())
+      return usage("'imatrix=' needs a file", "say imatrix=FILE, a GGUF file of llama-imatrix");
     format.imatrix_file = value;
     return {};
   }
@@ -236,7 +245,8 @@ Result<void> check_options(SpecOptions& options) {
     if ((options.seen & kTakesMapping) == 0 && format.is_unsigned && kind != GranularityKind::kCast)
       format.mapping = Mapping::kAsymmetric;
     if (kind == GranularityKind::kCast && format.mapping == Mapping::kAsymmetric)
-      return usage(fmt::format("{}:cast has no scale and no zero point", format.base), "leave out 'asym', or name a granularity");
+      return usage(fmt::format("{}:cast has no scale and no zero point", format.base),
+                   "leave out 'asym', or name a granularity");
     const bool zero_based = format.is_unsigned && format.mapping == Mapping::kSymmetric;
     if (zero_based && format.range == IntegerRange::kNarrow)
       return usage(fmt::format("{}:sym has no negative half to narrow", format.base), "leave out 'narrow'");
@@ -249,8 +259,10 @@ Result<void> check_options(SpecOptions& options) {
   }
   const bool scale_options = (options.seen & (kSeenCalibration | kSeenScale)) != 0;
   if (scale_options && !format.has_scale())
-    return usage(fmt::format("'calib=' and 'scale=' need a scale, and {} without a granularity is a plain cast", format.base),
-                 fmt::format("say {}:channel:...", format.base));
+    return usage(
+        fmt::format("'calib=' and 'scale=' need a scale, and {} without a granularity is a plain cast",
+                    format.base),
+        fmt::format("say {}:channel:...", format.base));
   return {};
 }
 
@@ -259,13 +271,26 @@ std::string canonical_spec(const FormatDetails& format, Overflow default_overflo
   const auto add = [&](std::string_view option) { text += ":" + std::string(option); };
   const Granularity& granularity = format.granularity;
   switch (granularity.kind) {
-    case GranularityKind::kNone: break;
-    case GranularityKind::kCast: add("cast"); break;
-    case GranularityKind::kTensor: add("tensor"); break;
-    case GranularityKind::kChannel: add("channel"); break;
-    case GranularityKind::kToken: add("token"); break;
-    case GranularityKind::kGroup: add(fmt::format("g{}", granularity.columns)); break;
-    case GranularityKind::kBlock: add(fmt::format("b{}x{}", granularity.rows, granularity.columns)); break;
+    case GranularityKind::kNone:
+      break;
+    case GranularityKind::kCast:
+      add("cast");
+      break;
+    case GranularityKind::kTensor:
+      add("tensor");
+      break;
+    case GranularityKind::kChannel:
+      add("channel");
+      break;
+    case GranularityKind::kToken:
+      add("token");
+      break;
+    case GranularityKind::kGroup:
+      add(fmt::format("g{}", granularity.columns));
+      break;
+    case GranularityKind::kBlock:
+      add(fmt::format("b{}x{}", granularity.rows, granularity.columns));
+      break;
   }
   if (format.family == Family::kInteger && granularity.kind != GranularityKind::kCast)
     add(format.mapping == Mapping::kSymmetric ? "sym" : "asym");
@@ -273,14 +298,19 @@ std::string canonical_spec(const FormatDetails& format, Overflow default_overflo
   if (format.range == IntegerRange::kFull) add("full");
   if (format.mx_rule != MxScaleRule::kFloor) add(fmt::format("mx={}", print_word(kMxRules, format.mx_rule)));
   if (format.calibration.kind == CalibrationKind::kMse)
-    add(format.calibration.steps == Calibration{}.steps ? "calib=mse" : fmt::format("calib=mse/{}", format.calibration.steps));
-  if (format.calibration.kind == CalibrationKind::kPercentile) add(fmt::format("calib=pct{}", format.calibration.percentile));
-  if (format.scale_type != ScaleType::kF32) add(fmt::format("scale={}", print_word(kScaleTypes, format.scale_type)));
+    add(format.calibration.steps == Calibration{}.steps
+            ? "calib=mse"
+            : fmt::format("calib=mse/{}", format.calibration.steps));
+  if (format.calibration.kind == CalibrationKind::kPercentile)
+    add(fmt::format("calib=pct{}", format.calibration.percentile));
+  if (format.scale_type != ScaleType::kF32)
+    add(fmt::format("scale={}", print_word(kScaleTypes, format.scale_type)));
   if (format.rounding == Rounding::kStochastic)
     add(fmt::format("r=stoch@{}", format.seed));
   else if (format.rounding != Rounding::kNearestEven)
     add(fmt::format("r={}", print_word(kRoundings, format.rounding)));
-  if (format.overflow != default_overflow) add(fmt::format("ovf={}", print_word(kOverflows, format.overflow)));
+  if (format.overflow != default_overflow)
+    add(fmt::format("ovf={}", print_word(kOverflows, format.overflow)));
   if (!format.imatrix_file.empty()) add("imatrix=" + format.imatrix_file);
   return text;
 }

@@ -11,8 +11,8 @@ namespace fqlab {
 /// The options read so far, so that a second one of the same group is an error.
 struct SpecOptions {
   FormatDetails& format;
-  unsigned takes;      ///< OptionGroup bits of the base
-  unsigned seen = 0;   ///< OptionGroup bits, the range of an integer and the scale's options apart
+  unsigned takes;     ///< OptionGroup bits of the base
+  unsigned seen = 0;  ///< OptionGroup bits, the range of an integer and the scale's options apart
 };
 
 /// Applies one lower-case option to the spec. Errors name the options that the base takes.

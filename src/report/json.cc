@@ -171,10 +171,10 @@ Json speed(const std::optional<SpeedResult>& s) {
           {"variant", s->variant},
           {"ratio", s->ratio},
           {"interval", from(s->interval)},
-          {"aa_interval", from(s->aa_interval)},
-          {"blocks", std::move(blocks)},
           {"interval90", from(s->interval90)},
-          {"aa_interval90", from(s->aa_interval90)}};
+          {"aa_interval", from(s->aa_interval)},
+          {"aa_interval90", from(s->aa_interval90)},
+          {"blocks", std::move(blocks)}};
 }
 
 Json verdicts(const Verdicts& v) {
@@ -270,6 +270,8 @@ Json comparison_object(const Comparison& c) {
       {"kind", c.cluster_kind}, {"count", c.clusters}, {"design_effect", from(c.design_effect)}};
   json["dialogue"] = dialogue(c);
   json["speed"] = {{"load_ms", speed(c.load_ms)},
+                   {"first_token_ms", speed(c.first_token_ms)},
+                   {"cold_load_ms", speed(c.cold_load_ms)},
                    {"prompt_tps", speed(c.prompt_tps)},
                    {"generation_tps", speed(c.generation_tps)},
                    {"first_token_ms", speed(c.first_token_ms)},
@@ -281,8 +283,7 @@ Json comparison_object(const Comparison& c) {
                          {"os", e.os},           {"compiler", e.compiler}};
   json["logits_identical"] = c.logits_identical;
   json["per_chunk"] = chunks(c);
-  json["total_seconds"] = c.total_seconds;
-  json["passes"] = c.passes > 0 ? Json(c.passes) : Json(nullptr);
+  json["timing"] = {{"passes", c.passes}, {"total_seconds", c.total_seconds}};
   json["warnings"] = c.warnings;
   json["notes"] = notes(c, json);
   return json;

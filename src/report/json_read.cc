@@ -182,8 +182,8 @@ std::optional<SpeedResult> read_speed(const Json& json) {
   read(json, "variant", speed.variant);
   read(json, "ratio", speed.ratio);
   read(json, "interval", speed.interval);
-  read(json, "aa_interval", speed.aa_interval);
   read(json, "interval90", speed.interval90);
+  read(json, "aa_interval", speed.aa_interval);
   read(json, "aa_interval90", speed.aa_interval90);
   for (const Json& item : part(json, "blocks"))
     speed.blocks.push_back({item.value("aa", false), item.value("ratio", 1.0)});
@@ -256,6 +256,8 @@ Comparison read_comparison(const Json& json) {
   read_dialogue(part(json, "dialogue"), c);
   const Json& speed = part(json, "speed");
   c.load_ms = read_speed(part(speed, "load_ms"));
+  c.first_token_ms = read_speed(part(speed, "first_token_ms"));
+  c.cold_load_ms = read_speed(part(speed, "cold_load_ms"));
   c.prompt_tps = read_speed(part(speed, "prompt_tps"));
   c.generation_tps = read_speed(part(speed, "generation_tps"));
   c.first_token_ms = read_speed(part(speed, "first_token_ms"));
@@ -264,8 +266,8 @@ Comparison read_comparison(const Json& json) {
   read_environment(part(json, "environment"), c.environment);
   read(json, "logits_identical", c.logits_identical);
   read_chunks(part(json, "per_chunk"), c);
-  read(json, "total_seconds", c.total_seconds);
-  read(json, "passes", c.passes);
+  read(part(json, "timing"), "passes", c.passes);
+  read(part(json, "timing"), "total_seconds", c.total_seconds);
   read(json, "warnings", c.warnings);
   for (const Json& item : part(json, "notes"))
     c.notes.push_back({item.value("key", ""), item.value("reason", "")});

@@ -164,9 +164,9 @@ Result<std::vector<std::vector<DialogueResult>>> run_dialogues(PairedRun& run) {
 /// Absent where there is nothing to time; the reason is then a note of the comparison.
 Result<std::optional<SpeedRun>> run_speed(PairedRun& run, const GgufFile& file, const char*& reason) {
   const VariantRun& variant = run.variants.front();
-  reason = !run.request.speed                            ? "not_asked"
+  reason = !run.request.speed                            ? "switched_off"
            : run.variants.size() > 1                     ? "several_recipes"
-           : variant.change.values_changed() == 0        ? "nothing_changed"
+           : variant.change.values_changed() == 0        ? "same_file"
                                                          : nullptr;
   if (reason != nullptr) return std::optional<SpeedRun>();
   run.arms.clear();  // their memory and threads are not part of what is timed
@@ -206,7 +206,7 @@ Verdict speed_verdict(const SpeedResult& result, double margin) {
 void add_dialogue(Comparison& c, std::vector<DialogueResult>&& dialogue) {
   c.dialogue = std::move(dialogue);
   if (c.dialogue.empty()) {
-    c.notes.push_back({"dialogue", "not_asked"});
+    c.notes.push_back({"dialogue", "switched_off"});
     return;
   }
   const bool identical = std::all_of(c.dialogue.begin(), c.dialogue.end(), [](const DialogueResult& d) { return d.identical; });
@@ -215,7 +215,7 @@ void add_dialogue(Comparison& c, std::vector<DialogueResult>&& dialogue) {
 
 void add_speed(Comparison& c, const std::optional<SpeedRun>& speed, const char* reason) {
   if (!speed) {
-    for (const char* key : {"speed.load_ms", "speed.prompt_tps", "speed.generation_tps"}) c.notes.push_back({key, reason});
+    c.notes.push_back({"speed", reason});
     return;
   }
   c.load_ms = speed->load_ms;

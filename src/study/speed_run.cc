@@ -165,7 +165,7 @@ Result<SpeedRun> measure_speed(const std::filesystem::path& original, const std:
     bool ignored = false;
     if (Result<SpeedResult> found = summary(cold, settings.seed, ignored); found) run.cold_load_ms = std::move(*found);
   }
-  if (outlier) run.warnings.push_back("speed_outlier");
+  if (outlier) run.warnings.push_back("speed_outliers");
   return run;
 }
 

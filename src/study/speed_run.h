@@ -23,7 +23,7 @@ struct SpeedSettings {
 struct SpeedRun {
   SpeedResult load_ms, first_token_ms, prompt_tps, generation_tps;
   std::optional<SpeedResult> cold_load_ms;  ///< absent where the page cache could not be dropped
-  std::vector<std::string> warnings;        ///< "busy_machine", "speed_outlier"
+  std::vector<std::string> warnings;        ///< "busy_machine", "speed_outliers"
 };
 
 /// Measures in blocks A A' B B A' A, A' being a second load of the original: A against B gives the result, A against A'

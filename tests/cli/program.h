@@ -18,8 +18,9 @@ struct Ran {
   std::string out, err;
 };
 
-/// Runs fqlab with these arguments; stdout goes to `out_path` where given.
-inline Ran fqlab(const std::vector<std::string>& arguments, const std::string& out_path = {}) {
+/// Runs fqlab with these arguments; stdout goes to `out_path` and stdin comes from `in_path` where given.
+inline Ran fqlab(const std::vector<std::string>& arguments, const std::string& out_path = {},
+                 const std::string& in_path = "/dev/null") {
   TemporaryFolder folder;
   const std::string out = out_path.empty() ? (folder / "out").string() : out_path;
   const std::string err = (folder / "err").string();
@@ -30,6 +31,7 @@ inline Ran fqlab(const std::vector<std::string>& arguments, const std::string& o
   argv.push_back(nullptr);
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, in_path.c_str(), O_RDONLY, 0);
   posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, out.c_str(), O_WRONLY | O_CREAT, 0600);
   posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, err.c_str(), O_WRONLY | O_CREAT, 0600);
   pid_t child = 0;

@@ -42,7 +42,8 @@ void check_line(const std::string& line) {
   ASSERT_EQ(expected.size(), out.size());
   for (size_t i = 0; i < out.size(); ++i) {
     const auto bits = std::bit_cast<uint32_t>(out[i]);
-    EXPECT_TRUE(matches(expected[i], bits)) << "value " << i << ": " << std::hex << bits << " for " << expected[i];
+    EXPECT_TRUE(matches(expected[i], bits))
+        << "value " << i << ": " << std::hex << bits << " for " << expected[i];
   }
 }
 

@@ -209,7 +209,7 @@ TEST(Json, HasTheKeysOfTheSchemaInOrder) {
               ElementsAre("schema_version", "tool", "command", "created", "original", "variant", "settings",
                           "changes", "as_stored", "storage_effect", "perplexity", "kl", "same_top",
                           "clusters", "dialogue", "speed", "verdicts", "environment", "logits_identical",
-                          "per_chunk", "total_seconds", "passes", "warnings", "notes"));
+                          "per_chunk", "timing", "warnings", "notes"));
   EXPECT_THAT(keys(json["tool"]), ElementsAre("name", "version", "engine"));
   EXPECT_THAT(keys(json["original"]),
               ElementsAre("path", "sha256", "architecture", "parameters", "bytes", "layers"));
