@@ -79,6 +79,8 @@ ExitCode parse_and_run(int argc, char** argv) {
   add_inspect(app, action);
   add_quantize(app, action);
   add_formats(app, action);
+  add_compare(app, {argv, argv + argc}, action);
+  add_report(app, action);
   add_help(app, action);
   try {
     app.parse(argc, argv);

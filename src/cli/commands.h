@@ -2,6 +2,8 @@
 #pragma once
 
 #include <functional>
+#include <string>
+#include <vector>
 
 #include "cli/app.h"
 #include "fqlab/result.h"
@@ -19,6 +21,9 @@ using Action = std::function<Result<ExitCode>()>;
 void add_inspect(CLI::App& app, Action& action);
 void add_quantize(CLI::App& app, Action& action);
 void add_formats(CLI::App& app, Action& action);
+/// `arguments` are the program's, for the report's "how to reproduce".
+void add_compare(CLI::App& app, const std::vector<std::string>& arguments, Action& action);
+void add_report(CLI::App& app, Action& action);
 void add_help(CLI::App& app, Action& action);
 
 }  // namespace fqlab::cli

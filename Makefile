@@ -1,0 +1,64 @@
+# What people type. Each target installs and fetches what it needs; running one twice does no work twice.
+#   make demo        build, then the original experiment and the first ones that can show something; writes out/demo
+#   make test        build and run the tests (a few minutes)
+#   make help        all targets
+.DEFAULT_GOAL := build
+SHELL := /bin/bash
+export FQLAB_CACHE := $(or $(FQLAB_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/fqlab)
+export CCACHE_DIR := $(FQLAB_CACHE)/ccache
+BUILD := build/release
+CPUS := $(shell nproc)
+
+.PHONY: help setup build demo test test-long test-asan test-tsan bench bench-compare bench-formats bench-metrics lint clean
+
+help:  ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 18
+
+setup:  ## install packages, fetch the engine, a model and a text (all cached)
+	@scripts/setup
+
+build: setup  ## build build/release/fqlab
+	@mkdir -p build
+	@[ -f $(BUILD)/build.ninja ] || cmake --preset release >build/configure.log || { cat build/configure.log; exit 1; }
+	@cmake --build $(BUILD) --target fqlab
+
+demo: build  ## the main job on real input: out/demo/report.md and report.zh-TW.md
+	@scripts/demo
+
+test: setup  ## build and run the tests
+	@scripts/setup --test-data
+	@scripts/run-tests
+
+test-long: setup  ## exhaustive, fuzz, simulation and oracle checks (an hour or more)
+	@scripts/setup --test-data
+	@FQLAB_LONG=1 scripts/run-tests
+	@scripts/run-oracles
+
+test-asan:  ## the tests under address and undefined-behaviour sanitizers
+	@scripts/setup --test-data
+	@scripts/run-tests asan
+
+test-tsan:  ## the tests under the thread sanitizer
+	@scripts/setup --test-data
+	@scripts/run-tests tsan
+
+bench: bench-formats bench-metrics bench-compare  ## all benchmarks; the figures belong in docs/measurements.md
+
+bench-compare: build  ## fqlab compare against llama-perplexity, both in one run
+	@scripts/setup --test-data
+	@bench/compare_vs_perplexity.py
+
+bench-formats: setup  ## number formats against memcpy
+	@cmake --preset release >/dev/null && cmake --build $(BUILD) --target bench_formats
+	@$(BUILD)/bench/bench_formats
+
+bench-metrics: setup  ## KL divergence and log-sum-exp against a plain read
+	@cmake --preset release >/dev/null && cmake --build $(BUILD) --target bench_metrics
+	@$(BUILD)/bench/bench_metrics
+
+lint: setup  ## clang-format, clang-tidy and the house rules
+	@scripts/setup --lint
+	@scripts/lint
+
+clean:  ## remove what was built here (the cache stays)
+	@rm -rf build out

@@ -1,0 +1,24 @@
+// Facts about the machine that fqlab runs on.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace fqlab {
+
+/// Bytes that a new process may use: MemAvailable, or what a container's limit leaves where that is less.
+uint64_t memory_available_bytes();
+uint64_t memory_total_bytes();
+int hardware_threads();
+std::string cpu_name();
+/// The widest vector instruction set: "avx512", "avx2", "neon", "baseline".
+std::string cpu_isa();
+/// "Linux 6.1.0 x86_64".
+std::string operating_system();
+std::string compiler();
+/// Now, ISO 8601 in UTC.
+std::string utc_now();
+/// "1.23 GB", decimal units, three significant digits.
+std::string human_bytes(uint64_t bytes);
+
+}  // namespace fqlab

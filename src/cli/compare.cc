@@ -1,0 +1,194 @@
+// fqlab compare MODEL (--recipe R)... | --variant FILE.gguf: how far is a model from its fake-quantized variant?
+#include "study/compare.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdlib>
+#include <memory>
+
+#include "base/atomic_file.h"
+#include "base/system.h"
+#include "cli/commands.h"
+#include "cli/report_folder.h"
+#include "cli/terminal.h"
+#include "fqlab/report.h"
+#include "study/supervise.h"
+
+namespace fqlab::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Options {
+  std::string model, variant, corpus, arithmetic, prompts, keep_variant, margins, out;
+  std::vector<std::string> recipes, languages = {"en"};
+  std::string fail_on;
+  std::vector<std::string> exports;
+  bool no_dialogue = false, no_speed = false, force = false;
+  CompareRequest request;
+};
+
+/// The text that scripts/setup fetched, where it is.
+std::string default_corpus() {
+  if (const char* corpus = std::getenv("FQLAB_CORPUS")) return corpus;
+  const char* cache = std::getenv("FQLAB_CACHE");
+  const char* xdg = std::getenv("XDG_CACHE_HOME");
+  const char* home = std::getenv("HOME");
+  const fs::path folder = cache != nullptr  ? fs::path(cache)
+                          : xdg != nullptr  ? fs::path(xdg) / "fqlab"
+                          : home != nullptr ? fs::path(home) / ".cache" / "fqlab"
+                                            : fs::path();
+  std::error_code ignored;
+  return fs::is_directory(folder / "corpora" / "sotu", ignored) ? (folder / "corpora" / "sotu").string() : "";
+}
+
+Result<CompareRequest> understand(const Options& options) {
+  CompareRequest request = options.request;
+  request.model = options.model;
+  for (const std::string& text : options.recipes) {
+    Result<Recipe> recipe = Recipe::parse(text);
+    if (!recipe) return tl::unexpected(recipe.error());
+    request.recipes.push_back(std::move(*recipe));
+  }
+  if (!options.variant.empty()) request.variant = options.variant;
+  request.corpus = options.corpus.empty() ? default_corpus() : options.corpus;
+  if (request.corpus.empty())
+    return fail(ErrorCode::kUsage, "there is no text to measure on", "--corpus", "give a text file or a folder of .txt documents");
+  if (!options.arithmetic.empty())
+    request.arithmetic = options.arithmetic == "native" ? Arithmetic::kNative : Arithmetic::kReference;
+  if (!options.margins.empty()) {
+    Result<Margins> margins = parse_margins(options.margins);
+    if (!margins) return tl::unexpected(margins.error());
+    request.margins = *margins;
+  }
+  request.dialogue = !options.no_dialogue;
+  request.speed = !options.no_speed;
+  if (!options.prompts.empty()) request.prompts = options.prompts;
+  if (!options.keep_variant.empty()) request.keep_variant = options.keep_variant;
+  return request;
+}
+
+/// What is to come out besides the numbers.
+struct Output {
+  fs::path folder;
+  std::vector<Language> languages;
+  std::vector<Threshold> thresholds;
+  std::vector<ExportFormat> exports;
+};
+
+Result<Output> understand_output(const Options& options) {
+  Output output;
+  output.folder = options.out;
+  Result<std::vector<Language>> languages = parse_languages(options.languages);
+  if (!languages) return tl::unexpected(languages.error());
+  output.languages = std::move(*languages);
+  if (!options.fail_on.empty()) {
+    Result<std::vector<Threshold>> thresholds = parse_thresholds(options.fail_on);
+    if (!thresholds) return tl::unexpected(thresholds.error());
+    output.thresholds = std::move(*thresholds);
+  }
+  for (const std::string& text : options.exports) {
+    Result<ExportFormat> format = parse_export_format(text);
+    if (!format) return tl::unexpected(format.error());
+    output.exports.push_back(*format);
+  }
+  return output;
+}
+
+Result<void> write_exports(std::span<const Comparison> comparisons, const Output& output) {
+  for (ExportFormat format : output.exports) {
+    Result<std::vector<ExportFile>> files = export_comparisons(comparisons, format);
+    if (!files) return tl::unexpected(files.error());
+    for (const ExportFile& file : *files) {
+      const fs::path path = output.folder / file.name;
+      if (Result<void> written = write_file_atomically(path, file.content, Existing::kReplace); !written) return written;
+      fmt::print("{}\n", path.string());
+    }
+  }
+  return {};
+}
+
+/// Says how each comparison stands to the limits of --fail-on; exit code 3 where one is crossed.
+ExitCode judge_thresholds(std::span<const Comparison> comparisons, const Output& output) {
+  ExitCode code = kDone;
+  for (const Comparison& comparison : comparisons)
+    for (const ThresholdCheck& check : check_thresholds(comparison, output.thresholds)) {
+      say((check.crossed ? "crossed: " : "kept: ") + describe(check, output.languages.front()));
+      if (check.crossed) code = kThresholdCrossed;
+    }
+  return code;
+}
+
+Result<ExitCode> measure_and_report(const CompareRequest& request, const Output& output) {
+  Progress progress;
+  Result<std::vector<Comparison>> comparisons = compare(request, [&](int done, int total, const std::string& now) {
+    progress.update(static_cast<uint64_t>(done), static_cast<uint64_t>(total), now);
+  });
+  progress.finish();
+  if (!comparisons) return tl::unexpected(comparisons.error());
+  fmt::print("{}", comparison_table(*comparisons, output.languages.front()));
+  Result<std::vector<fs::path>> paths = write_report(*comparisons, output.languages, output.folder);
+  if (!paths) return tl::unexpected(paths.error());
+  for (const fs::path& path : *paths) fmt::print("{}\n", path.string());
+  if (Result<void> exported = write_exports(*comparisons, output); !exported) return tl::unexpected(exported.error());
+  return judge_thresholds(*comparisons, output);
+}
+
+Result<ExitCode> run_compare(const Options& options) {
+  const Result<CompareRequest> request = understand(options);
+  if (!request) return tl::unexpected(request.error());
+  const Result<Output> output = understand_output(options);
+  if (!output) return tl::unexpected(output.error());
+  if (Result<void> possible = check_report_folder(options.out, options.force); !possible)
+    return tl::unexpected(possible.error());
+  // llama.cpp may abort; in a child process that costs one message.
+  const Result<int> code = run_supervised([&]() -> int {
+    const Result<ExitCode> done = measure_and_report(*request, *output);
+    if (done) return *done;
+    say_error(to_string(done.error()));
+    return exit_code(done.error());
+  });
+  if (!code) return tl::unexpected(code.error());
+  return static_cast<ExitCode>(*code);
+}
+
+}  // namespace
+
+void add_compare(CLI::App& app, const std::vector<std::string>& arguments, Action& action) {
+  CLI::App* command = app.add_subcommand("compare", "Measure how far a model is from its fake-quantized variant");
+  auto options = std::make_shared<Options>();
+  CompareRequest& request = options->request;
+  request.threads = hardware_threads();
+  request.command = arguments;
+  command->add_option("MODEL", options->model, "the original, a GGUF file")->required();
+  command->add_option("--recipe", options->recipes,
+                      "rules SELECTOR=FORMAT separated by ';', such as '0/ffn_norm=fp8_e4m3'. May be repeated: one row each");
+  command->add_option("--variant", options->variant, "instead of a recipe: another GGUF file of the same model");
+  command->add_option("--corpus", options->corpus, "text to measure on: a file, or a folder of .txt documents (default: the fetched one)");
+  command->add_option("--ctx", request.n_ctx, "tokens a chunk; the second half is scored")->capture_default_str();
+  command->add_option("--batch", request.n_batch, "tokens a call of the engine; changes time, not results")->capture_default_str();
+  command->add_option("--chunks", request.chunks, "chunks to measure; more give narrower intervals")->capture_default_str();
+  command->add_option("--arithmetic", options->arithmetic,
+                      "reference: all weights in float32; native: untouched tensors as stored (default: reference where it fits)")
+      ->check(CLI::IsMember({"reference", "native"}));
+  command->add_option("--margin", options->margins, "what counts as the same, such as ppl=0.5%,kl=0.01,top=1%,speed=2% (these are the defaults)");
+  command->add_option("--prompts", options->prompts, "prompts for the dialogue: one a line, or JSON lines with roles");
+  command->add_option("--predict", request.predict, "tokens an answer at the most")->check(CLI::Range(1, 100000))->capture_default_str();
+  command->add_flag("--no-dialogue", options->no_dialogue, "leave the dialogue out");
+  command->add_flag("--no-speed", options->no_speed, "leave the speed measurement out (it is left out for several recipes)");
+  command->add_option("--speed-blocks", request.speed_blocks, "blocks of the speed measurement; more give narrower intervals")
+      ->check(CLI::Range(1, 1000))->capture_default_str();
+  command->add_option("--keep-variant", options->keep_variant, "keep the variant's file made for the speed measurement here");
+  command->add_option("--threads", request.threads, "number of threads")->check(CLI::Range(1, 1024))->capture_default_str();
+  command->add_option("--seed", request.seed, "seed of the controls and the bootstrap")->capture_default_str();
+  command->add_option("--fail-on", options->fail_on,
+                      "for release gates: exit with 3 where a limit is crossed, such as kl=0.01,ppl=1%,top=1%");
+  command->add_option("--export", options->exports, "write csv, jsonl, llama-bench or lm-eval files beside the report")->delimiter(',');
+  command->add_option("--lang", options->languages, "language of the report: en, zh-TW, or both with a comma")->delimiter(',')->capture_default_str();
+  command->add_option("--out", options->out, "folder for the report")->required();
+  command->add_flag("--force", options->force, "replace an existing report");
+  command->callback([&action, options] { action = [options] { return run_compare(*options); }; });
+}
+
+}  // namespace fqlab::cli

@@ -1,0 +1,68 @@
+// fqlab report A/report.json B/report.json ... --out DIR: comparisons side by side, or one rendered again.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <fstream>
+#include <iterator>
+#include <memory>
+
+#include "base/atomic_file.h"
+#include "cli/commands.h"
+#include "cli/report_folder.h"
+#include "fqlab/report.h"
+
+namespace fqlab::cli {
+namespace {
+
+struct Options {
+  std::vector<std::string> inputs, languages = {"en"};
+  std::string out;
+  bool force = false;
+};
+
+Result<std::vector<Comparison>> read_comparisons(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) return fail(ErrorCode::kSystem, "cannot read the report", path, "give the report.json of a comparison");
+  const std::string text(std::istreambuf_iterator<char>(file), {});
+  Result<std::vector<Comparison>> comparisons = parse_comparison_json(text);
+  if (!comparisons) {
+    Error error = comparisons.error();
+    error.where = error.where.empty() ? path : path + ", " + error.where;
+    return tl::unexpected(std::move(error));
+  }
+  return comparisons;
+}
+
+Result<ExitCode> run_report(const Options& options) {
+  const Result<std::vector<Language>> languages = parse_languages(options.languages);
+  if (!languages) return tl::unexpected(languages.error());
+  if (Result<void> possible = check_report_folder(options.out, options.force); !possible)
+    return tl::unexpected(possible.error());
+  std::vector<Comparison> all;
+  for (const std::string& input : options.inputs) {
+    Result<std::vector<Comparison>> comparisons = read_comparisons(input);
+    if (!comparisons) return tl::unexpected(comparisons.error());
+    all.insert(all.end(), std::make_move_iterator(comparisons->begin()), std::make_move_iterator(comparisons->end()));
+  }
+  fmt::print("{}", comparison_table(all, languages->front()));
+  const auto paths = write_report(all, *languages, options.out);
+  if (!paths) return tl::unexpected(paths.error());
+  for (const std::filesystem::path& path : *paths) fmt::print("{}\n", path.string());
+  return kDone;
+}
+
+}  // namespace
+
+void add_report(CLI::App& app, Action& action) {
+  CLI::App* command = app.add_subcommand("report", "Put comparisons side by side, ranked by KL divergence");
+  auto options = std::make_shared<Options>();
+  command->add_option("REPORT", options->inputs, "report.json files of fqlab compare")->required();
+  command->add_option("--lang", options->languages, "language of the report: en, zh-TW, or both with a comma")
+      ->delimiter(',')
+      ->capture_default_str();
+  command->add_option("--out", options->out, "folder for the new report")->required();
+  command->add_flag("--force", options->force, "replace an existing report");
+  command->callback([&action, options] { action = [options] { return run_report(*options); }; });
+}
+
+}  // namespace fqlab::cli

@@ -1,0 +1,98 @@
+// Section 4: both models' answers beside each other.
+#include <algorithm>
+
+#include "report/numbers.h"
+#include "report/sections.h"
+
+namespace fqlab::report {
+namespace {
+
+// Cuts both answers into a common head, the differing middle and a common tail, at character boundaries.
+SideBySide side_by_side(const DialogueResult& d, const Text& text) {
+  const auto is_continuation = [](char c) { return (static_cast<unsigned char>(c) & 0xC0) == 0x80; };
+  const std::string &a = d.original, &b = d.variant;
+  size_t head = std::mismatch(a.begin(), a.end(), b.begin(), b.end()).first - a.begin();
+  while (head > 0 && head < a.size() && is_continuation(a[head])) --head;
+  while (head > 0 && head < b.size() && is_continuation(b[head])) --head;
+  const size_t most = std::min(a.size(), b.size()) - head;
+  size_t tail = 0;
+  while (tail < most && a[a.size() - 1 - tail] == b[b.size() - 1 - tail]) ++tail;
+  while (tail > 0 && is_continuation(a[a.size() - tail])) --tail;
+  const auto pieces = [&](const std::string& answer) {
+    std::vector<TextPiece> list;
+    if (head > 0) list.push_back({answer.substr(0, head), false});
+    if (answer.size() > head + tail) list.push_back({answer.substr(head, answer.size() - head - tail), true});
+    if (tail > 0) list.push_back({answer.substr(answer.size() - tail), false});
+    return list;
+  };
+  return {text("head.original"), text("head.variant"), pieces(a), pieces(b)};
+}
+
+// A heading holds one line: the prompt up to its first line break or about 80 bytes, cut between characters.
+std::string one_line(const std::string& prompt) {
+  std::string line = prompt.substr(0, prompt.find('\n'));
+  if (line.size() > 80) {
+    size_t end = 80;
+    while (end > 0 && (static_cast<unsigned char>(line[end]) & 0xC0) == 0x80) --end;
+    line.resize(end);
+  }
+  return line.size() == prompt.size() ? line : line + " …";
+}
+
+void add_not_measured(const Comparison& c, const Text& text, Document& document) {
+  const std::string reason = reason_of(c, "dialogue", "not_measured");
+  document.blocks.push_back(
+      Paragraph{text("dialogue.not_measured", {{"reason", text.dynamic("reason.", reason)}})});
+  if (reason != "not_measured_yet") {
+    document.blocks.push_back(Paragraph{text("dialogue.how_option")});
+    return;
+  }
+  document.blocks.push_back(Paragraph{text("dialogue.how_by_hand")});
+  const std::string ask = " --temp 0 -n 64 -st -p 'What is 2+2?'";
+  std::string lines;
+  std::string variant = "variant.gguf";
+  if (c.recipe) {
+    lines = "fqlab quantize " + shell_quote(c.original.path) + " --recipe " + shell_quote(*c.recipe) +
+            " -o " + variant + "\n";
+  } else if (c.variant_file) {
+    variant = shell_quote(c.variant_file->path);
+  }
+  lines +=
+      "llama-completion -m " + shell_quote(c.original.path) + ask + "\nllama-completion -m " + variant + ask;
+  document.blocks.push_back(Code{lines});
+}
+
+}  // namespace
+
+void add_dialogue(const Comparison& c, const Text& text, const SectionPlace& place, Document& document) {
+  add_section_heading(4, "section.dialogue", text, place, document);
+  auto& blocks = document.blocks;
+  if (c.dialogue.empty()) return add_not_measured(c, text, document);
+  const auto same =
+      std::count_if(c.dialogue.begin(), c.dialogue.end(), [](const auto& d) { return d.identical; });
+  blocks.push_back(
+      Paragraph{text("dialogue.lead", {{"same", count(same)}, {"all", count(c.dialogue.size())}})});
+  if (!c.dialogue.front().chat_template) blocks.push_back(Paragraph{text("dialogue.raw_prompt")});
+  if (static_cast<size_t>(same) < c.dialogue.size()) blocks.push_back(Paragraph{text("dialogue.marks")});
+  int index = 0;
+  for (const DialogueResult& d : c.dialogue) {
+    blocks.push_back(Heading{place.level + 1, "prompt-" + std::to_string(++index) + place.suffix,
+                             text("dialogue.prompt", {{"prompt", one_line(d.prompt)}})});
+    if (one_line(d.prompt) != d.prompt) blocks.push_back(Code{d.prompt});
+    std::string line = text("dialogue.identical");
+    if (!d.identical && d.first_divergent_token) {
+      line =
+          text("dialogue.diverges", {{"token", count(static_cast<uint64_t>(*d.first_divergent_token) + 1)}});
+    } else if (!d.identical) {
+      line.clear();
+    }
+    if (d.teacher_forced_agreement) {
+      line = text.sentences(line,
+                            text("dialogue.agreement", {{"fraction", percent(*d.teacher_forced_agreement)}}));
+    }
+    if (!line.empty()) blocks.push_back(Paragraph{line});
+    blocks.push_back(side_by_side(d, text));
+  }
+}
+
+}  // namespace fqlab::report

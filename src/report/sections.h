@@ -1,0 +1,69 @@
+// The sections of a report, each appended to a document. Pure functions of what was measured.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+
+#include "fqlab/comparison.h"
+#include "report/document.h"
+#include "report/messages.h"
+
+namespace fqlab::report {
+
+/// The verdict in one to three sentences, computed from the verdicts, never fixed text.
+std::string verdict_sentence(const Comparison& comparison, const Text& text);
+
+/// How many chunks more would bring the widest open interval clear of its margin, when its width falls with
+/// the root of the number of chunks; rounded up to two digits. Absent where nothing is open, or where no
+/// reasonable number (below 100,000) would do.
+std::optional<int> chunks_to_decide(const Comparison& comparison);
+
+/// One row a comparison.
+Table overview_table(std::span<const Comparison> comparisons, const Text& text);
+
+/// The same with one interval only, so that it fits a terminal of 120 columns.
+Table terminal_overview(std::span<const Comparison> comparisons, const Text& text);
+
+/// Sections 1 to 8 of one comparison; headings at `level`, ids ending in `suffix`.
+struct SectionPlace {
+  int level = 2;
+  std::string suffix;
+};
+void add_summary(const Comparison& comparison, const Text& text, const SectionPlace& place,
+                 Document& document);
+void add_changes(const Comparison& comparison, const Text& text, const SectionPlace& place,
+                 Document& document);
+void add_divergence(const Comparison& comparison, const Text& text, const SectionPlace& place,
+                    Document& document);
+void add_dialogue(const Comparison& comparison, const Text& text, const SectionPlace& place,
+                  Document& document);
+void add_performance(const Comparison& comparison, const Text& text, const SectionPlace& place,
+                     Document& document);
+void add_conclusions(const Comparison& comparison, const Text& text, const SectionPlace& place,
+                     Document& document);
+void add_next(const Comparison& comparison, const Text& text, const SectionPlace& place, Document& document);
+void add_reproduce(const Comparison& comparison, const Text& text, const SectionPlace& place,
+                   Document& document);
+
+/// The whole report of one or several comparisons.
+Document build_document(std::span<const Comparison> comparisons, Language language);
+
+/// "N. TITLE" with an id; the section's number is part of report.md's contract.
+void add_section_heading(int section, Key title, const Text& text, const SectionPlace& place,
+                         Document& document);
+
+/// What a variant is called: its recipe or its file's name.
+std::string variant_name(const Comparison& comparison);
+
+/// The interval, or none where every logit is equal: an exact result carries no sign of noise.
+std::optional<Interval> shown(const Comparison& comparison, const std::optional<Interval>& interval);
+
+/// Reason of the note for `key` of report.json, or `otherwise`.
+std::string reason_of(const Comparison& comparison, std::string_view key, std::string_view otherwise);
+
+/// The argument as a POSIX shell reads it back; unchanged where no quoting is needed.
+std::string shell_quote(std::string_view argument);
+std::string shell_command(std::span<const std::string> arguments);
+
+}  // namespace fqlab::report

@@ -1,0 +1,57 @@
+// The summary as aligned text for a terminal; CJK characters are two columns wide.
+#include <algorithm>
+
+#include "report/sections.h"
+
+namespace fqlab {
+namespace report {
+namespace {
+
+// Columns of a UTF-8 text on a terminal: East Asian wide characters count two, as in UAX #11.
+size_t display_width(const std::string& text) {
+  size_t width = 0;
+  for (size_t i = 0; i < text.size();) {
+    const auto lead = static_cast<unsigned char>(text[i]);
+    const size_t bytes = lead < 0x80 ? 1 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
+    char32_t code = bytes == 1 ? lead : lead & (0xFFu >> (bytes + 1));
+    for (size_t k = 1; k < bytes && i + k < text.size(); ++k)
+      code = (code << 6) | (static_cast<unsigned char>(text[i + k]) & 0x3F);
+    const bool wide = (code >= 0x1100 && code <= 0x115F) || (code >= 0x2E80 && code <= 0xA4CF) ||
+                      (code >= 0xAC00 && code <= 0xD7A3) || (code >= 0xF900 && code <= 0xFAFF) ||
+                      (code >= 0xFE30 && code <= 0xFE6F) || (code >= 0xFF00 && code <= 0xFF60) ||
+                      code >= 0x1F300;
+    width += wide ? 2 : 1;
+    i += bytes;
+  }
+  return width;
+}
+
+}  // namespace
+}  // namespace report
+
+std::string comparison_table(std::span<const Comparison> comparisons, Language language) {
+  const report::Text text(language);
+  report::Table table = report::terminal_overview(comparisons, text);
+  std::vector<std::vector<std::string>> lines(1);
+  for (const report::Column& column : table.columns) lines[0].push_back(column.title);
+  lines.insert(lines.end(), table.rows.begin(), table.rows.end());
+  std::vector<size_t> widths(table.columns.size());
+  for (auto& line : lines) {
+    for (size_t i = 0; i < line.size(); ++i) {
+      widths[i] = std::max(widths[i], report::display_width(line[i]));
+    }
+  }
+  std::string out;
+  for (const auto& line : lines) {
+    std::string row;
+    for (size_t i = 0; i < line.size(); ++i) {
+      const std::string padding(widths[i] - report::display_width(line[i]), ' ');
+      row += (i == 0 ? "" : "  ") + (table.columns[i].numeric ? padding + line[i] : line[i] + padding);
+    }
+    row.erase(row.find_last_not_of(' ') + 1);
+    out += row + "\n";
+  }
+  return out;
+}
+
+}  // namespace fqlab

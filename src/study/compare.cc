@@ -1,0 +1,353 @@
+#include "study/compare.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/hash.h"
+#include "base/stopwatch.h"
+#include "base/system.h"
+#include "base/temporary_folder.h"
+#include "study/dialogue.h"
+#include "study/paired_run.h"
+#include "study/speed_run.h"
+
+namespace fqlab {
+namespace {
+
+/// The variants of a request, fake-quantized; nothing is loaded yet.
+Result<std::vector<VariantRun>> make_variants(const CompareRequest& request, const GgufFile& file) {
+  std::vector<VariantRun> variants;
+  for (const Recipe& recipe : request.recipes) {
+    Result<VariantChange> change = change_by_recipe(file, recipe, request.threads);
+    if (!change) return tl::unexpected(change.error());
+    variants.emplace_back();
+    variants.back().label = recipe.print();
+    variants.back().recipe = recipe.print();
+    variants.back().change = std::move(*change);
+  }
+  if (request.variant) {
+    Result<GgufFile> other = GgufFile::open(*request.variant);
+    if (!other) return tl::unexpected(other.error());
+    Result<VariantChange> change = change_by_file(file, *other);
+    if (!change) return tl::unexpected(change.error());
+    variants.emplace_back();
+    variants.back().label = request.variant->filename().string();
+    variants.back().change = std::move(*change);
+  }
+  return variants;
+}
+
+/// Which tensors each variant's arm expands; equal sets share an arm.
+std::vector<ExpandedTensors> plan_arms(const GgufFile& file, const CompareRequest& request, Arithmetic arithmetic,
+                                       std::vector<VariantRun>& variants) {
+  std::vector<ExpandedTensors> arms;
+  for (VariantRun& variant : variants) {
+    std::vector<std::string> changed;
+    if (!request.variant)  // a native --variant FILE runs as it is stored, against the original as stored
+      for (const ChangedTensor& tensor : variant.change.tensors) changed.push_back(tensor.source.name);
+    ExpandedTensors expanded = tensors_to_expand(file, arithmetic, changed);
+    const auto found = std::find(arms.begin(), arms.end(), expanded);
+    variant.arm = static_cast<size_t>(found - arms.begin());
+    if (found == arms.end()) arms.push_back(std::move(expanded));
+  }
+  return arms;
+}
+
+Result<std::vector<ExpandedTensors>> plan_within_memory(const GgufFile& file, PairedRun& run, const EvaluatorOptions& options,
+                                                        bool& fell_back) {
+  uint64_t changed_values = 0;
+  for (const VariantRun& variant : run.variants) changed_values += variant.change.values_total();
+  run.arithmetic = run.request.arithmetic.value_or(Arithmetic::kReference);
+  std::vector<ExpandedTensors> arms = plan_arms(file, run.request, run.arithmetic, run.variants);
+  Result<void> fits = check_memory(file, arms, changed_values, options);
+  if (!fits && !run.request.arithmetic) {
+    run.arithmetic = Arithmetic::kNative;
+    arms = plan_arms(file, run.request, run.arithmetic, run.variants);
+    fits = check_memory(file, arms, changed_values, options);
+    fell_back = true;
+  }
+  if (!fits) return tl::unexpected(fits.error());
+  return arms;
+}
+
+void plan_controls(PairedRun& run) {
+  const int chunks = static_cast<int>(run.chunks.size());
+  run.floor_chunks = std::min(chunks, std::max(4, chunks / 4));
+  run.passes_total = (chunks + 2) * static_cast<int>(run.arms.size()) + (run.as_stored ? chunks : 0);
+  if (run.request.dialogue) run.passes_total += static_cast<int>(run.arms.size() + run.variants.size());
+  if (run.request.speed && run.variants.size() == 1 && run.variants[0].change.values_changed() > 0)
+    run.passes_total += 2 * run.request.speed_blocks + 1;
+  for (VariantRun& variant : run.variants) {
+    const bool changed = variant.change.values_changed() > 0;
+    if (changed && run.arms[variant.arm].can_write(variant.change))
+      variant.controls = controls_for(run.arithmetic, run.request.seed);
+    for (const ControlSpec& control : variant.controls) variant.control_passes.push_back({control.kind, control.change, control.seed, {}});
+    run.passes_total += (changed || variant.own ? chunks : 1) + run.floor_chunks * static_cast<int>(variant.controls.size());
+  }
+}
+
+Result<void> load_arms(PairedRun& run, const GgufFile& file, std::span<const ExpandedTensors> expanded, const EvaluatorOptions& options) {
+  bool stored_is_an_arm = false;
+  for (const ExpandedTensors& tensors : expanded) {
+    Result<PatchableModel> arm = PatchableModel::create(file, tensors, options);
+    if (!arm) return tl::unexpected(arm.error());
+    run.arms.push_back(std::move(*arm));
+    stored_is_an_arm = stored_is_an_arm || (tensors.empty() && expanded.size() == 1);
+  }
+  if (!stored_is_an_arm) {
+    Result<Model> model = Model::load(file);
+    if (!model) return tl::unexpected(model.error());
+    Result<Evaluator> evaluator = Evaluator::create(*model, options);
+    if (!evaluator) return tl::unexpected(evaluator.error());
+    run.as_stored = std::move(*evaluator);
+  }
+  if (run.request.variant && run.arithmetic == Arithmetic::kNative) {
+    Result<GgufFile> other = GgufFile::open(*run.request.variant);
+    if (!other) return tl::unexpected(other.error());
+    Result<Model> model = Model::load(*other);
+    if (!model) return tl::unexpected(model.error());
+    Result<Evaluator> evaluator = Evaluator::create(*model, options);
+    if (!evaluator) return tl::unexpected(evaluator.error());
+    run.variants.back().own_model = std::move(*model);
+    run.variants.back().own = std::move(*evaluator);
+  }
+  run.storage.resize(run.arms.size());
+  run.original_seconds.resize(run.arms.size());
+  return {};
+}
+
+/// Both models' answers, in the arithmetic of the comparison.
+Result<std::vector<std::vector<DialogueResult>>> run_dialogues(PairedRun& run) {
+  std::vector<std::vector<DialogueResult>> results(run.variants.size());
+  if (!run.request.dialogue) return results;
+  std::vector<Conversation> conversations = default_conversations();
+  if (run.request.prompts) {
+    Result<std::vector<Conversation>> read = read_conversations(*run.request.prompts);
+    if (!read) return tl::unexpected(read.error());
+    conversations = std::move(*read);
+  }
+  for (size_t a = 0; a < run.arms.size(); ++a) {
+    PatchableModel& arm = run.arms[a];
+    Result<int> n_ctx = dialogue_context(arm.model(), conversations, run.request.predict);
+    if (!n_ctx) return tl::unexpected(n_ctx.error());
+    const EvaluatorOptions options{*n_ctx, *n_ctx, run.request.threads};
+    Result<Evaluator> evaluator = Evaluator::create(arm.model(), options);
+    if (!evaluator) return tl::unexpected(evaluator.error());
+    run.tell("dialogue, original");
+    Result<std::vector<Turn>> turns = answer_conversations(arm.model(), *evaluator, conversations, run.request.predict);
+    if (!turns) return tl::unexpected(turns.error());
+    for (size_t v = 0; v < run.variants.size(); ++v) {
+      VariantRun& variant = run.variants[v];
+      if (variant.arm != a) continue;
+      run.tell("dialogue, " + variant.label);
+      std::optional<Evaluator> own;
+      if (variant.own_model) {
+        Result<Evaluator> created = Evaluator::create(*variant.own_model, options);
+        if (!created) return tl::unexpected(created.error());
+        own = std::move(*created);
+      } else {
+        arm.write_variant(variant.change);
+      }
+      Result<std::vector<DialogueResult>> compared =
+          compare_answers(arm.model(), own ? *own : *evaluator, *turns, run.request.predict);
+      if (!own) arm.restore(variant.change);
+      if (!compared) return tl::unexpected(compared.error());
+      results[v] = std::move(*compared);
+    }
+  }
+  return results;
+}
+
+/// Times the original's file against the variant's: the file given, or one made from the recipe (kept where asked).
+/// Absent where there is nothing to time; the reason is then a note of the comparison.
+Result<std::optional<SpeedRun>> run_speed(PairedRun& run, const GgufFile& file, const char*& reason) {
+  const VariantRun& variant = run.variants.front();
+  reason = !run.request.speed                            ? "switched_off"
+           : run.variants.size() > 1                     ? "several_recipes"
+           : variant.change.values_changed() == 0        ? "same_file"
+                                                         : nullptr;
+  if (reason != nullptr) return std::optional<SpeedRun>();
+  run.arms.clear();  // their memory and threads are not part of what is timed
+  run.as_stored.reset();
+  run.variants.front().own.reset();
+  run.variants.front().own_model.reset();
+
+  std::filesystem::path path = run.request.variant.value_or(std::filesystem::path());
+  std::optional<TemporaryFolder> temporary;
+  if (path.empty()) {
+    if (run.request.keep_variant) {
+      path = *run.request.keep_variant;
+    } else {
+      Result<TemporaryFolder> made = TemporaryFolder::create("fqlab-speed");
+      if (!made) return tl::unexpected(made.error());
+      temporary.emplace(std::move(*made));
+      path = temporary->path() / "variant.gguf";
+    }
+    if (Result<void> written = write_variant_file(file, variant.change, path, /*overwrite=*/false); !written)
+      return tl::unexpected(written.error());
+  }
+  SpeedSettings settings;
+  settings.threads = run.request.threads;
+  settings.blocks = run.request.speed_blocks;
+  settings.seed = run.request.seed;
+  Result<SpeedRun> speed =
+      measure_speed(run.request.model, path, settings, [&](int, int) { run.tell("speed of both files"); });
+  if (!speed) return tl::unexpected(speed.error());
+  return std::optional<SpeedRun>(std::move(*speed));
+}
+
+Verdict speed_verdict(const SpeedResult& result, double margin) {
+  if (!result.interval90) return Verdict::kInconclusive;
+  return judge(Interval{std::log(result.interval90->low), std::log(result.interval90->high)}, margin);
+}
+
+void add_dialogue(Comparison& c, std::vector<DialogueResult>&& dialogue) {
+  c.dialogue = std::move(dialogue);
+  if (c.dialogue.empty()) {
+    c.notes.push_back({"dialogue", "switched_off"});
+    return;
+  }
+  const bool identical = std::all_of(c.dialogue.begin(), c.dialogue.end(), [](const DialogueResult& d) { return d.identical; });
+  c.verdicts.dialogue = identical ? Verdict::kIdentical : Verdict::kDifferent;
+}
+
+void add_speed(Comparison& c, const std::optional<SpeedRun>& speed, const char* reason) {
+  if (!speed) {
+    c.notes.push_back({"speed", reason});
+    return;
+  }
+  c.load_ms = speed->load_ms;
+  c.first_token_ms = speed->first_token_ms;
+  c.cold_load_ms = speed->cold_load_ms;
+  if (!c.cold_load_ms) c.notes.push_back({"speed.cold_load_ms", "page_cache"});
+  c.prompt_tps = speed->prompt_tps;
+  c.generation_tps = speed->generation_tps;
+  const double margin = c.settings.margins.speed_log_ratio;
+  c.verdicts.load = speed_verdict(speed->load_ms, margin);
+  c.verdicts.prompt = speed_verdict(speed->prompt_tps, margin);
+  c.verdicts.generation = speed_verdict(speed->generation_tps, margin);
+  c.warnings.insert(c.warnings.end(), speed->warnings.begin(), speed->warnings.end());
+}
+
+Result<ModelIdentity> identify(const GgufFile& file) {
+  Result<std::string> hash = sha256_of_file(file.path());
+  if (!hash) return tl::unexpected(hash.error());
+  ModelIdentity identity{.path = file.path().string(), .sha256 = *hash, .architecture = file.architecture(), .bytes = file.file_bytes()};
+  identity.layers = static_cast<int>(file.metadata_uint(file.architecture() + ".block_count").value_or(0));
+  for (const TensorInfo& tensor : file.tensors()) identity.parameters += tensor.values();
+  return identity;
+}
+
+Environment environment() {
+  return {cpu_name(), cpu_isa(), hardware_threads(), memory_total_bytes(), operating_system(), compiler()};
+}
+
+Comparison describe(const PairedRun& run, const VariantRun& variant, const std::vector<int>& clusters) {
+  Comparison c;
+  c.engine_version = engine_version();
+  c.command = run.request.command;
+  c.created = utc_now();
+  c.recipe = variant.recipe;
+  c.settings.arithmetic = run.arithmetic;
+  c.settings.n_ctx = run.request.n_ctx;
+  c.settings.n_batch = run.request.n_batch;
+  c.settings.chunks = static_cast<int>(run.chunks.size());
+  c.settings.scored_positions = run.chunks.size() * static_cast<size_t>(run.count);
+  c.settings.threads = run.request.threads;
+  c.settings.seed = run.request.seed;
+  c.settings.margins = run.request.margins;
+  c.values_total = variant.change.values_total();
+  c.values_changed = variant.change.values_changed();
+  c.vacuous = variant.recipe && c.values_changed == 0;
+  c.logits_identical = variant.logits_identical;
+  c.tensors = variant.change.reports;
+  c.perplexity.original_seconds = run.original_seconds[variant.arm];
+  c.perplexity.variant_seconds = variant.seconds;
+  c.environment = environment();
+  const ComparisonPasses passes{clusters, static_cast<size_t>(run.count), &variant.positions, variant.control_passes,
+                                run.as_stored ? &run.storage[variant.arm] : nullptr};
+  summarize(passes, c);
+  return c;
+}
+
+Result<void> check_settings(const CompareRequest& request) {
+  const auto refuse = [](std::string what, std::string where) { return fail(ErrorCode::kUsage, std::move(what), std::move(where)); };
+  if (request.recipes.empty() == !request.variant)
+    return refuse("give either --recipe (once or more often) or --variant", "--recipe, --variant");
+  if (request.n_ctx < 8) return refuse(fmt::format("{} tokens are too few for a chunk; 8 are the least", request.n_ctx), "--ctx");
+  if (request.n_batch < 1) return refuse("a batch needs at least one token", "--batch");
+  if (request.chunks < 1) return refuse("at least one chunk is needed", "--chunks");
+  if (request.threads < 1) return refuse("at least one thread is needed", "--threads");
+  return {};
+}
+
+}  // namespace
+
+Result<std::vector<Comparison>> compare(const CompareRequest& request, const CompareProgress& progress) {
+  const Stopwatch stopwatch;
+  if (Result<void> sound = check_settings(request); !sound) return tl::unexpected(sound.error());
+  Result<GgufFile> file = GgufFile::open(request.model);
+  if (!file) return tl::unexpected(file.error());
+  Result<Corpus> corpus = read_corpus(request.corpus);
+  if (!corpus) return tl::unexpected(corpus.error());
+
+  PairedRun run;
+  run.request = request;
+  run.progress = progress;
+  run.first = request.n_ctx / 2;  // llama-perplexity's rule: the second half, but the last position
+  run.count = request.n_ctx - 1 - run.first;
+  Result<std::vector<VariantRun>> variants = make_variants(request, *file);
+  if (!variants) return tl::unexpected(variants.error());
+  run.variants = std::move(*variants);
+
+  const EvaluatorOptions options{request.n_ctx, request.n_batch, request.threads};
+  bool fell_back = false;
+  Result<std::vector<ExpandedTensors>> expanded = plan_within_memory(*file, run, options, fell_back);
+  if (!expanded) return tl::unexpected(expanded.error());
+  if (Result<void> loaded = load_arms(run, *file, *expanded, options); !loaded) return tl::unexpected(loaded.error());
+  Result<std::vector<Chunk>> chunks = cut_chunks(*corpus, run.arms[0].model(), request.n_ctx, request.chunks);
+  if (!chunks) return tl::unexpected(chunks.error());
+  run.chunks = std::move(*chunks);
+  plan_controls(run);
+  if (Result<void> done = run_chunks(run); !done) return tl::unexpected(done.error());
+  const int passes = run.passes_done, trained_context = run.arms[0].model().trained_context();
+  Result<std::vector<std::vector<DialogueResult>>> dialogues = run_dialogues(run);
+  if (!dialogues) return tl::unexpected(dialogues.error());
+  const char* no_speed = nullptr;
+  Result<std::optional<SpeedRun>> speed = run_speed(run, *file, no_speed);
+  if (!speed) return tl::unexpected(speed.error());
+
+  Result<ModelIdentity> original = identify(*file);
+  if (!original) return tl::unexpected(original.error());
+  std::optional<ModelIdentity> variant_file;
+  if (request.variant) {
+    Result<GgufFile> other = GgufFile::open(*request.variant);
+    if (!other) return tl::unexpected(other.error());
+    Result<ModelIdentity> identity = identify(*other);
+    if (!identity) return tl::unexpected(identity.error());
+    variant_file = std::move(*identity);
+  }
+  std::vector<int> clusters;
+  for (const Chunk& chunk : run.chunks) clusters.push_back(chunk.cluster);
+  std::vector<Comparison> comparisons;
+  for (size_t v = 0; v < run.variants.size(); ++v) {
+    Comparison c = describe(run, run.variants[v], clusters);
+    add_dialogue(c, std::move((*dialogues)[v]));
+    add_speed(c, *speed, no_speed);
+    c.original = *original;
+    c.variant_file = variant_file;
+    c.settings.corpus = corpus->identity;
+    c.cluster_kind = corpus->folder ? "document" : "chunk";
+    if (fell_back) c.warnings.push_back("native_memory");
+    if (static_cast<int>(run.chunks.size()) < request.chunks) c.warnings.push_back("fewer_chunks");
+    if (request.n_ctx > trained_context) c.warnings.push_back("beyond_trained_context");
+    c.passes = passes;
+    c.total_seconds = stopwatch.seconds();
+    comparisons.push_back(std::move(c));
+  }
+  return comparisons;
+}
+
+}  // namespace fqlab

@@ -1,0 +1,142 @@
+#include "study/dialogue.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+namespace fqlab {
+namespace {
+
+using nlohmann::json;
+
+Result<Conversation> parse_line(const std::string& line, const std::string& where) {
+  if (line.front() != '[' && line.front() != '{') return Conversation{{"user", line}};
+  const auto refuse = [&](const std::string& what) {
+    return fail(ErrorCode::kInput, what, where, R"(write [{"role": "user", "content": "..."}, ...] on one line, or plain text)");
+  };
+  const json parsed = json::parse(line, nullptr, /*allow_exceptions=*/false);
+  if (parsed.is_discarded()) return refuse("the line is not valid JSON");
+  const json& messages = parsed.is_object() && parsed.contains("messages") ? parsed["messages"] : parsed;
+  if (!messages.is_array() || messages.empty()) return refuse("the line holds no messages");
+  Conversation conversation;
+  for (const json& message : messages) {
+    if (!message.is_object() || !message.contains("role") || !message.contains("content") || !message["role"].is_string() ||
+        !message["content"].is_string())
+      return refuse("a message needs a role and a content, both texts");
+    const std::string role = message["role"];
+    if (role != "system" && role != "user" && role != "assistant") return refuse(fmt::format("unknown role '{}'", role));
+    conversation.push_back({role, message["content"]});
+  }
+  if (std::none_of(conversation.begin(), conversation.end(), [](const ChatMessage& m) { return m.role == "user"; }))
+    return refuse("a conversation needs a user message");
+  return conversation;
+}
+
+std::string text_of(const Model& model, std::span<const int32_t> tokens) {
+  std::string text;
+  for (int32_t token : tokens) text += model.token_text(token);
+  return text;
+}
+
+int32_t largest(std::span<const float> logits) {
+  return static_cast<int32_t>(std::max_element(logits.begin(), logits.end()) - logits.begin());
+}
+
+}  // namespace
+
+std::vector<Conversation> default_conversations() {
+  std::vector<Conversation> conversations;
+  for (const char* prompt : {"What is 2+2?", "Hello, can you introduce yourself?", "Write a short story about a robot."})
+    conversations.push_back({{"user", prompt}});
+  return conversations;
+}
+
+Result<std::vector<Conversation>> read_conversations(const std::filesystem::path& path) {
+  std::ifstream file(path);
+  if (!file) return fail(ErrorCode::kSystem, "cannot read the prompts", path.string(), "check the path");
+  std::vector<Conversation> conversations;
+  int number = 0;
+  for (std::string line; std::getline(file, line);) {
+    ++number;
+    if (!line.empty() && line.back() == '\r') line.pop_back();
+    if (line.find_first_not_of(" \t") == std::string::npos) continue;
+    Result<Conversation> conversation = parse_line(line, fmt::format("{}, line {}", path.string(), number));
+    if (!conversation) return tl::unexpected(conversation.error());
+    conversations.push_back(std::move(*conversation));
+  }
+  if (conversations.empty()) return fail(ErrorCode::kInput, "the file holds no prompt", path.string(), "write one prompt a line");
+  return conversations;
+}
+
+Result<int> dialogue_context(const Model& model, std::span<const Conversation> conversations, int most) {
+  int needed = 0;
+  for (const Conversation& conversation : conversations) {
+    Result<RenderedPrompt> rendered = model.render_prompt(conversation);
+    if (!rendered) return tl::unexpected(rendered.error());
+    Result<std::vector<int32_t>> tokens = model.tokenize_prompt(rendered->text);
+    if (!tokens) return tl::unexpected(tokens.error());
+    // Answers become part of later contexts; 16 covers a template's own tokens around one.
+    const auto turns = std::count_if(conversation.begin(), conversation.end(), [](const ChatMessage& m) { return m.role == "user"; });
+    needed = std::max(needed, static_cast<int>(tokens->size()) + static_cast<int>(turns) * (most + 16));
+  }
+  constexpr int kStep = 256;  // llama.cpp pads the context to this
+  return (needed + kStep - 1) / kStep * kStep;
+}
+
+Result<std::vector<Turn>> answer_conversations(const Model& model, Evaluator& evaluator,
+                                               std::span<const Conversation> conversations, int most) {
+  std::vector<Turn> turns;
+  for (const Conversation& conversation : conversations) {
+    Conversation context;
+    for (size_t i = 0; i < conversation.size(); ++i) {
+      context.push_back(conversation[i]);
+      if (conversation[i].role != "user") continue;
+      Result<RenderedPrompt> rendered = model.render_prompt(context);
+      if (!rendered) return tl::unexpected(rendered.error());
+      Result<std::vector<int32_t>> tokens = model.tokenize_prompt(rendered->text);
+      if (!tokens) return tl::unexpected(tokens.error());
+      Result<std::vector<int32_t>> answer = evaluator.generate(*tokens, most);
+      if (!answer) return tl::unexpected(answer.error());
+      const bool given = i + 1 < conversation.size() && conversation[i + 1].role == "assistant";
+      if (!given) context.push_back({"assistant", text_of(model, *answer)});
+      turns.push_back({conversation[i].content, rendered->chat_template, std::move(*tokens), std::move(*answer)});
+    }
+  }
+  return turns;
+}
+
+Result<std::vector<DialogueResult>> compare_answers(const Model& model, Evaluator& variant, std::span<const Turn> turns, int most) {
+  std::vector<DialogueResult> results;
+  const size_t vocabulary = static_cast<size_t>(model.vocabulary_size());
+  for (const Turn& turn : turns) {
+    Result<std::vector<int32_t>> answer = variant.generate(turn.context, most);
+    if (!answer) return tl::unexpected(answer.error());
+    DialogueResult result;
+    result.prompt = turn.prompt;
+    result.chat_template = turn.chat_template;
+    result.original = text_of(model, turn.answer);
+    result.variant = text_of(model, *answer);
+    result.identical = *answer == turn.answer;
+    if (!result.identical) {
+      const auto [a, b] = std::mismatch(turn.answer.begin(), turn.answer.end(), answer->begin(), answer->end());
+      result.first_divergent_token = static_cast<int>(a - turn.answer.begin());
+    }
+    if (!turn.answer.empty()) {
+      std::vector<int32_t> all = turn.context;
+      all.insert(all.end(), turn.answer.begin(), turn.answer.end());
+      const int n = static_cast<int>(turn.answer.size());
+      Result<std::span<const float>> logits = variant.logits(all, static_cast<int>(turn.context.size()) - 1, n);
+      if (!logits) return tl::unexpected(logits.error());
+      int agreed = 0;
+      for (int i = 0; i < n; ++i)
+        agreed += largest(logits->subspan(static_cast<size_t>(i) * vocabulary, vocabulary)) == turn.answer[static_cast<size_t>(i)];
+      result.teacher_forced_agreement = static_cast<double>(agreed) / n;
+    }
+    results.push_back(std::move(result));
+  }
+  return results;
+}
+
+}  // namespace fqlab

@@ -1,0 +1,56 @@
+// The paired passes of a comparison: over chunks outside, over arms inside, one chunk of logits held.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "study/arms.h"
+#include "study/compare.h"
+#include "study/corpus.h"
+#include "study/summarize.h"
+
+namespace fqlab {
+
+/// One recipe, or the file given as the variant, through all its passes.
+struct VariantRun {
+  std::string label;
+  std::optional<std::string> recipe;
+  VariantChange change;
+  size_t arm = 0;                        ///< index of its PatchableModel
+  std::optional<Model> own_model;        ///< native --variant FILE: V is the file itself
+  std::optional<Evaluator> own;          ///< of own_model
+  std::vector<ControlSpec> controls;
+  PairedPass positions;
+  std::vector<ControlPass> control_passes;
+  double seconds = 0;
+  bool logits_identical = true;
+};
+
+/// Everything of a comparison that stays the same from chunk to chunk.
+struct PairedRun {
+  CompareRequest request;
+  Arithmetic arithmetic = Arithmetic::kReference;
+  std::vector<Chunk> chunks;
+  int first = 0, count = 0;              ///< scored positions of a chunk
+  std::optional<Evaluator> as_stored;    ///< O; absent where O is C
+  std::vector<PatchableModel> arms;
+  std::vector<VariantRun> variants;
+  std::vector<PairedPass> storage;       ///< one an arm, C against O
+  std::vector<double> original_seconds;  ///< one an arm
+  int floor_chunks = 0;
+
+  CompareProgress progress;
+  int passes_done = 0, passes_total = 0;
+
+  void tell(const std::string& now) {
+    if (progress) progress(passes_done, passes_total, now);
+    ++passes_done;
+  }
+};
+
+/// Evaluates every pass and fills variants, storage and times. kCheck where an always-on check fails: C evaluated again,
+/// before and after the work, must give the same bits and a divergence of exactly 0.
+Result<void> run_chunks(PairedRun& run);
+
+}  // namespace fqlab

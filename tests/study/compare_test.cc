@@ -1,0 +1,184 @@
+#include "study/compare.h"
+
+#include <gmock/gmock.h>
+
+#include "fqlab/engine.h"
+#include "study/changes.h"
+#include "study/corpus.h"
+#include "testing.h"
+
+namespace fqlab {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::SizeIs;
+
+/// SmolLM2 on two short chunks of a small text: quick, and every arm is exercised.
+class CompareTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    FQLAB_REQUIRE_FILE(testing::smollm2_file());
+    std::string text;
+    for (int i = 0; i < 60; ++i)
+      text += "Sentence number " + std::to_string(i * i) + " is about the weather in the mountains, the " +
+              std::to_string(i) + "th of many. ";
+    testing::write_file(folder_ / "text.txt", text);
+    request_.model = testing::smollm2_file();
+    request_.corpus = folder_ / "text.txt";
+    request_.n_ctx = 128;
+    request_.n_batch = 128;
+    request_.chunks = 2;
+    request_.threads = 2;
+    request_.dialogue = false;
+    request_.speed = false;
+    request_.arithmetic = Arithmetic::kReference;
+  }
+  void add_recipe(const char* text) { request_.recipes.push_back(Recipe::parse(text).value()); }
+  Comparison only() {
+    std::vector<Comparison> all = compare(request_, {}).value();
+    EXPECT_THAT(all, SizeIs(1));
+    return all.front();
+  }
+
+  testing::TemporaryFolder folder_;
+  CompareRequest request_;
+};
+
+TEST_F(CompareTest, AnIdentityRecipeIsExactlyZeroAndVacuous) {
+  add_recipe("0/ffn_norm=f32");
+  const Comparison c = only();
+  EXPECT_EQ(c.kl.mean, 0);
+  EXPECT_EQ(c.kl.max, 0);
+  EXPECT_EQ(c.perplexity.log_ratio, 0);
+  EXPECT_TRUE(c.logits_identical);
+  EXPECT_EQ(c.verdicts.kl, Verdict::kIdentical);
+  EXPECT_EQ(c.verdicts.overall, Verdict::kVacuous);
+}
+
+TEST_F(CompareTest, TheOriginalExperimentChangesNoValue) {
+  add_recipe("0/ffn_norm=bf16");
+  const Comparison c = only();
+  EXPECT_EQ(c.values_total, 576u);
+  EXPECT_EQ(c.values_changed, 0u);
+  EXPECT_TRUE(c.vacuous);
+}
+
+TEST_F(CompareTest, AnEffectIsResolvedFromAFloorFarBelow) {
+  add_recipe("0/ffn_norm=fp8_e4m3");
+  const Comparison c = only();
+  EXPECT_EQ(c.values_changed, 540u);
+  EXPECT_GT(c.kl.mean, 1e-4);
+  EXPECT_LT(c.kl.noise_floor->value, 1e-10);
+  EXPECT_THAT(c.kl.controls, SizeIs(4));
+  EXPECT_GT(*c.storage_effect_kl, 0);
+}
+
+TEST_F(CompareTest, SeveralRecipesShareTheOriginalsPasses) {
+  add_recipe("0/ffn_norm=fp8_e4m3");
+  const Comparison alone = only();
+  request_.recipes.clear();
+  add_recipe("1/ffn_norm=fp8_e5m2");
+  add_recipe("0/ffn_norm=fp8_e4m3");
+  const std::vector<Comparison> both = compare(request_, {}).value();
+  ASSERT_THAT(both, SizeIs(2));
+  EXPECT_EQ(both[1].kl.mean, alone.kl.mean);  // the first variant left no trace
+  EXPECT_EQ(both[1].perplexity.variant, alone.perplexity.variant);
+  EXPECT_EQ(both[0].perplexity.original, alone.perplexity.original);
+}
+
+TEST_F(CompareTest, NativeIdentityOfAMatrixHasAStorageEffectButNoDivergence) {
+  request_.arithmetic = Arithmetic::kNative;
+  add_recipe("7/ffn_down=f32");  // Q4_1 in the file
+  const Comparison c = only();
+  EXPECT_EQ(c.kl.mean, 0);
+  EXPECT_TRUE(c.logits_identical);
+  EXPECT_GT(*c.storage_effect_kl, 0);
+}
+
+TEST_F(CompareTest, NativeNormsNeedNoExpansionSoTheStorageEffectIsZero) {
+  request_.arithmetic = Arithmetic::kNative;
+  request_.chunks = 1;
+  add_recipe("0/ffn_norm=fp8_e4m3");
+  const Comparison c = only();
+  EXPECT_EQ(*c.storage_effect_kl, 0);
+  EXPECT_EQ(*c.as_stored_perplexity, c.perplexity.original);
+  EXPECT_THAT(c.kl.controls, SizeIs(10));
+}
+
+TEST_F(CompareTest, AModelAgainstItselfIsIdentical) {
+  request_.variant = testing::smollm2_file();
+  const Comparison c = only();
+  EXPECT_EQ(c.kl.mean, 0);
+  EXPECT_EQ(c.verdicts.overall, Verdict::kIdentical);
+  EXPECT_FALSE(c.vacuous);
+}
+
+TEST_F(CompareTest, AVariantFileGivesWhatItsRecipeGives) {
+  const GgufFile original = GgufFile::open(testing::smollm2_file()).value();
+  const VariantChange change = change_by_recipe(original, Recipe::parse("0-1/attn_q=fp8_e4m3").value(), 2).value();
+  ASSERT_TRUE(write_variant_file(original, change, folder_ / "variant.gguf", false));
+  add_recipe("0-1/attn_q=fp8_e4m3");
+  const Comparison by_recipe = only();
+  request_.recipes.clear();
+  request_.variant = folder_ / "variant.gguf";
+  const Comparison by_file = only();
+  EXPECT_EQ(by_file.kl.mean, by_recipe.kl.mean);
+  EXPECT_EQ(by_file.values_changed, by_recipe.values_changed);
+}
+
+TEST_F(CompareTest, RefusesAVariantOfAnotherModel) {
+  FQLAB_REQUIRE_FILE(testing::gemma_file());
+  request_.variant = testing::gemma_file();
+  const auto result = compare(request_, {});
+  ASSERT_FALSE(result);
+  EXPECT_EQ(result.error().code, ErrorCode::kUsage);
+  EXPECT_THAT(result.error().what, HasSubstr("architecture"));
+}
+
+TEST_F(CompareTest, RefusesATextTooShortForOneChunk) {
+  testing::write_file(folder_ / "text.txt", "Too short.");
+  add_recipe("0/ffn_norm=bf16");
+  const auto result = compare(request_, {});
+  ASSERT_FALSE(result);
+  EXPECT_EQ(result.error().code, ErrorCode::kInput);
+  EXPECT_THAT(result.error().what, HasSubstr("128 needed"));
+}
+
+TEST_F(CompareTest, RefusesWhatDoesNotFitIntoMemoryWithTheSizes) {
+  add_recipe("0/ffn_norm=fp8_e4m3");
+  request_.n_ctx = 100'000'000;
+  const auto result = compare(request_, {});
+  ASSERT_FALSE(result);
+  EXPECT_EQ(result.error().code, ErrorCode::kSystem);
+  EXPECT_THAT(result.error().what, HasSubstr("TB"));
+}
+
+TEST_F(CompareTest, TheOriginalReportsSettingsWork) {
+  add_recipe("0/ffn_norm=fp8_e4m3");
+  request_.chunks = 1;
+  const double whole = only().perplexity.variant;
+  request_.n_batch = 8;
+  const Comparison c = only();
+  EXPECT_EQ(c.perplexity.variant, whole);
+  EXPECT_FALSE(c.kl.interval.has_value());
+}
+
+TEST_F(CompareTest, AFolderIsCutRoundRobinWithTheDocumentAsCluster) {
+  const std::string text = testing::read_file(folder_ / "text.txt");
+  std::filesystem::create_directory(folder_ / "corpus");
+  testing::write_file(folder_ / "corpus" / "b.txt", text.substr(0, 900));
+  testing::write_file(folder_ / "corpus" / "a.txt", text);
+  testing::write_file(folder_ / "corpus" / "c.txt", "short");
+  const Corpus corpus = read_corpus(folder_ / "corpus").value();
+  EXPECT_EQ(corpus.identity.documents, 3u);
+  const Model model = Model::load(GgufFile::open(testing::smollm2_file()).value()).value();
+  const std::vector<Chunk> chunks = cut_chunks(corpus, model, 64, 5).value();
+  ASSERT_THAT(chunks, SizeIs(5));
+  std::vector<int> clusters;
+  for (const Chunk& chunk : chunks) clusters.push_back(chunk.cluster);
+  EXPECT_THAT(clusters, ::testing::ElementsAre(0, 1, 0, 1, 0));  // a, b, a, b, a: c is too short
+  EXPECT_NE(chunks[0].tokens, chunks[2].tokens);
+}
+
+}  // namespace
+}  // namespace fqlab

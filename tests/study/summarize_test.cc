@@ -1,0 +1,107 @@
+#include "study/summarize.h"
+
+#include <gmock/gmock.h>
+
+#include <cmath>
+
+#include "base/random.h"
+
+namespace fqlab {
+namespace {
+
+using ::testing::Contains;
+using ::testing::Field;
+
+/// Passes over `chunks` chunks of `per_chunk` positions, each its own cluster.
+struct Fixture {
+  std::vector<int> clusters;
+  size_t per_chunk = 50;
+  PairedPass variant;
+  std::vector<ControlPass> controls;
+
+  explicit Fixture(int chunks, double kl, double noise) {
+    Random random(1);
+    const auto pass = [&](int n, double size) {
+      PairedPass positions;
+      for (size_t i = 0; i < static_cast<size_t>(n) * per_chunk; ++i) {
+        const double nll = 3 + random.normal();
+        positions.push_back({.kl_nats = size * (0.5 + random.uniform()),
+                             .nll_original_nats = nll,
+                             .nll_variant_nats = nll + size * random.normal(),
+                             .same_top = true});
+      }
+      return positions;
+    };
+    for (int c = 0; c < chunks; ++c) clusters.push_back(c);
+    variant = pass(chunks, kl);
+    for (uint64_t seed = 1; seed <= 3; ++seed) controls.push_back({"noise_floor", "ulp", seed, pass(4, noise)});
+    controls.push_back({"matched", "matched", 1, pass(4, kl)});
+  }
+  Comparison summary(const PairedPass* storage = nullptr) const {
+    Comparison comparison;
+    comparison.values_changed = 1;
+    summarize({clusters, per_chunk, &variant, controls, storage}, comparison);
+    return comparison;
+  }
+};
+
+TEST(Summarize, ResolvesAnEffectFarAboveTheFloor) {
+  const Comparison c = Fixture(8, 1e-3, 1e-12).summary();
+  EXPECT_EQ(c.kl.resolved, true);
+  EXPECT_NEAR(c.kl.mean, 1e-3, 1e-4);
+  EXPECT_NEAR(c.kl.noise_floor->value, 1e-12, 1e-13);
+  EXPECT_EQ(c.verdicts.kl, Verdict::kEquivalent);  // resolved, and still inside the margin of 0.01 nats
+  EXPECT_EQ(c.clusters, 8);
+  EXPECT_EQ(c.chunks.size(), 8u);
+}
+
+TEST(Summarize, DoesNotResolveAnEffectOfTheFloorsSize) {
+  const Comparison c = Fixture(8, 6e-3, 6e-3).summary();
+  EXPECT_EQ(c.kl.resolved, false);
+}
+
+TEST(Summarize, CallsALargeEffectDifferent) {
+  const Comparison c = Fixture(8, 0.5, 1e-12).summary();
+  EXPECT_EQ(c.verdicts.kl, Verdict::kDifferent);
+  EXPECT_EQ(c.verdicts.overall, Verdict::kDifferent);
+}
+
+TEST(Summarize, AnIdenticalPairIsIdenticalAndHasNoFloor) {
+  Fixture fixture(4, 0, 0);
+  fixture.controls.clear();
+  for (PairedPosition& p : fixture.variant) p.kl_nats = 0, p.nll_variant_nats = p.nll_original_nats;
+  Comparison c;
+  c.vacuous = true;
+  c.logits_identical = true;
+  summarize({fixture.clusters, fixture.per_chunk, &fixture.variant, fixture.controls, nullptr}, c);
+  EXPECT_EQ(c.kl.mean, 0);
+  EXPECT_EQ(c.kl.max, 0);
+  EXPECT_EQ(c.perplexity.log_ratio, 0);
+  EXPECT_EQ(c.perplexity.original, c.perplexity.variant);
+  EXPECT_EQ(c.verdicts.kl, Verdict::kIdentical);
+  EXPECT_EQ(c.verdicts.overall, Verdict::kVacuous);
+  EXPECT_FALSE(c.kl.resolved.has_value());
+  EXPECT_THAT(c.notes, Contains(Field(&Note::key, "kl.noise_floor")));
+}
+
+TEST(Summarize, OneChunkHasNoIntervalAndSaysWhy) {
+  Fixture fixture(1, 1e-3, 1e-9);
+  fixture.controls.clear();
+  const Comparison c = fixture.summary();
+  EXPECT_FALSE(c.kl.interval.has_value());
+  EXPECT_THAT(c.notes, Contains(Field(&Note::reason, "one_cluster")));
+  EXPECT_EQ(c.verdicts.overall, Verdict::kInconclusive);
+  EXPECT_THAT(c.warnings, Contains("few_clusters"));
+}
+
+TEST(Summarize, ReportsTheStorageEffectApart) {
+  const Fixture fixture(4, 1e-3, 1e-9);
+  PairedPass storage = fixture.variant;
+  for (PairedPosition& p : storage) p.nll_original_nats = 2;
+  const Comparison c = fixture.summary(&storage);
+  EXPECT_DOUBLE_EQ(*c.as_stored_perplexity, std::exp(2.0));
+  EXPECT_NEAR(*c.storage_effect_kl, 1e-3, 1e-4);
+}
+
+}  // namespace
+}  // namespace fqlab
