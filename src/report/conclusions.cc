@@ -104,7 +104,7 @@ std::string performance_text(const Comparison& c, const Text& text) {
   line("metric.generation", c.generation_tps, c.verdicts.generation);
   if (sentence.empty()) {
     return text("performance_conclusion.not_measured",
-                {{"reason", text.dynamic("reason.", reason_of(c, "speed", "not_measured"))}});
+                {{"reason", text.dynamic("reason.", reason_of(c, "speed.load_ms", "not_measured"))}});
   }
   return c.recipe ? text.sentences(sentence,
                                    text("performance_conclusion.wide", {{"formats", formats_of(c, text)}}))

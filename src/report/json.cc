@@ -204,6 +204,8 @@ std::string inferred_reason(const Comparison& c, const std::string& path) {
   if (path.ends_with("first_divergent_token")) return "no_divergence";
   if (path == "variant.recipe") return "variant_file";
   if (path.starts_with("variant.") && !c.variant_file) return "recipe";
+  if (path == "speed.first_token_ms" || path == "speed.cold_load_ms")
+    return reason_of(c, "speed.load_ms", "not_measured");
   if (path.starts_with("kl.noise_floor") || path == "kl.resolved")
     return c.logits_identical ? "identical_pair" : "no_control";
   if (path.starts_with("kl.matched_control"))
@@ -271,7 +273,9 @@ Json comparison_object(const Comparison& c) {
                    {"first_token_ms", speed(c.first_token_ms)},
                    {"cold_load_ms", speed(c.cold_load_ms)},
                    {"prompt_tps", speed(c.prompt_tps)},
-                   {"generation_tps", speed(c.generation_tps)}};
+                   {"generation_tps", speed(c.generation_tps)},
+                   {"first_token_ms", speed(c.first_token_ms)},
+                   {"cold_load_ms", speed(c.cold_load_ms)}};
   json["verdicts"] = verdicts(c.verdicts);
   const Environment& e = c.environment;
   json["environment"] = {{"cpu", e.cpu},         {"isa", e.isa},

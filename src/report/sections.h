@@ -4,6 +4,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "fqlab/comparison.h"
 #include "report/document.h"
@@ -53,8 +54,20 @@ Document build_document(std::span<const Comparison> comparisons, Language langua
 void add_section_heading(int section, Key title, const Text& text, const SectionPlace& place,
                          Document& document);
 
+/// Every speed of a comparison in the order of the tables; results and verdicts may be absent.
+struct SpeedRow {
+  Key metric;
+  const char* key;  ///< in report.json, below "speed"
+  const std::optional<SpeedResult>& result;
+  std::optional<Verdict> verdict;
+};
+std::vector<SpeedRow> speed_rows(const Comparison& comparison);
+
 /// What a variant is called: its recipe or its file's name.
 std::string variant_name(const Comparison& comparison);
+/// The same after the original's name, for tables that mix several originals.
+std::string model_and_variant(const Comparison& comparison);
+bool several_originals(std::span<const Comparison> comparisons);
 
 /// The interval, or none where every logit is equal: an exact result carries no sign of noise.
 std::optional<Interval> shown(const Comparison& comparison, const std::optional<Interval>& interval);

@@ -86,8 +86,7 @@ void add_speed_row(const Text& text, Key name, const std::optional<SpeedResult>&
   std::string aa = text("none");
   if (speed->aa_interval) {
     const Interval& ratio = *speed->aa_interval;
-    aa = text("metric.aa", {{"value", "[" + percent(ratio.low - 1, {}, true) + ", " +
-                                          percent(ratio.high - 1, {}, true) + "]"}});
+    aa = text("metric.aa", {{"value", percent_interval_text({ratio.low - 1, ratio.high - 1}, true)}});
   }
   table.rows.push_back({text(name), speed_cell(speed, &SpeedResult::original, text),
                         speed_cell(speed, &SpeedResult::variant, text),
@@ -216,11 +215,12 @@ Table overview_table(std::span<const Comparison> comparisons, const Text& text) 
                {text("head.floor"), true},
                {text("head.same_top_short"), true}},
               {}};
+  const bool mixed = several_originals(comparisons);
   for (const Comparison& c : comparisons) {
-    table.rows.push_back({"`" + variant_name(c) + "`", text.verdict(c.verdicts.overall),
-                          count(c.values_changed) + " / " + count(c.values_total),
-                          fixed(c.perplexity.variant, 4), perplexity_change(c), kl_value(c),
-                          floor_value(c, text), percent(c.same_top.fraction)});
+    table.rows.push_back(
+        {"`" + (mixed ? model_and_variant(c) : variant_name(c)) + "`", text.verdict(c.verdicts.overall),
+         count(c.values_changed) + " / " + count(c.values_total), fixed(c.perplexity.variant, 4),
+         perplexity_change(c), kl_value(c), floor_value(c, text), percent(c.same_top.fraction)});
   }
   return table;
 }
@@ -236,8 +236,9 @@ Table terminal_overview(std::span<const Comparison> comparisons, const Text& tex
                {text("head.floor_short"), true},
                {text("head.same_top_short"), true}},
               {}};
+  const bool mixed = several_originals(comparisons);
   for (const Comparison& c : comparisons) {
-    table.rows.push_back({variant_name(c), text.verdict(c.verdicts.overall),
+    table.rows.push_back({mixed ? model_and_variant(c) : variant_name(c), text.verdict(c.verdicts.overall),
                           count(c.values_changed) + " / " + count(c.values_total),
                           fixed(c.perplexity.variant, 4), without_interval(perplexity_change(c)), kl_value(c),
                           c.kl.noise_floor ? number(c.kl.noise_floor->value, 2) : text("none"),

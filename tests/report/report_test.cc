@@ -101,7 +101,7 @@ TEST(Markdown, SaysWhatWasNotMeasuredAndHowToMeasureIt) {
                               "0/ffn_norm=fp8_e4m3 -o variant.gguf"));
   EXPECT_THAT(text, HasSubstr("llama-bench -m models/SmolLM2-135M-Instruct.Q4_1.gguf -m variant.gguf -t 2"));
   Comparison off = testing::fp8_norm();
-  off.notes = {{"dialogue", "switched_off"}, {"speed", "switched_off"}};
+  off.notes = {{"dialogue", "not_asked"}, {"speed.load_ms", "not_asked"}};
   EXPECT_THAT(english(off), AllOf(HasSubstr("without `--no-dialogue`"), HasSubstr("without `--no-speed`")));
 }
 
@@ -170,6 +170,22 @@ TEST(Markdown, CountsTokensFromOne) {
   EXPECT_THAT(english(testing::different()), HasSubstr("The answers part at token 10."));  // index 9
 }
 
+TEST(Markdown, NamesTheModelsWhereTheyDiffer) {
+  std::vector<Comparison> all = {testing::fp8_norm(), testing::native_unresolved()};
+  all[1].original.sha256 = std::string(64, 'c');
+  const std::string text = comparison_markdown(all, Language::kEnglish);
+  EXPECT_THAT(text, AllOf(HasSubstr("# Fake quantization report: 2 comparisons of several models"),
+                          HasSubstr("| `gemma-3-270m-q4_k_m 0/ffn_norm=bf16` |")));
+}
+
+TEST(Markdown, DoubtsASpeedDifferenceThatTheSameFileShowsToo) {
+  Comparison c = testing::different();
+  EXPECT_THAT(english(c), Not(HasSubstr("may be the machine's own noise")));
+  c.prompt_tps->aa_interval = Interval{0.4, 1.2};
+  EXPECT_THAT(english(c),
+              HasSubstr("(A/A) differs as much, so this difference may be the machine's own noise."));
+}
+
 TEST(Table, FitsATerminalOf120Columns) {
   const std::vector<Comparison> all = {testing::fp8_norm(), testing::vacuous(), testing::native_unresolved()};
   std::istringstream lines(comparison_table(all, Language::kEnglish));
@@ -210,7 +226,8 @@ TEST(Json, HasTheKeysOfTheSchemaInOrder) {
               ElementsAre("prompt", "original", "variant", "identical", "first_divergent_token",
                           "teacher_forced_agreement", "chat_template"));
   EXPECT_THAT(keys(json["speed"]["load_ms"]),
-              ElementsAre("original", "variant", "ratio", "interval", "aa_interval", "blocks"));
+              ElementsAre("original", "variant", "ratio", "interval", "aa_interval", "blocks", "interval90",
+                          "aa_interval90"));
   EXPECT_THAT(keys(json["verdicts"]), ElementsAre("weights", "perplexity", "kl", "same_top", "dialogue",
                                                   "load", "prompt", "generation", "overall"));
 }
