@@ -214,6 +214,7 @@ std::string inferred_reason(const Comparison& c, const std::string& path) {
   if (path.starts_with("kl.matched_control"))
     return c.logits_identical || c.vacuous ? "nothing_changed" : "no_control";
   if (path.ends_with("sampled")) return "not_drawn";
+  if (path.starts_with("power.")) return "decided";
   if (path.ends_with("design_effect")) return c.clusters < 2 ? "one_cluster" : "no_variation";
   if (path.find("interval") != std::string::npos) return c.clusters < 2 ? "one_cluster" : "not_measured";
   return "not_measured";

@@ -72,6 +72,7 @@ void add_dialogue(const Comparison& c, const Text& text, const SectionPlace& pla
       Paragraph{text("dialogue.lead", {{"same", count(same)}, {"all", count(c.dialogue.size())}})});
   if (!c.dialogue.front().chat_template) blocks.push_back(Paragraph{text("dialogue.raw_prompt")});
   if (static_cast<size_t>(same) < c.dialogue.size()) blocks.push_back(Paragraph{text("dialogue.marks")});
+  add_turns(c, text, document);
   int index = 0;
   for (const DialogueResult& d : c.dialogue) {
     blocks.push_back(Heading{place.level + 1, "prompt-" + std::to_string(++index) + place.suffix,
