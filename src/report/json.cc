@@ -278,9 +278,7 @@ Json comparison_object(const Comparison& c) {
                    {"first_token_ms", speed(c.first_token_ms)},
                    {"cold_load_ms", speed(c.cold_load_ms)},
                    {"prompt_tps", speed(c.prompt_tps)},
-                   {"generation_tps", speed(c.generation_tps)},
-                   {"first_token_ms", speed(c.first_token_ms)},
-                   {"cold_load_ms", speed(c.cold_load_ms)}};
+                   {"generation_tps", speed(c.generation_tps)}};
   json["verdicts"] = verdicts(c.verdicts);
   const Environment& e = c.environment;
   json["environment"] = {{"cpu", e.cpu},         {"isa", e.isa},

@@ -101,7 +101,7 @@ TEST(Markdown, SaysWhatWasNotMeasuredAndHowToMeasureIt) {
                               "0/ffn_norm=fp8_e4m3 -o variant.gguf"));
   EXPECT_THAT(text, HasSubstr("llama-bench -m models/SmolLM2-135M-Instruct.Q4_1.gguf -m variant.gguf -t 2"));
   Comparison off = testing::fp8_norm();
-  off.notes = {{"dialogue", "not_asked"}, {"speed.load_ms", "not_asked"}};
+  off.notes = {{"dialogue", "switched_off"}, {"speed.load_ms", "switched_off"}};
   EXPECT_THAT(english(off), AllOf(HasSubstr("without `--no-dialogue`"), HasSubstr("without `--no-speed`")));
 }
 
@@ -228,8 +228,8 @@ TEST(Json, HasTheKeysOfTheSchemaInOrder) {
               ElementsAre("prompt", "original", "variant", "identical", "first_divergent_token",
                           "teacher_forced_agreement", "chat_template", "conversation", "tokens", "kl_mean", "sampled"));
   EXPECT_THAT(keys(json["speed"]["load_ms"]),
-              ElementsAre("original", "variant", "ratio", "interval", "aa_interval", "blocks", "interval90",
-                          "aa_interval90"));
+              ElementsAre("original", "variant", "ratio", "interval", "interval90", "aa_interval",
+                          "aa_interval90", "blocks"));
   EXPECT_THAT(keys(json["verdicts"]), ElementsAre("weights", "perplexity", "kl", "same_top", "dialogue",
                                                   "load", "prompt", "generation", "overall"));
 }
