@@ -86,10 +86,12 @@ TEST_F(PlantedEffectTest, IsDifferentAtAMarginItExceedsAndEquivalentAtOneItDoesN
 TEST_F(PlantedEffectTest, TooSmallAComparisonSaysHowManyChunksMoreDecideAndTheyDo) {
   if (!long_run_) GTEST_SKIP() << "set FQLAB_LONG=1";
   const double margin = 1.25 * planted_kl();
-  int open = 0, decided = 0;
+  int open = 0, decided = 0, settled = 0, unpredicted = 0;
   for (uint64_t seed = 1; seed <= 60 && open < 20; ++seed) {
     const Comparison small = measured(seed, 4, margin);
-    if (small.verdicts.kl != Verdict::kInconclusive || !small.power.kl) continue;
+    settled += small.verdicts.kl != Verdict::kInconclusive;
+    unpredicted += small.verdicts.kl == Verdict::kInconclusive && !small.power.kl;
+    if (!small.power.kl) continue;
     ++open;
     const Comparison larger = measured(seed, 4 + static_cast<int>(*small.power.kl), margin);
     decided += larger.verdicts.kl != Verdict::kInconclusive;
@@ -97,6 +99,8 @@ TEST_F(PlantedEffectTest, TooSmallAComparisonSaysHowManyChunksMoreDecideAndTheyD
                 small.kl.mean, margin, static_cast<long>(*small.power.kl),
                 std::string(name(larger.verdicts.kl)).c_str());
   }
+  std::printf("decided %d of %d; left out: %d settled at once, %d too close for a prediction\n", decided,
+              open, settled, unpredicted);
   RecordProperty("decided", decided);
   EXPECT_EQ(open, 20);
   EXPECT_GE(decided, 16);
