@@ -6,6 +6,8 @@
 SHELL := /bin/bash
 export FQLAB_CACHE := $(or $(FQLAB_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/fqlab)
 export CCACHE_DIR := $(FQLAB_CACHE)/ccache
+export CCACHE_BASEDIR := $(CURDIR)
+export CCACHE_NOHASHDIR := 1
 BUILD := build/release
 CPUS := $(shell nproc)
 

@@ -98,7 +98,7 @@ void add_all() {
   // Processor time, so that other programs on the machine disturb less; the best of a few repetitions is
   // shown.
   const auto add = [](const std::string& name, auto function) {
-    benchmark::RegisterBenchmark(name.c_str(), function)
+    return benchmark::RegisterBenchmark(name.c_str(), function)
         ->Unit(benchmark::kMillisecond)
         ->ComputeStatistics(
             "best", [](const std::vector<double>& v) { return *std::max_element(v.begin(), v.end()); })
@@ -111,12 +111,10 @@ void add_all() {
   add("memcpy_again/64MiB", [](benchmark::State& state) { copy(state, kLargeBytes); });
   for (const std::string spec : {"fp8_e4m3", "mxfp4", "nvfp4", "int4:g128"}) {
     add(spec + "/512KiB", [spec](benchmark::State& state) { quantize(state, spec, kCachedBytes, 1); });
-    for (const int threads : {1, 2})  // elapsed time, since two threads share it
-      benchmark::RegisterBenchmark(
-          (spec + "/8MiB/threads:" + std::to_string(threads)).c_str(),
-          [spec, threads](benchmark::State& state) { quantize(state, spec, 16 * kCachedBytes, threads); })
-          ->Unit(benchmark::kMillisecond)
-          ->UseRealTime();
+    for (const int threads : {1, 2})
+      add(spec + "/16MiB/threads:" + std::to_string(threads), [spec, threads](benchmark::State& state) {
+        quantize(state, spec, 32 * kCachedBytes, threads);
+      })->UseRealTime();  // two threads share the elapsed time
   }
 }
 

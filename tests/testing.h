@@ -31,6 +31,10 @@ class TemporaryFolder {
   std::filesystem::path path_;
 };
 
+/// The checkout that these tests were built from, and the program built from it.
+std::filesystem::path source_folder();
+std::filesystem::path program();
+
 /// fqlab's cache folder, by the rule of scripts/setup.
 inline std::filesystem::path cache_folder() {
   if (const char* cache = std::getenv("FQLAB_CACHE")) return cache;
@@ -44,7 +48,7 @@ inline std::filesystem::path gemma_file() { return cache_folder() / "models" / "
 /// A file below ../shared beside the checkout; FQLAB_SHARED moves it.
 inline std::filesystem::path shared_file(const std::string& name) {
   const char* shared = std::getenv("FQLAB_SHARED");
-  return (shared ? std::filesystem::path(shared) : std::filesystem::path(FQLAB_SOURCE_DIR) / ".." / "shared") / name;
+  return (shared ? std::filesystem::path(shared) : source_folder() / ".." / "shared") / name;
 }
 
 inline std::string read_file(const std::filesystem::path& path) {

@@ -8,6 +8,9 @@
 #include <string>
 #include <vector>
 
+#include "fqlab/judgement.h"
+#include "fqlab/kld_table.h"
+#include "fqlab/significance.h"
 #include "fqlab/stats.h"
 
 namespace fqlab {
@@ -89,6 +92,7 @@ struct PerplexityResult {
   std::optional<Interval> log_ratio_interval, log_ratio_interval90;
   std::optional<Interval> original_interval, variant_interval;
   double original_seconds = 0, variant_seconds = 0;
+  std::optional<double> design_effect{};  ///< of the log ratio
 };
 
 /// How the positions' KL divergences are spread, for the figure: counts of quarter decades of nats.
@@ -122,6 +126,8 @@ struct SameTopResult {
   double fraction = 1;
   std::optional<Interval> interval, interval90;
   std::optional<double> noise_floor;  ///< fraction under the floor's controls
+  std::optional<double> design_effect{};  ///< absent where all positions agree, none does, or there is one cluster
+  double effective_n = 0;             ///< positions that count as independent, never above their number
 };
 
 /// One chunk of the paired comparison, for plots and CSV.
@@ -133,6 +139,7 @@ struct ChunkResult {
   double nll_variant = 0;
   double kl_mean = 0;
   double same_top = 0;          ///< fraction
+  std::string corpus{};         ///< its name; empty where there is one
 };
 
 /// One prompt answered by both models (filled when dialogue is measured).
@@ -144,6 +151,10 @@ struct DialogueResult {
   std::optional<int> first_divergent_token;        ///< index from 0; the printed report counts from 1
   std::optional<double> teacher_forced_agreement;  ///< fraction of the original's tokens that the variant would choose too
   bool chat_template = false;   ///< rendered with the model's own template; false: raw prompt
+  int conversation = 0;         ///< its turns share a number
+  uint64_t tokens = 0;          ///< of the original's answer
+  std::optional<double> kl_mean{};  ///< nats a token, both models led along the original's answer
+  std::optional<SampledTurn> sampled{};
 };
 
 /// The ratio of one block of a speed run, variant / original, or the original against a second load of itself (aa).
@@ -203,7 +214,14 @@ struct Comparison {
   int clusters = 0;
   std::optional<double> design_effect;          ///< of the KL divergence
   std::vector<ChunkResult> chunks;
+  Power power;                                  ///< for the verdicts that are inconclusive
+  McNemar right_wrong;                          ///< the target as top token, original against variant
+  KldTable kld_table;                           ///< as llama-perplexity counts it: all positions pooled
+  std::vector<TokenClassResult> token_classes;  ///< those that occur; empty: not measured
+  std::vector<WorstPosition> worst;             ///< largest KL divergence first, none with 0
+  std::vector<CorpusResult> corpora;            ///< empty where there is one; the numbers above are then macro-averaged
   std::vector<DialogueResult> dialogue;         ///< empty: not measured
+  std::optional<DialogueSummary> dialogue_summary;
   std::optional<SpeedResult> load_ms, first_token_ms, cold_load_ms, prompt_tps, generation_tps;
   Verdicts verdicts;
   Environment environment;

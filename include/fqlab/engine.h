@@ -113,11 +113,17 @@ class Evaluator {
   /// tokens or a token that ends the answer, which is left out. Each token is decoded by itself, as a chat does.
   Result<std::vector<int32_t>> generate(std::span<const int32_t> prompt, int most);
 
+  /// An answer drawn at random from the probabilities at a temperature above 0, by llama.cpp's own sampler: the same
+  /// seed and the same probabilities give the same answer.
+  Result<std::vector<int32_t>> sample(std::span<const int32_t> prompt, int most, double temperature, uint64_t seed);
+
   /// Bytes that one evaluator takes besides the weights: KV cache, logits and an upper bound of the scratch memory.
   static uint64_t planned_bytes(const GgufFile& file, const EvaluatorOptions& options);
 
  private:
   struct State;
+  struct Chooser;  ///< picks the next token
+  Result<std::vector<int32_t>> answer(std::span<const int32_t> prompt, int most, Chooser& chooser);
   explicit Evaluator(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };

@@ -41,7 +41,7 @@ class FormatSpec {
 struct QuantizeCounts {
   uint64_t values = 0;
   uint64_t changed = 0;          ///< output differs bitwise from the input (two NaN count as equal)
-  uint64_t saturated = 0;        ///< finite input beyond the largest finite value of its (scaled) grid
+  uint64_t saturated = 0;        ///< finite input beyond the largest finite value of its (scaled) grid; not for gguf: types
   uint64_t flushed_to_zero = 0;  ///< nonzero input, zero output
   uint64_t nan = 0;              ///< NaN inputs
   QuantizeCounts& operator+=(const QuantizeCounts& other);
@@ -54,8 +54,11 @@ struct FakeQuantizeOptions {
 
 /// x -> dequantize(quantize(x)) for a row-major matrix of `columns` values a row; a vector is one row.
 /// `in` and `out` have the same size, a multiple of `columns`; they may be the same memory. The result does not depend
-/// on the host's rounding mode, FTZ/DAZ, instruction set or thread count.
-/// Errors: kUsage where the format does not fit the shape (a row that is no multiple of the block), with ovf=error on overflow.
+/// on the host's rounding mode, FTZ/DAZ, instruction set or thread count. Rows that are no multiple of a group end in a
+/// shorter group, except for gguf: types.
+/// Errors, all kUsage: sizes that do not fit; a gguf: type whose block does not divide the row, that needs importance,
+/// or whose spec names an imatrix while options.importance is empty; NaN or Inf for a gguf: type; overflow with ovf=error
+/// (then `out` holds garbage).
 Result<QuantizeCounts> fake_quantize(const FormatSpec& format, std::span<const float> in, std::span<float> out,
                                      uint64_t columns, const FakeQuantizeOptions& options = {});
 

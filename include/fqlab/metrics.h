@@ -15,6 +15,7 @@ struct PositionScore {
   double log_sum_exp = 0;  ///< of the logits, natural log, double throughout
   double nll_nats = 0;     ///< -ln p(target)
   int32_t top_token = 0;   ///< smallest token id among the largest logits
+  double top_p = 0;        ///< its probability
 };
 
 /// What is kept of one scored position of a pair of models, V against C.
@@ -26,6 +27,8 @@ struct PairedPosition {
   bool same_top = false;
   bool original_right = false;  ///< the original's top token is the target
   bool variant_right = false;
+  int32_t top_original = 0, top_variant = 0;    ///< token that each puts first
+  double top_p_original = 0, top_p_variant = 0;  ///< its probability, each by its own model
 };
 
 /// The sums over some positions of a pair, from which every mean of a report follows. One for each cluster is

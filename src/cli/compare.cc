@@ -21,10 +21,8 @@ namespace {
 namespace fs = std::filesystem;
 
 struct Options {
-  std::string model, variant, corpus, arithmetic, prompts, keep_variant, margins, out;
-  std::vector<std::string> recipes, languages = {"en"};
-  std::string fail_on;
-  std::vector<std::string> exports;
+  std::string model, variant, arithmetic, prompts, keep_variant, margins, out, fail_on;
+  std::vector<std::string> recipes, corpora, exports, languages = {"en"};
   bool no_dialogue = false, no_speed = false, force = false;
   CompareRequest request;
 };
@@ -52,8 +50,14 @@ Result<CompareRequest> understand(const Options& options) {
     request.recipes.push_back(std::move(*recipe));
   }
   if (!options.variant.empty()) request.variant = options.variant;
-  request.corpus = options.corpus.empty() ? default_corpus() : options.corpus;
-  if (request.corpus.empty())
+  std::vector<std::string> texts = options.corpora;
+  if (texts.empty() && !default_corpus().empty()) texts.push_back(default_corpus());
+  for (const std::string& text : texts) {
+    Result<CorpusSource> source = parse_corpus_source(text);
+    if (!source) return tl::unexpected(source.error());
+    request.corpora.push_back(std::move(*source));
+  }
+  if (request.corpora.empty())
     return fail(ErrorCode::kUsage, "there is no text to measure on", "--corpus", "give a text file or a folder of .txt documents");
   if (!options.arithmetic.empty())
     request.arithmetic = options.arithmetic == "native" ? Arithmetic::kNative : Arithmetic::kReference;
@@ -165,7 +169,9 @@ void add_compare(CLI::App& app, const std::vector<std::string>& arguments, Actio
   command->add_option("--recipe", options->recipes,
                       "rules SELECTOR=FORMAT separated by ';', such as '0/ffn_norm=fp8_e4m3'. May be repeated: one row each");
   command->add_option("--variant", options->variant, "instead of a recipe: another GGUF file of the same model");
-  command->add_option("--corpus", options->corpus, "text to measure on: a file, or a folder of .txt documents (default: the fetched one)");
+  command->add_option("--corpus", options->corpora,
+                      "text to measure on: a file, or a folder of .txt documents (default: the fetched one). "
+                      "Several: NAME=PATH, repeated; --chunks counts each");
   command->add_option("--ctx", request.n_ctx, "tokens a chunk; the second half is scored")->capture_default_str();
   command->add_option("--batch", request.n_batch, "tokens a call of the engine; changes time, not results")->capture_default_str();
   command->add_option("--chunks", request.chunks, "chunks to measure; more give narrower intervals")->capture_default_str();
@@ -175,6 +181,11 @@ void add_compare(CLI::App& app, const std::vector<std::string>& arguments, Actio
   command->add_option("--margin", options->margins, "what counts as the same, such as ppl=0.5%,kl=0.01,top=1%,speed=2% (these are the defaults)");
   command->add_option("--prompts", options->prompts, "prompts for the dialogue: one a line, or JSON lines with roles");
   command->add_option("--predict", request.predict, "tokens an answer at the most")->check(CLI::Range(1, 100000))->capture_default_str();
+  command->add_option("--samples", request.samples, "answers to draw from each model for every prompt; 0: greedy answers only")
+      ->check(CLI::Range(0, 10000))->capture_default_str();
+  command->add_option("--temperature", request.temperature, "temperature of the drawn answers")->check(CLI::PositiveNumber)->capture_default_str();
+  command->add_option("--worst", request.worst, "how many of the positions with the largest KL divergence to list")
+      ->check(CLI::Range(0, 100000))->capture_default_str();
   command->add_flag("--no-dialogue", options->no_dialogue, "leave the dialogue out");
   command->add_flag("--no-speed", options->no_speed, "leave the speed measurement out (it is left out for several recipes)");
   command->add_option("--speed-blocks", request.speed_blocks, "blocks of the speed measurement; more give narrower intervals")

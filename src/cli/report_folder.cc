@@ -22,10 +22,10 @@ Result<void> check_report_folder(const fs::path& folder, bool force) {
   while (first_new.has_relative_path() && !fs::exists(first_new.parent_path(), ignored)) first_new = first_new.parent_path();
   std::error_code error;
   fs::create_directories(folder, error);
+  fs::remove_all(first_new, ignored);
   if (error)
     return fail(ErrorCode::kSystem, "the report's folder cannot be made: " + error.message(), folder.string(),
                 "name a folder below one that you may write to");
-  fs::remove_all(first_new, ignored);
   return {};
 }
 

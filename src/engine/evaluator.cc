@@ -97,27 +97,45 @@ Result<std::span<const float>> Evaluator::logits(std::span<const int32_t> tokens
   return std::span<const float>(s.collected);
 }
 
+struct Evaluator::Chooser {
+  std::unique_ptr<llama_sampler, decltype(&llama_sampler_free)> sampler{nullptr, &llama_sampler_free};
+};
+
 Result<std::vector<int32_t>> Evaluator::generate(std::span<const int32_t> prompt, int most) {
+  Chooser greedy;
+  greedy.sampler.reset(llama_sampler_init_greedy());
+  return answer(prompt, most, greedy);
+}
+
+Result<std::vector<int32_t>> Evaluator::sample(std::span<const int32_t> prompt, int most, double temperature, uint64_t seed) {
+  if (!(temperature > 0)) return fail(ErrorCode::kUsage, "a temperature is above 0", fmt::format("{}", temperature));
+  Chooser chain;
+  chain.sampler.reset(llama_sampler_chain_init(llama_sampler_chain_default_params()));
+  llama_sampler_chain_add(chain.sampler.get(), llama_sampler_init_temp(static_cast<float>(temperature)));
+  llama_sampler_chain_add(chain.sampler.get(), llama_sampler_init_dist(static_cast<uint32_t>(seed ^ (seed >> 32))));
+  return answer(prompt, most, chain);
+}
+
+Result<std::vector<int32_t>> Evaluator::answer(std::span<const int32_t> prompt, int most, Chooser& chooser) {
   State& s = *state_;
-  std::vector<int32_t> answer, next(prompt.begin(), prompt.end());
+  std::vector<int32_t> chosen, next(prompt.begin(), prompt.end());
   if (prompt.empty() || static_cast<int>(prompt.size()) + most > s.n_ctx)
     return fail(ErrorCode::kUsage, fmt::format("a prompt of {} tokens and an answer of {} do not fit into {} tokens", prompt.size(),
                                                most, s.n_ctx));
   llama_memory_clear(llama_get_memory(s.context), /*data=*/false);
-  const std::unique_ptr<llama_sampler, decltype(&llama_sampler_free)> greedy(llama_sampler_init_greedy(), &llama_sampler_free);
-  while (static_cast<int>(answer.size()) < most) {
+  while (static_cast<int>(chosen.size()) < most) {
     for (size_t begin = 0; begin < next.size(); begin += static_cast<size_t>(s.n_batch)) {
       const auto n = static_cast<int32_t>(std::min(next.size() - begin, static_cast<size_t>(s.n_batch)));
       if (const int status = llama_decode(s.context, llama_batch_get_one(next.data() + begin, n)); status != 0)
         return fail(ErrorCode::kEngine, fmt::format("llama.cpp could not evaluate the tokens (status {})", status) + engine_said(),
                     s.model->shown_name);
     }
-    const int32_t token = llama_sampler_sample(greedy.get(), s.context, -1);
+    const int32_t token = llama_sampler_sample(chooser.sampler.get(), s.context, -1);
     if (llama_vocab_is_eog(s.model->vocabulary(), token)) break;
-    answer.push_back(token);
+    chosen.push_back(token);
     next.assign(1, token);
   }
-  return answer;
+  return chosen;
 }
 
 uint64_t Evaluator::planned_bytes(const GgufFile& file, const EvaluatorOptions& options) {

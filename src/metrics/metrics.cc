@@ -29,7 +29,7 @@ double difference_of_probabilities(double nll_original, double nll_variant) {
 struct Divergence {
   double kl_nats = 0;
   double log_sum_exp_variant = 0;
-  int32_t top_token_variant = 0;
+  RowMaximum top_variant;
 };
 
 /// The centre is d at the original's top token: the p-mean is then at most sigma / sqrt(p_top) away, so that
@@ -41,7 +41,7 @@ Divergence diverge(std::span<const float> original, const PositionScore& score,
   const PairSums sums =
       pair_sums(original.data(), variant.data(), original.size(), score.log_sum_exp, centre);
   Divergence result;
-  result.top_token_variant = sums.maximum_b.index;
+  result.top_variant = sums.maximum_b;
   const double x = sums.mean + sums.excess;
   // 1 + x = sum p e^d. Where it is a small rest of large terms, or e^d is out of range, the variant's own sum
   // is better.
@@ -69,6 +69,7 @@ PositionScore score_position(std::span<const float> logits, int32_t target) {
   score.log_sum_exp =
       maximum.value + std::log(sum_of_exponentials(logits.data(), logits.size(), maximum.value));
   score.nll_nats = score.log_sum_exp - logits[static_cast<size_t>(target)];
+  score.top_p = std::exp(maximum.value - score.log_sum_exp);
   return score;
 }
 
@@ -108,9 +109,13 @@ std::vector<PairedPosition> compare_positions(std::span<const float> original_lo
     pair.nll_original_nats = original[i].nll_nats;
     pair.nll_variant_nats = divergence.log_sum_exp_variant - variant[static_cast<size_t>(targets[i])];
     pair.delta_p = difference_of_probabilities(pair.nll_original_nats, pair.nll_variant_nats);
-    pair.same_top = original[i].top_token == divergence.top_token_variant;
-    pair.original_right = original[i].top_token == targets[i];
-    pair.variant_right = divergence.top_token_variant == targets[i];
+    pair.top_original = original[i].top_token;
+    pair.top_variant = divergence.top_variant.index;
+    pair.top_p_original = original[i].top_p;
+    pair.top_p_variant = std::exp(divergence.top_variant.value - divergence.log_sum_exp_variant);
+    pair.same_top = pair.top_original == pair.top_variant;
+    pair.original_right = pair.top_original == targets[i];
+    pair.variant_right = pair.top_variant == targets[i];
   });
   return pairs;
 }

@@ -12,11 +12,30 @@ void add_section_heading(int section, Key title, const Text& text, const Section
                                     text("section.numbered", {{"n", number}, {"title", text(title)}})});
 }
 
+std::vector<SpeedRow> speed_rows(const Comparison& c) {
+  return {{"metric.load", "load_ms", c.load_ms, c.verdicts.load},
+          {"metric.first_token", "first_token_ms", c.first_token_ms, {}},
+          {"metric.cold_load", "cold_load_ms", c.cold_load_ms, {}},
+          {"metric.prompt", "prompt_tps", c.prompt_tps, c.verdicts.prompt},
+          {"metric.generation", "generation_tps", c.generation_tps, c.verdicts.generation}};
+}
+
 std::string variant_name(const Comparison& comparison) {
   if (comparison.recipe) return *comparison.recipe;
   if (comparison.variant_file)
     return std::filesystem::path(comparison.variant_file->path).filename().string();
   return "?";
+}
+
+std::string model_and_variant(const Comparison& comparison) {
+  return std::filesystem::path(comparison.original.path).stem().string() + " " + variant_name(comparison);
+}
+
+bool several_originals(std::span<const Comparison> comparisons) {
+  for (const Comparison& c : comparisons) {
+    if (c.original.sha256 != comparisons.front().original.sha256) return true;
+  }
+  return false;
 }
 
 std::optional<Interval> shown(const Comparison& comparison, const std::optional<Interval>& interval) {

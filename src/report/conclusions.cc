@@ -104,7 +104,7 @@ std::string performance_text(const Comparison& c, const Text& text) {
   line("metric.generation", c.generation_tps, c.verdicts.generation);
   if (sentence.empty()) {
     return text("performance_conclusion.not_measured",
-                {{"reason", text.dynamic("reason.", reason_of(c, "speed", "not_measured"))}});
+                {{"reason", text.dynamic("reason.", reason_of(c, "speed.load_ms", "not_measured"))}});
   }
   return c.recipe ? text.sentences(sentence,
                                    text("performance_conclusion.wide", {{"formats", formats_of(c, text)}}))
@@ -186,7 +186,7 @@ void add_next(const Comparison& c, const Text& text, const SectionPlace& place, 
                   text("limits.context", {{"n_ctx", count(c.settings.n_ctx)}})}};
   if (c.recipe) limits.items.push_back(text("limits.fake"));
   limits.items.push_back(text("limits.sum"));
-  limits.items.push_back(text("limits.sampling"));
+  if (!c.dialogue_summary || !c.dialogue_summary->sampled) limits.items.push_back(text("limits.sampling"));
   document.blocks.push_back(std::move(limits));
   const auto experiments = next_experiments(c);
   if (!experiments.empty()) document.blocks.push_back(Paragraph{text("next.lead")});

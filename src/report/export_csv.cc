@@ -135,12 +135,10 @@ std::string dialogue_csv(std::span<const Comparison> all) {
 std::string speed_csv(std::span<const Comparison> all) {
   Csv csv("variant,metric,original,variant_value,ratio,ratio_low,ratio_high,aa_low,aa_high");
   for (const Comparison& c : all) {
-    const std::pair<const char*, const std::optional<SpeedResult>*> metrics[] = {
-        {"load_ms", &c.load_ms}, {"prompt_tps", &c.prompt_tps}, {"generation_tps", &c.generation_tps}};
-    for (const auto& [metric, speed] : metrics) {
-      if (!*speed) continue;
-      const SpeedResult& s = **speed;
-      csv << variant_name(c) << metric << s.original << s.variant << s.ratio << s.interval << s.aa_interval;
+    for (const SpeedRow& row : speed_rows(c)) {
+      if (!row.result) continue;
+      const SpeedResult& s = *row.result;
+      csv << variant_name(c) << row.key << s.original << s.variant << s.ratio << s.interval << s.aa_interval;
       csv.end_row();
     }
   }

@@ -18,11 +18,6 @@ std::string shortened(const std::string& name, size_t most) {
   return name.size() <= most ? name : name.substr(0, most - 1) + "…";
 }
 
-struct SpeedRow {
-  Key name;
-  const std::optional<SpeedResult>& speed;
-};
-
 }  // namespace
 
 std::string position_figure(const Comparison& c, const Text& text) {
@@ -57,27 +52,27 @@ std::string position_figure(const Comparison& c, const Text& text) {
 }
 
 std::string speed_figure(const Comparison& c, const Text& text) {
-  const SpeedRow rows[] = {
-      {"metric.load", c.load_ms}, {"metric.prompt", c.prompt_tps}, {"metric.generation", c.generation_tps}};
+  const std::vector<SpeedRow> rows = speed_rows(c);
   std::vector<double> extent = {1};
   size_t used = 0;
   for (const SpeedRow& row : rows) {
-    if (!row.speed || row.speed->blocks.empty()) continue;
+    if (!row.result || row.result->blocks.empty()) continue;
     ++used;
-    for (const SpeedBlockRatio& block : row.speed->blocks) extent.push_back(block.ratio);
+    for (const SpeedBlockRatio& block : row.result->blocks) extent.push_back(block.ratio);
   }
   if (used == 0) return "";
   constexpr double kTop = 16, kRow = 62;
   const double bottom = kTop + static_cast<double>(used) * kRow;
-  const Axis x = fit_axis(extent, false, 20, kRight);
+  const auto [least, most] = std::minmax_element(extent.begin(), extent.end());
+  const Axis x = fit_axis(extent, *least > 0 && *most > 5 * *least, 20, kRight);  // far apart: logarithmic
   Svg svg(kWidth, static_cast<int>(bottom) + 66, text("figure.speed"));
   svg.x_axis(x, bottom, kTop, text("figure.ratio"));
   svg.line(x.at(1), kTop, x.at(1), bottom, "zero");
   double y = kTop;
   for (const SpeedRow& row : rows) {
-    if (!row.speed || row.speed->blocks.empty()) continue;
-    svg.text(22, y + 14, text(row.name));
-    for (const SpeedBlockRatio& block : row.speed->blocks) {
+    if (!row.result || row.result->blocks.empty()) continue;
+    svg.text(22, y + 14, text(row.metric));
+    for (const SpeedBlockRatio& block : row.result->blocks) {
       if (block.aa)
         svg.diamond(x.at(block.ratio), y + 48, 5, "aa");
       else
@@ -108,9 +103,12 @@ std::string forest_figure(std::span<const Comparison* const> comparisons, const 
   svg.x_axis(x, bottom, kTop, text("head.kl_nats"));
   svg.line(x.at(margin), kTop, x.at(margin), bottom, "margin");
   svg.text(x.at(margin), kTop - 5, text("figure.margin"), "middle", "note");
+  const bool several = std::any_of(comparisons.begin(), comparisons.end(), [&](const Comparison* c) {
+    return c->original.sha256 != comparisons.front()->original.sha256;
+  });
   double y = kTop;
   for (const Comparison* c : comparisons) {
-    svg.text(22, y + 14, shortened(variant_name(*c), 54));
+    svg.text(22, y + 14, shortened(several ? model_and_variant(*c) : variant_name(*c), 54));
     const double at = y + 28;
     if (c->kl.noise_floor && c->kl.noise_floor->value > 0)
       svg.diamond(x.at(c->kl.noise_floor->value), at, 5, "aa");

@@ -2,6 +2,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "report/json_judgement.h"
 #include "report/messages.h"
 #include "report/sections.h"
 
@@ -159,6 +160,7 @@ Json dialogue(const Comparison& c) {
                     {"first_divergent_token", from(d.first_divergent_token)},
                     {"teacher_forced_agreement", from(d.teacher_forced_agreement)},
                     {"chat_template", d.chat_template}});
+    write_turn(d, list.back());
   }
   return list;
 }
@@ -192,7 +194,8 @@ Json chunks(const Comparison& c) {
                     {"nll_original", chunk.nll_original},
                     {"nll_variant", chunk.nll_variant},
                     {"kl_mean", chunk.kl_mean},
-                    {"same_top", chunk.same_top}});
+                    {"same_top", chunk.same_top},
+                    {"corpus", chunk.corpus}});
   }
   return list;
 }
@@ -204,10 +207,14 @@ std::string inferred_reason(const Comparison& c, const std::string& path) {
   if (path.ends_with("first_divergent_token")) return "no_divergence";
   if (path == "variant.recipe") return "variant_file";
   if (path.starts_with("variant.") && !c.variant_file) return "recipe";
+  if (path == "speed.first_token_ms" || path == "speed.cold_load_ms")
+    return reason_of(c, "speed.load_ms", "not_measured");
   if (path.starts_with("kl.noise_floor") || path == "kl.resolved")
     return c.logits_identical ? "identical_pair" : "no_control";
   if (path.starts_with("kl.matched_control"))
     return c.logits_identical || c.vacuous ? "nothing_changed" : "no_control";
+  if (path.ends_with("sampled")) return "not_drawn";
+  if (path.starts_with("power.")) return "decided";
   if (path.ends_with("design_effect")) return c.clusters < 2 ? "one_cluster" : "no_variation";
   if (path.find("interval") != std::string::npos) return c.clusters < 2 ? "one_cluster" : "not_measured";
   return "not_measured";
@@ -281,6 +288,7 @@ Json comparison_object(const Comparison& c) {
   json["per_chunk"] = chunks(c);
   json["timing"] = {{"passes", c.passes}, {"total_seconds", c.total_seconds}};
   json["warnings"] = c.warnings;
+  write_judgement(c, json);
   json["notes"] = notes(c, json);
   return json;
 }

@@ -2,6 +2,7 @@
 #include <nlohmann/json.hpp>
 
 #include "fqlab/report.h"
+#include "report/json_judgement.h"
 
 namespace fqlab {
 namespace {
@@ -171,6 +172,7 @@ void read_dialogue(const Json& json, Comparison& c) {
     read(item, "first_divergent_token", d.first_divergent_token);
     read(item, "teacher_forced_agreement", d.teacher_forced_agreement);
     read(item, "chat_template", d.chat_template);
+    report::read_turn(item, d);
     c.dialogue.push_back(std::move(d));
   }
 }
@@ -212,6 +214,7 @@ void read_chunks(const Json& json, Comparison& c) {
     read(item, "nll_variant", chunk.nll_variant);
     read(item, "kl_mean", chunk.kl_mean);
     read(item, "same_top", chunk.same_top);
+    read(item, "corpus", chunk.corpus);
     c.chunks.push_back(chunk);
   }
 }
@@ -264,6 +267,7 @@ Comparison read_comparison(const Json& json) {
   read_environment(part(json, "environment"), c.environment);
   read(json, "logits_identical", c.logits_identical);
   read_chunks(part(json, "per_chunk"), c);
+  report::read_judgement(json, c);
   read(part(json, "timing"), "passes", c.passes);
   read(part(json, "timing"), "total_seconds", c.total_seconds);
   read(json, "warnings", c.warnings);

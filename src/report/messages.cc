@@ -90,8 +90,14 @@ std::string Text::plural(uint64_t n, Key one, Key many) const {
 }
 
 std::string Text::sentences(std::string first, std::string_view second) const {
+  const size_t start = first.size();
   if (!first.empty() && !second.empty() && language_ == Language::kEnglish) first += ' ';
-  return first.append(second);
+  first.append(second);
+  if (start > 0 && start + 1 < first.size() && first[start] == ' ' && first[start + 1] >= 'a' &&
+      first[start + 1] <= 'z') {
+    first[start + 1] = static_cast<char>(first[start + 1] - 'a' + 'A');
+  }
+  return first;
 }
 
 std::string Text::list(std::span<const std::string> items) const {

@@ -45,7 +45,8 @@ class Text {
   /// "1 chunk", "16 chunks": `one` and `many` are messages with a placeholder n.
   std::string plural(uint64_t n, Key one, Key many) const;
 
-  /// Two sentences one after the other, either of which may be empty.
+  /// Two sentences one after the other, either of which may be empty; the second begins with a capital
+  /// letter.
   std::string sentences(std::string first, std::string_view second) const;
 
   /// "a, b and c" in the language's way.

@@ -77,10 +77,20 @@ std::string estimate(double value, const std::optional<Interval>& interval, bool
   return estimate_in(value, interval, sign, "");
 }
 
-std::string interval_text(const Interval& interval) {
-  const std::string text = estimate(interval.low, interval);
-  const size_t bracket = text.find('[');
-  return bracket == std::string::npos ? "[" + text + ", " + text + "]" : text.substr(bracket);
+namespace {
+
+// The bracket of an estimate; an interval without width, which estimates leave out, is written in full.
+std::string bracket_of(const std::string& estimate) {
+  const size_t bracket = estimate.find('[');
+  return bracket == std::string::npos ? "[" + estimate + ", " + estimate + "]" : estimate.substr(bracket);
+}
+
+}  // namespace
+
+std::string interval_text(const Interval& interval) { return bracket_of(estimate(interval.low, interval)); }
+
+std::string percent_interval_text(const Interval& interval, bool sign) {
+  return bracket_of(percent(interval.low, interval, sign));
 }
 
 std::string percent(double fraction, const std::optional<Interval>& interval, bool sign) {

@@ -23,6 +23,8 @@ std::string estimate(double value, const std::optional<Interval>& interval, bool
 
 /// The interval alone, "[22.8, 26.3]", with the same digits.
 std::string interval_text(const Interval& interval);
+/// "[-1.5 %, +1.2 %]".
+std::string percent_interval_text(const Interval& interval, bool sign = false);
 
 /// The same for a fraction printed as per cent: "98.94 % [98.60 %, 99.20 %]".
 std::string percent(double fraction, const std::optional<Interval>& interval = {}, bool sign = false);

@@ -17,6 +17,7 @@ void add_sections(const Comparison& c, const Text& text, const SectionPlace& pla
   add_summary(c, text, place, document);
   add_changes(c, text, place, document);
   add_divergence(c, text, place, document);
+  add_positions(c, text, place, document);
   add_dialogue(c, text, place, document);
   add_performance(c, text, place, document);
   add_conclusions(c, text, place, document);
@@ -25,7 +26,7 @@ void add_sections(const Comparison& c, const Text& text, const SectionPlace& pla
 }
 
 // The forest plot's numbers, largest KL divergence first.
-Table ranking_table(std::span<const Comparison* const> ranked, const Text& text) {
+Table ranking_table(std::span<const Comparison* const> ranked, bool mixed, const Text& text) {
   Table table{text("figure.forest"),
               {{text("head.recipe")},
                {text("head.kl_nats"), true},
@@ -34,7 +35,8 @@ Table ranking_table(std::span<const Comparison* const> ranked, const Text& text)
               {}};
   for (const Comparison* c : ranked) {
     const auto& floor = c->kl.noise_floor;
-    table.rows.push_back({"`" + variant_name(*c) + "`", estimate(c->kl.mean, shown(*c, c->kl.interval)),
+    table.rows.push_back({"`" + (mixed ? model_and_variant(*c) : variant_name(*c)) + "`",
+                          estimate(c->kl.mean, shown(*c, c->kl.interval)),
                           floor ? estimate(floor->value, floor->interval) : text("none"),
                           text.verdict(c->verdicts.kl)});
   }
@@ -54,7 +56,9 @@ Document build_document(std::span<const Comparison> comparisons, Language langua
     add_sections(comparisons.front(), text, {2, ""}, document);
     return document;
   }
-  document.title = text("title.many", {{"model", model}, {"n", std::to_string(comparisons.size())}});
+  document.title = several_originals(comparisons)
+                       ? text("title.models", {{"n", std::to_string(comparisons.size())}})
+                       : text("title.many", {{"model", model}, {"n", std::to_string(comparisons.size())}});
   document.blocks.push_back(Heading{2, "all", text("section.all")});
   document.blocks.push_back(Paragraph{text("summary.all")});
   document.blocks.push_back(overview_table(comparisons, text));
@@ -62,8 +66,8 @@ Document build_document(std::span<const Comparison> comparisons, Language langua
   for (const Comparison& c : comparisons) ranked.push_back(&c);
   std::stable_sort(ranked.begin(), ranked.end(),
                    [](const Comparison* a, const Comparison* b) { return a->kl.mean > b->kl.mean; });
-  document.blocks.push_back(
-      Figure{text("figure.forest"), forest_figure(ranked, text), ranking_table(ranked, text)});
+  document.blocks.push_back(Figure{text("figure.forest"), forest_figure(ranked, text),
+                                   ranking_table(ranked, several_originals(comparisons), text)});
   int index = 0;
   for (const Comparison& c : comparisons) {
     const std::string suffix = "-" + std::to_string(++index);

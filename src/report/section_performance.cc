@@ -9,13 +9,12 @@ namespace fqlab::report {
 namespace {
 
 void add_not_measured(const Comparison& c, const Text& text, Document& document) {
-  const std::string reason = reason_of(c, "speed", "not_measured");
+  const std::string reason = reason_of(c, "speed.load_ms", "not_measured");
   document.blocks.push_back(
       Paragraph{text("performance.not_measured", {{"reason", text.dynamic("reason.", reason)}})});
-  if (reason != "not_measured_yet") {
-    document.blocks.push_back(Paragraph{text("performance.how_option")});
-    return;
-  }
+  if (reason == "several_recipes") document.blocks.push_back(Paragraph{text("performance.how_one_recipe")});
+  if (reason == "switched_off") document.blocks.push_back(Paragraph{text("performance.how_option")});
+  if (reason != "not_measured" && reason != "not_measured_yet") return;
   document.blocks.push_back(Paragraph{text("performance.how_by_hand")});
   const std::string variant = c.variant_file ? shell_quote(c.variant_file->path) : "variant.gguf";
   document.blocks.push_back(Code{"llama-bench -m " + shell_quote(c.original.path) + " -m " + variant +
@@ -29,17 +28,14 @@ Table blocks_table(const Comparison& c, const Text& text) {
                {text("head.control")},
                {text("figure.ratio"), true}},
               {}};
-  const auto add = [&](Key name, const std::optional<SpeedResult>& speed) {
-    if (!speed) return;
-    for (size_t i = 0; i < speed->blocks.size(); ++i) {
-      const SpeedBlockRatio& block = speed->blocks[i];
-      table.rows.push_back({text(name), count(i + 1), text(block.aa ? Key("figure.aa") : Key("figure.ab")),
-                            number(block.ratio)});
+  for (const SpeedRow& row : speed_rows(c)) {
+    if (!row.result) continue;
+    for (size_t i = 0; i < row.result->blocks.size(); ++i) {
+      const SpeedBlockRatio& block = row.result->blocks[i];
+      table.rows.push_back({text(row.metric), count(i + 1),
+                            text(block.aa ? Key("figure.aa") : Key("figure.ab")), number(block.ratio)});
     }
-  };
-  add("metric.load", c.load_ms);
-  add("metric.prompt", c.prompt_tps);
-  add("metric.generation", c.generation_tps);
+  }
   return table;
 }
 
@@ -66,18 +62,26 @@ void add_performance(const Comparison& c, const Text& text, const SectionPlace& 
                {text("performance.aa"), true},
                {text("head.verdict")}},
               {}};
-  const auto row = [&](Key name, const std::optional<SpeedResult>& speed,
-                       const std::optional<Verdict>& verdict) {
-    if (!speed) return;
-    const std::string aa = speed->aa_interval ? interval_text(*speed->aa_interval) : text("none");
-    table.rows.push_back({text(name), number(speed->original), number(speed->variant),
-                          estimate(speed->ratio, speed->interval), aa,
-                          verdict ? text.verdict(*verdict) : text("none")});
-  };
-  row("metric.load", c.load_ms, c.verdicts.load);
-  row("metric.prompt", c.prompt_tps, c.verdicts.prompt);
-  row("metric.generation", c.generation_tps, c.verdicts.generation);
+  for (const SpeedRow& row : speed_rows(c)) {
+    if (!row.result) continue;
+    const SpeedResult& speed = *row.result;
+    table.rows.push_back({text(row.metric), number(speed.original), number(speed.variant),
+                          estimate(speed.ratio, speed.interval),
+                          speed.aa_interval ? interval_text(*speed.aa_interval) : text("none"),
+                          row.verdict ? text.verdict(*row.verdict) : text("none")});
+  }
   document.blocks.push_back(std::move(table));
+  for (const SpeedRow& row : speed_rows(c)) {
+    if (row.verdict != Verdict::kDifferent || !row.result || !row.result->interval ||
+        !row.result->aa_interval)
+      continue;
+    const Interval &effect = *row.result->interval, &noise = *row.result->aa_interval;
+    if (effect.low <= noise.high && noise.low <= effect.high) {
+      document.blocks.push_back(Callout{
+          true,
+          text("summary.warning", {{"text", text("performance.noisy", {{"metric", text(row.metric)}})}})});
+    }
+  }
   if (std::string svg = speed_figure(c, text); !svg.empty()) {
     document.blocks.push_back(Figure{text("figure.speed"), std::move(svg), blocks_table(c, text)});
   }

@@ -86,8 +86,7 @@ void add_speed_row(const Text& text, Key name, const std::optional<SpeedResult>&
   std::string aa = text("none");
   if (speed->aa_interval) {
     const Interval& ratio = *speed->aa_interval;
-    aa = text("metric.aa", {{"value", "[" + percent(ratio.low - 1, {}, true) + ", " +
-                                          percent(ratio.high - 1, {}, true) + "]"}});
+    aa = text("metric.aa", {{"value", percent_interval_text({ratio.low - 1, ratio.high - 1}, true)}});
   }
   table.rows.push_back({text(name), speed_cell(speed, &SpeedResult::original, text),
                         speed_cell(speed, &SpeedResult::variant, text),
@@ -140,6 +139,17 @@ Table summary_table(const Comparison& c, const Text& text) {
 }  // namespace
 
 std::optional<int> chunks_to_decide(const Comparison& c) {
+  const std::pair<Verdict, std::optional<int64_t>> measured[] = {{c.verdicts.perplexity, c.power.perplexity},
+                                                                 {c.verdicts.kl, c.power.kl},
+                                                                 {c.verdicts.same_top, c.power.same_top}};
+  const bool has_power = c.kld_table.positions > 0;  // the study that fills the one fills the other
+  int64_t most = 0;
+  for (const auto& [verdict, more] : measured) {
+    if (!has_power || verdict != Verdict::kInconclusive) continue;
+    if (!more || *more >= 100000) return std::nullopt;
+    most = std::max(most, *more);
+  }
+  if (has_power) return most > 0 ? std::optional<int>(static_cast<int>(two_digits(most))) : std::nullopt;
   struct Open {
     Verdict verdict;
     double value;
@@ -162,9 +172,7 @@ std::optional<int> chunks_to_decide(const Comparison& c) {
   const double more = needed - c.settings.chunks;
   if (needed == 0 || !(more < 100000)) return std::nullopt;
   if (more < 1) return 1;
-  const double place =
-      std::pow(10, std::max(0.0, std::floor(std::log10(more)) - 1));  // two digits: it is an estimate
-  return static_cast<int>(std::ceil(more / place) * place);
+  return static_cast<int>(two_digits(static_cast<int64_t>(std::ceil(more))));
 }
 
 std::string verdict_sentence(const Comparison& c, const Text& text) {
@@ -216,11 +224,12 @@ Table overview_table(std::span<const Comparison> comparisons, const Text& text) 
                {text("head.floor"), true},
                {text("head.same_top_short"), true}},
               {}};
+  const bool mixed = several_originals(comparisons);
   for (const Comparison& c : comparisons) {
-    table.rows.push_back({"`" + variant_name(c) + "`", text.verdict(c.verdicts.overall),
-                          count(c.values_changed) + " / " + count(c.values_total),
-                          fixed(c.perplexity.variant, 4), perplexity_change(c), kl_value(c),
-                          floor_value(c, text), percent(c.same_top.fraction)});
+    table.rows.push_back(
+        {"`" + (mixed ? model_and_variant(c) : variant_name(c)) + "`", text.verdict(c.verdicts.overall),
+         count(c.values_changed) + " / " + count(c.values_total), fixed(c.perplexity.variant, 4),
+         perplexity_change(c), kl_value(c), floor_value(c, text), percent(c.same_top.fraction)});
   }
   return table;
 }
@@ -236,8 +245,9 @@ Table terminal_overview(std::span<const Comparison> comparisons, const Text& tex
                {text("head.floor_short"), true},
                {text("head.same_top_short"), true}},
               {}};
+  const bool mixed = several_originals(comparisons);
   for (const Comparison& c : comparisons) {
-    table.rows.push_back({variant_name(c), text.verdict(c.verdicts.overall),
+    table.rows.push_back({mixed ? model_and_variant(c) : variant_name(c), text.verdict(c.verdicts.overall),
                           count(c.values_changed) + " / " + count(c.values_total),
                           fixed(c.perplexity.variant, 4), without_interval(perplexity_change(c)), kl_value(c),
                           c.kl.noise_floor ? number(c.kl.noise_floor->value, 2) : text("none"),

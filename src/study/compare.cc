@@ -9,9 +9,10 @@
 #include "base/stopwatch.h"
 #include "base/system.h"
 #include "base/temporary_folder.h"
-#include "study/dialogue.h"
+#include "study/dialogue_run.h"
 #include "study/paired_run.h"
 #include "study/speed_run.h"
+#include "study/views.h"
 
 namespace fqlab {
 namespace {
@@ -118,48 +119,6 @@ Result<void> load_arms(PairedRun& run, const GgufFile& file, std::span<const Exp
   return {};
 }
 
-/// Both models' answers, in the arithmetic of the comparison.
-Result<std::vector<std::vector<DialogueResult>>> run_dialogues(PairedRun& run) {
-  std::vector<std::vector<DialogueResult>> results(run.variants.size());
-  if (!run.request.dialogue) return results;
-  std::vector<Conversation> conversations = default_conversations();
-  if (run.request.prompts) {
-    Result<std::vector<Conversation>> read = read_conversations(*run.request.prompts);
-    if (!read) return tl::unexpected(read.error());
-    conversations = std::move(*read);
-  }
-  for (size_t a = 0; a < run.arms.size(); ++a) {
-    PatchableModel& arm = run.arms[a];
-    Result<int> n_ctx = dialogue_context(arm.model(), conversations, run.request.predict);
-    if (!n_ctx) return tl::unexpected(n_ctx.error());
-    const EvaluatorOptions options{*n_ctx, *n_ctx, run.request.threads};
-    Result<Evaluator> evaluator = Evaluator::create(arm.model(), options);
-    if (!evaluator) return tl::unexpected(evaluator.error());
-    run.tell("dialogue, original");
-    Result<std::vector<Turn>> turns = answer_conversations(arm.model(), *evaluator, conversations, run.request.predict);
-    if (!turns) return tl::unexpected(turns.error());
-    for (size_t v = 0; v < run.variants.size(); ++v) {
-      VariantRun& variant = run.variants[v];
-      if (variant.arm != a) continue;
-      run.tell("dialogue, " + variant.label);
-      std::optional<Evaluator> own;
-      if (variant.own_model) {
-        Result<Evaluator> created = Evaluator::create(*variant.own_model, options);
-        if (!created) return tl::unexpected(created.error());
-        own = std::move(*created);
-      } else {
-        arm.write_variant(variant.change);
-      }
-      Result<std::vector<DialogueResult>> compared =
-          compare_answers(arm.model(), own ? *own : *evaluator, *turns, run.request.predict);
-      if (!own) arm.restore(variant.change);
-      if (!compared) return tl::unexpected(compared.error());
-      results[v] = std::move(*compared);
-    }
-  }
-  return results;
-}
-
 /// Times the original's file against the variant's: the file given, or one made from the recipe (kept where asked).
 /// Absent where there is nothing to time; the reason is then a note of the comparison.
 Result<std::optional<SpeedRun>> run_speed(PairedRun& run, const GgufFile& file, const char*& reason) {
@@ -203,8 +162,9 @@ Verdict speed_verdict(const SpeedResult& result, double margin) {
   return judge(Interval{std::log(result.interval90->low), std::log(result.interval90->high)}, margin);
 }
 
-void add_dialogue(Comparison& c, std::vector<DialogueResult>&& dialogue) {
+void add_dialogue(Comparison& c, std::vector<DialogueResult>&& dialogue, const AnswerSettings& settings) {
   c.dialogue = std::move(dialogue);
+  c.dialogue_summary = summarize_dialogue(c.dialogue, settings);
   if (c.dialogue.empty()) {
     c.notes.push_back({"dialogue", "switched_off"});
     return;
@@ -244,7 +204,32 @@ Environment environment() {
   return {cpu_name(), cpu_isa(), hardware_threads(), memory_total_bytes(), operating_system(), compiler()};
 }
 
-Comparison describe(const PairedRun& run, const VariantRun& variant, const std::vector<int>& clusters) {
+/// What the positions are about: which chunk belongs where, and what each target is.
+struct TextView {
+  std::vector<int> clusters;
+  std::vector<TokenClass> classes;
+  int first_target = 0;
+};
+
+TextView view_text(const PairedRun& run, const TokenText& text) {
+  TextView view;
+  for (const Chunk& chunk : run.chunks) view.clusters.push_back(chunk.cluster);
+  view.first_target = run.first + 1;
+  view.classes = classes_of_targets(run.chunks, view.first_target, static_cast<size_t>(run.count), text);
+  return view;
+}
+
+void list_worst(PairedRun& run, const TextView& view, const CutText& cut, const TokenText& text) {
+  for (VariantRun& variant : run.variants) {
+    variant.worst = worst_positions(variant.positions, run.chunks, view.first_target, static_cast<size_t>(run.count), text,
+                                    static_cast<size_t>(run.request.worst));
+    for (WorstPosition& position : variant.worst)
+      if (!cut.corpora.empty())
+        position.corpus = cut.corpora[static_cast<size_t>(cut.corpus_of_chunk[static_cast<size_t>(position.chunk)])].name;
+  }
+}
+
+Comparison describe(const PairedRun& run, const VariantRun& variant, const TextView& view, const CutText& cut) {
   Comparison c;
   c.engine_version = engine_version();
   c.command = run.request.command;
@@ -266,8 +251,16 @@ Comparison describe(const PairedRun& run, const VariantRun& variant, const std::
   c.perplexity.original_seconds = run.original_seconds[variant.arm];
   c.perplexity.variant_seconds = variant.seconds;
   c.environment = environment();
-  const ComparisonPasses passes{clusters, static_cast<size_t>(run.count), &variant.positions, variant.control_passes,
-                                run.as_stored ? &run.storage[variant.arm] : nullptr};
+  c.settings.corpus = cut.identity;
+  c.cluster_kind = cut.cluster_kind;
+  c.corpora = cut.corpora;
+  c.worst = variant.worst;
+  const ComparisonPasses passes{{view.clusters, cut.corpus_of_chunk, static_cast<size_t>(run.count)},
+                                &variant.positions,
+                                variant.control_passes,
+                                run.as_stored ? &run.storage[variant.arm] : nullptr,
+                                view.first_target,
+                                view.classes};
   summarize(passes, c);
   return c;
 }
@@ -279,6 +272,9 @@ Result<void> check_settings(const CompareRequest& request) {
   if (request.n_ctx < 8) return refuse(fmt::format("{} tokens are too few for a chunk; 8 are the least", request.n_ctx), "--ctx");
   if (request.n_batch < 1) return refuse("a batch needs at least one token", "--batch");
   if (request.chunks < 1) return refuse("at least one chunk is needed", "--chunks");
+  if (request.worst < 0) return refuse("the number of positions to list is at least 0", "--worst");
+  if (request.samples < 0) return refuse("the number of drawn answers is at least 0", "--samples");
+  if (!(request.temperature > 0)) return refuse("a temperature is above 0", "--temperature");
   if (request.threads < 1) return refuse("at least one thread is needed", "--threads");
   return {};
 }
@@ -290,8 +286,10 @@ Result<std::vector<Comparison>> compare(const CompareRequest& request, const Com
   if (Result<void> sound = check_settings(request); !sound) return tl::unexpected(sound.error());
   Result<GgufFile> file = GgufFile::open(request.model);
   if (!file) return tl::unexpected(file.error());
-  Result<Corpus> corpus = read_corpus(request.corpus);
-  if (!corpus) return tl::unexpected(corpus.error());
+  std::vector<CorpusSource> sources = request.corpora;
+  if (sources.empty()) sources.push_back({request.corpus.filename().string(), request.corpus});
+  Result<Corpora> corpora = read_corpora(sources);
+  if (!corpora) return tl::unexpected(corpora.error());
 
   PairedRun run;
   run.request = request;
@@ -307,11 +305,14 @@ Result<std::vector<Comparison>> compare(const CompareRequest& request, const Com
   Result<std::vector<ExpandedTensors>> expanded = plan_within_memory(*file, run, options, fell_back);
   if (!expanded) return tl::unexpected(expanded.error());
   if (Result<void> loaded = load_arms(run, *file, *expanded, options); !loaded) return tl::unexpected(loaded.error());
-  Result<std::vector<Chunk>> chunks = cut_chunks(*corpus, run.arms[0].model(), request.n_ctx, request.chunks);
-  if (!chunks) return tl::unexpected(chunks.error());
-  run.chunks = std::move(*chunks);
+  Result<CutText> cut = cut_corpora(*corpora, run.arms[0].model(), request.n_ctx, request.chunks);
+  if (!cut) return tl::unexpected(cut.error());
+  run.chunks = std::move(cut->chunks);
   plan_controls(run);
   if (Result<void> done = run_chunks(run); !done) return tl::unexpected(done.error());
+  const TokenText text = [&](int32_t token) { return run.arms[0].model().token_text(token); };
+  const TextView view = view_text(run, text);
+  list_worst(run, view, *cut, text);
   const int passes = run.passes_done, trained_context = run.arms[0].model().trained_context();
   Result<std::vector<std::vector<DialogueResult>>> dialogues = run_dialogues(run);
   if (!dialogues) return tl::unexpected(dialogues.error());
@@ -329,19 +330,15 @@ Result<std::vector<Comparison>> compare(const CompareRequest& request, const Com
     if (!identity) return tl::unexpected(identity.error());
     variant_file = std::move(*identity);
   }
-  std::vector<int> clusters;
-  for (const Chunk& chunk : run.chunks) clusters.push_back(chunk.cluster);
   std::vector<Comparison> comparisons;
   for (size_t v = 0; v < run.variants.size(); ++v) {
-    Comparison c = describe(run, run.variants[v], clusters);
-    add_dialogue(c, std::move((*dialogues)[v]));
+    Comparison c = describe(run, run.variants[v], view, *cut);
+    add_dialogue(c, std::move((*dialogues)[v]), answer_settings(request));
     add_speed(c, *speed, no_speed);
     c.original = *original;
     c.variant_file = variant_file;
-    c.settings.corpus = corpus->identity;
-    c.cluster_kind = corpus->folder ? "document" : "chunk";
     if (fell_back) c.warnings.push_back("native_memory");
-    if (static_cast<int>(run.chunks.size()) < request.chunks) c.warnings.push_back("fewer_chunks");
+    if (cut->fewer) c.warnings.push_back("fewer_chunks");
     if (request.n_ctx > trained_context) c.warnings.push_back("beyond_trained_context");
     c.passes = passes;
     c.total_seconds = stopwatch.seconds();

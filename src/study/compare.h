@@ -10,6 +10,7 @@
 #include "fqlab/comparison.h"
 #include "fqlab/recipe.h"
 #include "fqlab/result.h"
+#include "study/corpora.h"
 
 namespace fqlab {
 
@@ -18,6 +19,7 @@ struct CompareRequest {
   std::vector<Recipe> recipes;                  ///< each becomes a comparison; the original's passes are shared
   std::optional<std::filesystem::path> variant; ///< instead of recipes: another file of the same model
   std::filesystem::path corpus;
+  std::vector<CorpusSource> corpora;            ///< several named texts instead of `corpus`; `chunks` counts each of them
   std::optional<Arithmetic> arithmetic;         ///< absent: reference where it fits into memory, else native
   int n_ctx = 512;
   int n_batch = 512;
@@ -28,6 +30,9 @@ struct CompareRequest {
   bool dialogue = true;
   std::optional<std::filesystem::path> prompts; ///< absent: the three default prompts
   int predict = 64;                             ///< tokens an answer at the most
+  int samples = 0;                              ///< answers drawn a turn besides the greedy one; 0: none
+  double temperature = 1;                       ///< of the drawn answers
+  int worst = 20;                               ///< positions with the largest KL divergence to list
   bool speed = true;
   int speed_blocks = 5;
   std::optional<std::filesystem::path> keep_variant;  ///< where the file made for the speed measurement stays

@@ -34,17 +34,13 @@ Result<Conversation> parse_line(const std::string& line, const std::string& wher
   return conversation;
 }
 
+}  // namespace
+
 std::string text_of(const Model& model, std::span<const int32_t> tokens) {
   std::string text;
   for (int32_t token : tokens) text += model.token_text(token);
   return text;
 }
-
-int32_t largest(std::span<const float> logits) {
-  return static_cast<int32_t>(std::max_element(logits.begin(), logits.end()) - logits.begin());
-}
-
-}  // namespace
 
 std::vector<Conversation> default_conversations() {
   std::vector<Conversation> conversations;
@@ -88,7 +84,9 @@ Result<int> dialogue_context(const Model& model, std::span<const Conversation> c
 Result<std::vector<Turn>> answer_conversations(const Model& model, Evaluator& evaluator,
                                                std::span<const Conversation> conversations, int most) {
   std::vector<Turn> turns;
+  int number = -1;
   for (const Conversation& conversation : conversations) {
+    ++number;
     Conversation context;
     for (size_t i = 0; i < conversation.size(); ++i) {
       context.push_back(conversation[i]);
@@ -101,42 +99,10 @@ Result<std::vector<Turn>> answer_conversations(const Model& model, Evaluator& ev
       if (!answer) return tl::unexpected(answer.error());
       const bool given = i + 1 < conversation.size() && conversation[i + 1].role == "assistant";
       if (!given) context.push_back({"assistant", text_of(model, *answer)});
-      turns.push_back({conversation[i].content, rendered->chat_template, std::move(*tokens), std::move(*answer)});
+      turns.push_back({number, conversation[i].content, rendered->chat_template, std::move(*tokens), std::move(*answer)});
     }
   }
   return turns;
-}
-
-Result<std::vector<DialogueResult>> compare_answers(const Model& model, Evaluator& variant, std::span<const Turn> turns, int most) {
-  std::vector<DialogueResult> results;
-  const size_t vocabulary = static_cast<size_t>(model.vocabulary_size());
-  for (const Turn& turn : turns) {
-    Result<std::vector<int32_t>> answer = variant.generate(turn.context, most);
-    if (!answer) return tl::unexpected(answer.error());
-    DialogueResult result;
-    result.prompt = turn.prompt;
-    result.chat_template = turn.chat_template;
-    result.original = text_of(model, turn.answer);
-    result.variant = text_of(model, *answer);
-    result.identical = *answer == turn.answer;
-    if (!result.identical) {
-      const auto [a, b] = std::mismatch(turn.answer.begin(), turn.answer.end(), answer->begin(), answer->end());
-      result.first_divergent_token = static_cast<int>(a - turn.answer.begin());
-    }
-    if (!turn.answer.empty()) {
-      std::vector<int32_t> all = turn.context;
-      all.insert(all.end(), turn.answer.begin(), turn.answer.end());
-      const int n = static_cast<int>(turn.answer.size());
-      Result<std::span<const float>> logits = variant.logits(all, static_cast<int>(turn.context.size()) - 1, n);
-      if (!logits) return tl::unexpected(logits.error());
-      int agreed = 0;
-      for (int i = 0; i < n; ++i)
-        agreed += largest(logits->subspan(static_cast<size_t>(i) * vocabulary, vocabulary)) == turn.answer[static_cast<size_t>(i)];
-      result.teacher_forced_agreement = static_cast<double>(agreed) / n;
-    }
-    results.push_back(std::move(result));
-  }
-  return results;
 }
 
 }  // namespace fqlab

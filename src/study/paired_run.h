@@ -23,6 +23,7 @@ struct VariantRun {
   std::vector<ControlSpec> controls;
   PairedPass positions;
   std::vector<ControlPass> control_passes;
+  std::vector<WorstPosition> worst;
   double seconds = 0;
   bool logits_identical = true;
 };

@@ -2,33 +2,15 @@
 
 #include <algorithm>
 #include <cmath>
-#include <functional>
-#include <map>
+
+#include "study/views.h"
 
 namespace fqlab {
 namespace {
 
-using Value = std::function<double(const PairedPosition&)>;
-
-/// Cluster sums of one value over a pass, clusters in order of first appearance.
-std::vector<ClusterSum> cluster_sums(const ComparisonPasses& passes, const PairedPass& pass, const Value& value) {
-  std::vector<ClusterSum> sums;
-  std::map<int, size_t> index;
-  for (size_t i = 0; i < pass.size(); ++i) {
-    const int cluster = passes.cluster_of_chunk[i / passes.per_chunk];
-    const auto [found, added] = index.try_emplace(cluster, sums.size());
-    if (added) sums.emplace_back();
-    sums[found->second].sum += value(pass[i]);
-    ++sums[found->second].n;
-  }
-  return sums;
-}
-
-double kl(const PairedPosition& p) { return p.kl_nats; }
-double nll_original(const PairedPosition& p) { return p.nll_original_nats; }
-double nll_variant(const PairedPosition& p) { return p.nll_variant_nats; }
-double log_ratio(const PairedPosition& p) { return p.nll_variant_nats - p.nll_original_nats; }
-double same_top(const PairedPosition& p) { return p.same_top ? 1 : 0; }
+double nll_original_of(const PairedPosition& p) { return p.nll_original_nats; }
+double nll_variant_of(const PairedPosition& p) { return p.nll_variant_nats; }
+double flipped_of(const PairedPosition& p) { return p.same_top ? 0 : 1; }
 
 std::optional<Interval> exponential(const std::optional<Interval>& interval) {
   if (!interval) return std::nullopt;
@@ -36,10 +18,11 @@ std::optional<Interval> exponential(const std::optional<Interval>& interval) {
 }
 
 void fill_perplexity(const ComparisonPasses& passes, Comparison& c) {
-  const auto mean = [&](const Value& value, double confidence = 0.95) {
-    return clustered_mean(cluster_sums(passes, *passes.variant, value), confidence);
+  const auto mean = [&](const PositionValue& value, double confidence = 0.95) {
+    return mean_of(passes.groups, *passes.variant, value, confidence);
   };
-  const ClusteredMean original = mean(nll_original), variant = mean(nll_variant), ratio = mean(log_ratio);
+  const ClusteredMean original = mean(nll_original_of), variant = mean(nll_variant_of),
+                      ratio = mean(log_ratio_of);
   c.perplexity.original = std::exp(original.mean);
   c.perplexity.variant = std::exp(variant.mean);
   c.perplexity.difference = c.perplexity.variant - c.perplexity.original;
@@ -47,103 +30,142 @@ void fill_perplexity(const ComparisonPasses& passes, Comparison& c) {
   c.perplexity.original_interval = exponential(original.interval);
   c.perplexity.variant_interval = exponential(variant.interval);
   c.perplexity.log_ratio_interval = ratio.interval;
-  c.perplexity.log_ratio_interval90 = mean(log_ratio, 0.90).interval;
+  c.perplexity.log_ratio_interval90 = mean(log_ratio_of, 0.90).interval;
+  c.perplexity.design_effect = effect_of_clusters(passes.groups, *passes.variant, log_ratio_of);
 }
 
-/// The largest noise among the floor's changes, over its seeds: the pooled mean and its interval.
+/// The floor of one change: its seeds pooled, and each seed's clusters.
+struct Floor {
+  ClusteredMean kl;
+  double same_top = 0;  ///< fraction
+  std::vector<std::vector<ClusterSum>> seeds;
+};
+
+Floor floor_of(const ComparisonPasses& passes, const std::string& change) {
+  Floor floor;
+  PairedPass pooled;  // seeds side by side: position i of each counts towards the cluster of position i
+  for (const ControlPass& control : passes.controls) {
+    if (control.change != change) continue;
+    floor.seeds.push_back(cluster_sums(passes.groups, control.positions, kl_of));
+    if (pooled.empty()) pooled.resize(control.positions.size());
+    for (size_t i = 0; i < pooled.size(); ++i) pooled[i].kl_nats += control.positions[i].kl_nats;
+    floor.same_top += mean_of(passes.groups, control.positions, same_top_of).mean;
+  }
+  const double seeds = static_cast<double>(floor.seeds.size());
+  for (PairedPosition& position : pooled) position.kl_nats /= seeds;
+  floor.kl = mean_of(passes.groups, pooled, kl_of);
+  floor.same_top /= seeds;
+  return floor;
+}
+
+/// The largest noise among the floor's changes, over its seeds.
 void fill_noise_floor(const ComparisonPasses& passes, Comparison& c) {
   std::vector<std::string> changes;
   for (const ControlPass& control : passes.controls)
-    if (control.kind == "noise_floor" && std::find(changes.begin(), changes.end(), control.change) == changes.end())
+    if (control.kind == "noise_floor" &&
+        std::find(changes.begin(), changes.end(), control.change) == changes.end())
       changes.push_back(control.change);
   std::vector<std::vector<ClusterSum>> largest;
   for (const std::string& change : changes) {
-    std::vector<std::vector<ClusterSum>> seeds;
-    std::vector<ClusterSum> pooled;
-    double top = 0;
-    for (const ControlPass& control : passes.controls) {
-      if (control.change != change) continue;
-      seeds.push_back(cluster_sums(passes, control.positions, kl));
-      pooled.resize(seeds.back().size());
-      for (size_t g = 0; g < pooled.size(); ++g) {
-        pooled[g].sum += seeds.back()[g].sum;
-        pooled[g].n += seeds.back()[g].n;
-      }
-      top += clustered_mean(cluster_sums(passes, control.positions, same_top)).mean;
-    }
-    const ClusteredMean mean = clustered_mean(pooled);
-    if (c.kl.noise_floor && mean.mean <= c.kl.noise_floor->value) continue;
-    c.kl.noise_floor = Estimate{mean.mean, mean.interval};
-    c.same_top.noise_floor = top / static_cast<double>(seeds.size());
-    largest = std::move(seeds);
+    Floor floor = floor_of(passes, change);
+    if (c.kl.noise_floor && floor.kl.mean <= c.kl.noise_floor->value) continue;
+    c.kl.noise_floor = Estimate{floor.kl.mean, floor.kl.interval};
+    c.same_top.noise_floor = floor.same_top;
+    largest = std::move(floor.seeds);
   }
   if (largest.empty()) return;
   // The rule compares the same positions of the same clusters: those of the chunks that the controls ran on.
-  const PairedPass common(passes.variant->begin(),
-                          passes.variant->begin() + static_cast<std::ptrdiff_t>(passes.controls.front().positions.size()));
-  c.kl.resolved = resolve_effect(cluster_sums(passes, common, kl), largest).resolved;
+  const auto common = std::span(*passes.variant).first(passes.controls.front().positions.size());
+  c.kl.resolved = resolve_effect(cluster_sums(passes.groups, common, kl_of), largest).resolved;
 }
 
 void fill_kl(const ComparisonPasses& passes, Comparison& c) {
-  const std::vector<ClusterSum> sums = cluster_sums(passes, *passes.variant, kl);
-  const ClusteredMean mean = clustered_mean(sums);
+  const PairedPass& pass = *passes.variant;
+  const ClusteredMean mean = mean_of(passes.groups, pass, kl_of);
   c.kl.mean = mean.mean;
   c.kl.interval = mean.interval;
-  c.kl.interval90 = clustered_mean(sums, 0.90).interval;
+  c.kl.interval90 = mean_of(passes.groups, pass, kl_of, 0.90).interval;
   c.clusters = mean.clusters;
+  c.design_effect = effect_of_clusters(passes.groups, pass, kl_of);
   std::vector<double> values;
-  std::vector<int> cluster_of;
-  for (size_t i = 0; i < passes.variant->size(); ++i) {
-    values.push_back((*passes.variant)[i].kl_nats);
-    cluster_of.push_back(passes.cluster_of_chunk[i / passes.per_chunk]);
-  }
-  c.design_effect = design_effect(values, cluster_of);
+  for (const PairedPosition& position : pass) values.push_back(position.kl_nats);
   c.kl.median = quantile(values, 0.5);
   c.kl.p90 = quantile(values, 0.9);
   c.kl.p95 = quantile(values, 0.95);
   c.kl.p99 = quantile(values, 0.99);
   c.kl.p999 = quantile(values, 0.999);
   c.kl.max = quantile(values, 1);
+  c.kl.histogram = histogram_of(pass);
+  c.kl.by_position = kl_by_position(passes.groups, pass, passes.first_target);
   for (const ControlPass& control : passes.controls) {
-    const ClusteredMean divergence = clustered_mean(cluster_sums(passes, control.positions, kl));
+    const ClusteredMean divergence = mean_of(passes.groups, control.positions, kl_of);
     c.kl.controls.push_back({control.kind, control.change, control.seed, divergence.mean,
-                             clustered_mean(cluster_sums(passes, control.positions, same_top)).mean,
-                             static_cast<int>(control.positions.size() / passes.per_chunk)});
+                             mean_of(passes.groups, control.positions, same_top_of).mean,
+                             static_cast<int>(control.positions.size() / passes.groups.per_chunk)});
     if (control.kind == "matched") c.kl.matched_control = Estimate{divergence.mean, divergence.interval};
   }
   fill_noise_floor(passes, c);
 }
 
 void fill_same_top(const ComparisonPasses& passes, Comparison& c) {
-  const PairedPass& pass = *passes.variant;
-  std::vector<double> values;
-  std::vector<int> cluster_of;
-  for (size_t i = 0; i < pass.size(); ++i) {
-    values.push_back(same_top(pass[i]));
-    cluster_of.push_back(passes.cluster_of_chunk[i / passes.per_chunk]);
-  }
-  c.same_top.fraction = clustered_mean(cluster_sums(passes, pass, same_top)).mean;
-  const double effect = std::max(1.0, design_effect(values, cluster_of).value_or(1));
-  const double n = static_cast<double>(pass.size()) / effect;
-  c.same_top.interval = wilson_interval(c.same_top.fraction, n);
-  c.same_top.interval90 = wilson_interval(c.same_top.fraction, n, 0.90);
+  const Agreement same = agreement_of(passes.groups, *passes.variant, same_top_of);
+  c.same_top.fraction = same.fraction;
+  c.same_top.interval = same.interval;
+  c.same_top.interval90 = agreement_of(passes.groups, *passes.variant, same_top_of, 0.90).interval;
+  c.same_top.design_effect = same.design_effect;
+  c.same_top.effective_n = same.effective_n;
+  const PairedSums sums = sum_up(*passes.variant);
+  c.right_wrong = mcnemar(sums.right_to_wrong, sums.wrong_to_right);
 }
 
 void fill_chunks(const ComparisonPasses& passes, Comparison& c) {
-  const double n = static_cast<double>(passes.per_chunk);
-  for (size_t begin = 0, chunk = 0; begin < passes.variant->size(); begin += passes.per_chunk, ++chunk) {
+  const size_t per_chunk = passes.groups.per_chunk;
+  const double n = static_cast<double>(per_chunk);
+  for (size_t begin = 0, chunk = 0; begin < passes.variant->size(); begin += per_chunk, ++chunk) {
     ChunkResult result;
     result.chunk = static_cast<int>(chunk);
-    result.cluster = passes.cluster_of_chunk[chunk];
-    result.positions = passes.per_chunk;
-    for (size_t i = begin; i < begin + passes.per_chunk; ++i) {
+    result.cluster = passes.groups.cluster_of_chunk[chunk];
+    result.positions = per_chunk;
+    for (size_t i = begin; i < begin + per_chunk; ++i) {
       const PairedPosition& p = (*passes.variant)[i];
       result.nll_original += p.nll_original_nats / n;
       result.nll_variant += p.nll_variant_nats / n;
       result.kl_mean += p.kl_nats / n;
-      result.same_top += same_top(p) / n;
+      result.same_top += same_top_of(p) / n;
     }
-    c.chunks.push_back(result);
+    if (!c.corpora.empty())
+      result.corpus = c.corpora[static_cast<size_t>(passes.groups.corpus_of(begin))].name;
+    c.chunks.push_back(std::move(result));
+  }
+}
+
+/// The numbers of each of several corpora by itself.
+void fill_corpora(const ComparisonPasses& passes, Comparison& c) {
+  const size_t per_chunk = passes.groups.per_chunk;
+  for (size_t k = 0; k < c.corpora.size(); ++k) {
+    PairedPass pass;
+    std::vector<int> clusters;
+    for (size_t i = 0; i < passes.variant->size(); ++i) {
+      if (passes.groups.corpus_of(i) != static_cast<int>(k)) continue;
+      if (i % per_chunk == 0) clusters.push_back(passes.groups.cluster_of(i));
+      pass.push_back((*passes.variant)[i]);
+    }
+    const ChunkGroups groups{clusters, {}, per_chunk};
+    const ClusteredMean ratio = mean_of(groups, pass, log_ratio_of), kl = mean_of(groups, pass, kl_of);
+    const Agreement same = agreement_of(groups, pass, same_top_of);
+    CorpusResult& corpus = c.corpora[k];
+    corpus.chunks = static_cast<int>(clusters.size());
+    corpus.positions = pass.size();
+    corpus.perplexity_original = std::exp(mean_of(groups, pass, nll_original_of).mean);
+    corpus.perplexity_variant = std::exp(mean_of(groups, pass, nll_variant_of).mean);
+    corpus.log_ratio = ratio.mean;
+    corpus.log_ratio_interval = ratio.interval;
+    corpus.kl_mean = kl.mean;
+    corpus.kl_interval = kl.interval;
+    corpus.same_top = same.fraction;
+    corpus.same_top_interval = same.interval;
+    corpus.clusters = kl.clusters;
+    corpus.design_effect = effect_of_clusters(groups, pass, kl_of);
   }
 }
 
@@ -153,7 +175,9 @@ Verdict judged(const std::optional<Interval>& interval90, double margin) {
 
 void fill_verdicts(Comparison& c) {
   Verdicts& v = c.verdicts;
-  v.weights = c.values_changed > 0 ? Verdict::kDifferent : c.vacuous ? Verdict::kVacuous : Verdict::kIdentical;
+  v.weights = c.values_changed > 0 ? Verdict::kDifferent
+              : c.vacuous          ? Verdict::kVacuous
+                                   : Verdict::kIdentical;
   if (c.logits_identical) {
     v.perplexity = v.kl = v.same_top = Verdict::kIdentical;
     v.overall = c.vacuous ? Verdict::kVacuous : Verdict::kIdentical;
@@ -162,28 +186,62 @@ void fill_verdicts(Comparison& c) {
   v.perplexity = judged(c.perplexity.log_ratio_interval90, c.settings.margins.log_perplexity_ratio);
   v.kl = judged(c.kl.interval90, c.settings.margins.kl_nats);
   std::optional<Interval> flips;
-  if (c.same_top.interval90) flips = Interval{1 - c.same_top.interval90->high, 1 - c.same_top.interval90->low};
+  if (c.same_top.interval90)
+    flips = Interval{1 - c.same_top.interval90->high, 1 - c.same_top.interval90->low};
   v.same_top = judged(flips, c.settings.margins.top_flips);
-  const auto any = [&](Verdict verdict) { return v.perplexity == verdict || v.kl == verdict || v.same_top == verdict; };
+  const auto any = [&](Verdict verdict) {
+    return v.perplexity == verdict || v.kl == verdict || v.same_top == verdict;
+  };
   v.overall = any(Verdict::kDifferent)      ? Verdict::kDifferent
               : any(Verdict::kInconclusive) ? Verdict::kInconclusive
                                             : Verdict::kEquivalent;
+}
+
+/// How many chunks more would decide what is open.
+void fill_power(const ComparisonPasses& passes, Comparison& c) {
+  const double chunks = static_cast<double>(passes.variant->size() / passes.groups.per_chunk);
+  const auto more = [&](Verdict verdict, const PositionValue& value,
+                        double margin) -> std::optional<int64_t> {
+    if (verdict != Verdict::kInconclusive) return std::nullopt;
+    const ClusteredMean mean = mean_of(passes.groups, *passes.variant, value);
+    const auto clusters = more_clusters_to_decide(mean, margin);
+    if (!clusters) return std::nullopt;
+    // At least one: the verdict on a fraction comes from Wilson's interval, which may be open where Student's
+    // is not.
+    const double wanted = static_cast<double>(std::max<int64_t>(1, *clusters));
+    return static_cast<int64_t>(std::ceil(wanted * chunks / mean.clusters));
+  };
+  const Margins& margins = c.settings.margins;
+  c.power.perplexity = more(c.verdicts.perplexity, log_ratio_of, margins.log_perplexity_ratio);
+  c.power.kl = more(c.verdicts.kl, kl_of, margins.kl_nats);
+  c.power.same_top = more(c.verdicts.same_top, flipped_of, margins.top_flips);
 }
 
 void fill_notes(Comparison& c) {
   const auto note = [&](bool absent, const char* key, const char* reason) {
     if (absent) c.notes.push_back({key, reason});
   };
-  const bool one_cluster = c.clusters < 2;
+  const bool one_cluster = !c.kl.interval;  // also where one of several corpora has one
+  const char* no_control = c.logits_identical ? "identical_pair" : "not_perturbable";
+  const char* no_effect = one_cluster ? "one_cluster" : "no_variation";
   note(one_cluster, "perplexity.log_ratio_interval", "one_cluster");
   note(one_cluster, "perplexity.original_interval", "one_cluster");
   note(one_cluster, "perplexity.variant_interval", "one_cluster");
   note(one_cluster, "kl.interval", "one_cluster");
-  note(!c.design_effect.has_value(), "clusters.design_effect", one_cluster ? "one_cluster" : "no_variation");
-  note(!c.kl.noise_floor, "kl.noise_floor", c.logits_identical ? "identical_pair" : "not_perturbable");
-  note(!c.kl.noise_floor, "same_top.noise_floor", c.logits_identical ? "identical_pair" : "not_perturbable");
-  note(!c.kl.resolved, "kl.resolved", c.logits_identical ? "identical_pair" : "not_perturbable");
-  note(!c.kl.matched_control, "kl.matched_control", c.logits_identical ? "identical_pair" : "not_perturbable");
+  note(!c.design_effect.has_value(), "clusters.design_effect", no_effect);
+  note(!c.perplexity.design_effect, "perplexity.design_effect", no_effect);
+  note(!c.same_top.design_effect, "same_top.design_effect", no_effect);
+  note(!c.kl.noise_floor, "kl.noise_floor", no_control);
+  note(!c.kl.noise_floor, "same_top.noise_floor", no_control);
+  note(!c.kl.resolved, "kl.resolved", no_control);
+  note(!c.kl.matched_control, "kl.matched_control", no_control);
+  const auto undecided = [&](Verdict verdict, const std::optional<int64_t>& more, const char* key) {
+    const bool open = verdict == Verdict::kInconclusive;
+    note(!more, key, !open ? "decided" : one_cluster ? "one_cluster" : "too_close");
+  };
+  undecided(c.verdicts.perplexity, c.power.perplexity, "power.perplexity");
+  undecided(c.verdicts.kl, c.power.kl, "power.kl");
+  undecided(c.verdicts.same_top, c.power.same_top, "power.same_top");
 }
 
 }  // namespace
@@ -193,17 +251,28 @@ void summarize(const ComparisonPasses& passes, Comparison& comparison) {
   fill_kl(passes, comparison);
   fill_same_top(passes, comparison);
   fill_chunks(passes, comparison);
+  fill_corpora(passes, comparison);
+  comparison.kld_table = kld_table(*passes.variant);
+  if (!passes.classes.empty())
+    comparison.token_classes = kl_by_token_class(passes.groups, *passes.variant, passes.classes);
   if (passes.storage != nullptr) {  // O is the pass's original, C its variant
-    comparison.as_stored_perplexity = std::exp(clustered_mean(cluster_sums(passes, *passes.storage, nll_original)).mean);
-    comparison.storage_effect_kl = clustered_mean(cluster_sums(passes, *passes.storage, kl)).mean;
-    comparison.storage_effect_log_ratio = clustered_mean(cluster_sums(passes, *passes.storage, log_ratio)).mean;
+    const auto mean = [&](const PositionValue& value) {
+      return mean_of(passes.groups, *passes.storage, value).mean;
+    };
+    comparison.as_stored_perplexity = std::exp(mean(nll_original_of));
+    comparison.storage_effect_kl = mean(kl_of);
+    comparison.storage_effect_log_ratio = mean(log_ratio_of);
   } else {
     comparison.as_stored_perplexity = comparison.perplexity.original;
     comparison.storage_effect_kl = comparison.storage_effect_log_ratio = 0;
   }
   fill_verdicts(comparison);
+  fill_power(passes, comparison);
   fill_notes(comparison);
-  if (comparison.clusters < 10) comparison.warnings.push_back("few_clusters");
+  const auto few = [](const CorpusResult& corpus) { return corpus.clusters < kReliableClusters; };
+  if (comparison.clusters < kReliableClusters ||
+      std::any_of(comparison.corpora.begin(), comparison.corpora.end(), few))
+    comparison.warnings.push_back("few_clusters");
 }
 
 }  // namespace fqlab

@@ -7,11 +7,9 @@
 
 #include "fqlab/comparison.h"
 #include "fqlab/metrics.h"
+#include "study/cluster_means.h"
 
 namespace fqlab {
-
-/// Positions of one pass over chunks 0 .. n-1, `per_chunk` a chunk, against the same original.
-using PairedPass = std::vector<PairedPosition>;
 
 struct ControlPass {
   std::string kind, change;
@@ -20,15 +18,17 @@ struct ControlPass {
 };
 
 struct ComparisonPasses {
-  std::span<const int> cluster_of_chunk;
-  size_t per_chunk = 0;             ///< scored positions a chunk
-  const PairedPass* variant = nullptr;       ///< V against C, all chunks
-  std::span<const ControlPass> controls;     ///< empty for a variant without a changed value
-  const PairedPass* storage = nullptr;       ///< C against O; null where O is C
+  ChunkGroups groups;
+  const PairedPass* variant = nullptr;    ///< V against C, all chunks
+  std::span<const ControlPass> controls;  ///< empty for a variant without a changed value
+  const PairedPass* storage = nullptr;    ///< C against O; null where O is C
+  int first_target = 0;                   ///< position in its chunk of the first token that is predicted
+  std::span<const TokenClass> classes;    ///< of every target, parallel to `variant`; empty: not asked
 };
 
-/// Fills perplexity, kl, same_top, storage effect, chunks, clusters, verdicts and their notes. `comparison` has its
-/// settings, values_changed, vacuous and logits_identical set.
+/// Fills perplexity, kl, same_top, storage effect, power, the KLD table, chunks, token classes, clusters, verdicts and
+/// their notes. `comparison` has its settings, values_changed, vacuous and logits_identical set, and in `corpora` the
+/// identity of each of several corpora, whose numbers are filled too.
 void summarize(const ComparisonPasses& passes, Comparison& comparison);
 
 }  // namespace fqlab

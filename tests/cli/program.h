@@ -25,7 +25,7 @@ inline Ran fqlab(const std::vector<std::string>& arguments, const std::string& o
   const std::string out = out_path.empty() ? (folder / "out").string() : out_path;
   const std::string err = (folder / "err").string();
   std::vector<char*> argv;
-  std::string program = FQLAB_BINARY;
+  std::string program = testing::program().string();
   argv.push_back(program.data());
   for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
   argv.push_back(nullptr);

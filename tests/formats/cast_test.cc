@@ -158,25 +158,34 @@ TEST(Cast, RoundsStochasticallyWithTheRightProbability) {
             quantized("fp6_e3m2:r=stoch@4", std::vector<float>(64, 2.125f)));
 }
 
-TEST(CastLong, RoundsAllFloatsAsSpecified) {
+// One test a format, so that each stays within a test runner's limit (a minute or two on two cores).
+class CastLong : public ::testing::TestWithParam<SlowFormat> {};
+
+TEST_P(CastLong, RoundsAllFloatsAsSpecified) {
   if (std::getenv("FQLAB_LONG") == nullptr) GTEST_SKIP() << "all 2^32 inputs take minutes: make test-long";
-  for (const SlowFormat& format : slow_formats()) {
-    const auto numbers = format.finite_magnitudes();
-    const auto run = [&](uint32_t part) {
-      constexpr uint32_t kAtOnce = 1 << 16;
-      for (uint64_t block = part; block < 0x10000; block += 2) {
-        std::vector<float> in(kAtOnce);
-        for (uint32_t i = 0; i < kAtOnce; ++i)
-          in[i] = std::bit_cast<float>(static_cast<uint32_t>(block << 16) + i);
-        expect_as_specified(format, numbers, in);
-        if (::testing::Test::HasFatalFailure()) return;
-      }
-    };
-    std::thread other(run, 1);
-    run(0);
-    other.join();
-  }
+  const SlowFormat& format = GetParam();
+  const auto numbers = format.finite_magnitudes();
+  const auto run = [&](uint32_t part) {
+    constexpr uint32_t kAtOnce = 1 << 16;
+    for (uint64_t block = part; block < 0x10000; block += 2) {
+      std::vector<float> in(kAtOnce);
+      for (uint32_t i = 0; i < kAtOnce; ++i)
+        in[i] = std::bit_cast<float>(static_cast<uint32_t>(block << 16) + i);
+      expect_as_specified(format, numbers, in);
+      if (HasFatalFailure()) return;
+    }
+  };
+  std::thread other(run, 1);
+  run(0);
+  other.join();
 }
+
+INSTANTIATE_TEST_SUITE_P(Format, CastLong, ::testing::ValuesIn(slow_formats()), [](const auto& info) {
+  std::string name = info.param.spec;
+  for (char& c : name)
+    if (std::isalnum(static_cast<unsigned char>(c)) == 0) c = '_';
+  return name;
+});
 
 }  // namespace
 }  // namespace fqlab

@@ -106,16 +106,36 @@ TEST(Catalogue, UsesTheTermsThatWereAgreed) {
 TEST(Catalogue, HasNoMessageThatNothingSays) {
   std::string sources;
   for (const auto& entry :
-       std::filesystem::directory_iterator(std::filesystem::path(FQLAB_SOURCE_DIR) / "src/report")) {
+       std::filesystem::directory_iterator(testing::source_folder() / "src/report")) {
     if (entry.path().extension() == ".cc") sources += testing::read_file(entry.path());
   }
   for (const Message& message : kMessages) {
     bool by_prefix = false;  // looked up by a prefix and a key of the data
-    for (const char* prefix : {"reason.", "warning.", "control.", "change."})
+    for (const char* prefix : {"reason.", "warning.", "control.", "change.", "class."})
       by_prefix |= message.key.starts_with(prefix);
     EXPECT_TRUE(by_prefix || sources.find("\"" + std::string(message.key) + "\"") != std::string::npos)
         << message.key;
   }
+}
+
+TEST(Catalogue, KnowsEveryReasonAndWarningOfTheStudy) {
+  static const std::regex kNote(R"re(notes\.push_back\(\{[^,]*, "([a-z_]+)"\}|note\([^;]*"([a-z_]+)"\))re");
+  static const std::regex kWarning(R"re(warnings\.push_back\("([a-z_]+)"\))re");
+  const std::filesystem::path study = std::filesystem::path(FQLAB_SOURCE_DIR) / "src/study";
+  if (!std::filesystem::exists(study)) GTEST_SKIP() << "no src/study";
+  const Text english(Language::kEnglish);
+  int found = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(study)) {
+    const std::string source = testing::read_file(entry.path());
+    for (std::sregex_iterator it(source.begin(), source.end(), kNote), end; it != end; ++it, ++found) {
+      const std::string key = (*it)[1].matched ? (*it)[1] : (*it)[2];
+      EXPECT_NE(english.dynamic("reason.", key), key);
+    }
+    for (std::sregex_iterator it(source.begin(), source.end(), kWarning), end; it != end; ++it, ++found) {
+      EXPECT_NE(english.dynamic("warning.", (*it)[1].str()), (*it)[1]);
+    }
+  }
+  EXPECT_GT(found, 5);
 }
 
 TEST(Text, JoinsListsAndCountsInTheLanguagesWay) {

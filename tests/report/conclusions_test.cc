@@ -63,7 +63,8 @@ TEST(Conclusions, DoNotPraiseALowerPerplexity) {
 
 TEST(Conclusions, NameWhatCannotBeJudgedYet) {
   EXPECT_THAT(conclusion(testing::fp8_norm(), "conclusion.prediction"),
-              HasSubstr("the top token cannot be judged"));
+              HasSubstr("the perplexity ratio and the KL divergence lie inside their margins. The top token "
+                        "cannot be judged"));
 }
 
 TEST(Conclusions, CountDialoguesThatDiffer) {

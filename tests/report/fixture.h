@@ -182,9 +182,21 @@ inline Comparison different() {
                 {"Write a short story about a robot.",
                  "In a small town lived a robot named Zeta, who loved <gears> & \"music\".",
                  "In a small town lived a robot called Max | who loved `oil`.", false, 9, 0.71, true}};
-  c.load_ms = SpeedResult{.original = 212.4, .variant = 498.1, .ratio = 498.1 / 212.4, .interval = Interval{2.29, 2.40}, .aa_interval = Interval{0.98, 1.03}};
-  c.prompt_tps = SpeedResult{.original = 311.2, .variant = 148.8, .ratio = 148.8 / 311.2, .interval = Interval{0.471, 0.486}, .aa_interval = Interval{0.985, 1.012}};
-  c.generation_tps = SpeedResult{.original = 61.3, .variant = 24.1, .ratio = 24.1 / 61.3, .interval = Interval{0.388, 0.399}, .aa_interval = Interval{0.979, 1.022}};
+  c.load_ms = SpeedResult{.original = 212.4,
+                          .variant = 498.1,
+                          .ratio = 498.1 / 212.4,
+                          .interval = Interval{2.29, 2.40},
+                          .aa_interval = Interval{0.98, 1.03}};
+  c.prompt_tps = SpeedResult{.original = 311.2,
+                             .variant = 148.8,
+                             .ratio = 148.8 / 311.2,
+                             .interval = Interval{0.471, 0.486},
+                             .aa_interval = Interval{0.985, 1.012}};
+  c.generation_tps = SpeedResult{.original = 61.3,
+                                 .variant = 24.1,
+                                 .ratio = 24.1 / 61.3,
+                                 .interval = Interval{0.388, 0.399},
+                                 .aa_interval = Interval{0.979, 1.022}};
   add_figure_data(c);
   int block = 0;
   for (auto* speed : {&c.load_ms, &c.prompt_tps, &c.generation_tps}) {

@@ -101,7 +101,7 @@ TEST(Markdown, SaysWhatWasNotMeasuredAndHowToMeasureIt) {
                               "0/ffn_norm=fp8_e4m3 -o variant.gguf"));
   EXPECT_THAT(text, HasSubstr("llama-bench -m models/SmolLM2-135M-Instruct.Q4_1.gguf -m variant.gguf -t 2"));
   Comparison off = testing::fp8_norm();
-  off.notes = {{"dialogue", "switched_off"}, {"speed", "switched_off"}};
+  off.notes = {{"dialogue", "switched_off"}, {"speed.load_ms", "switched_off"}};
   EXPECT_THAT(english(off), AllOf(HasSubstr("without `--no-dialogue`"), HasSubstr("without `--no-speed`")));
 }
 
@@ -170,6 +170,22 @@ TEST(Markdown, CountsTokensFromOne) {
   EXPECT_THAT(english(testing::different()), HasSubstr("The answers part at token 10."));  // index 9
 }
 
+TEST(Markdown, NamesTheModelsWhereTheyDiffer) {
+  std::vector<Comparison> all = {testing::fp8_norm(), testing::native_unresolved()};
+  all[1].original.sha256 = std::string(64, 'c');
+  const std::string text = comparison_markdown(all, Language::kEnglish);
+  EXPECT_THAT(text, AllOf(HasSubstr("# Fake quantization report: 2 comparisons of several models"),
+                          HasSubstr("| `gemma-3-270m-q4_k_m 0/ffn_norm=bf16` |")));
+}
+
+TEST(Markdown, DoubtsASpeedDifferenceThatTheSameFileShowsToo) {
+  Comparison c = testing::different();
+  EXPECT_THAT(english(c), Not(HasSubstr("may be the machine's own noise")));
+  c.prompt_tps->aa_interval = Interval{0.4, 1.2};
+  EXPECT_THAT(english(c),
+              HasSubstr("(A/A) differs as much, so this difference may be the machine's own noise."));
+}
+
 TEST(Table, FitsATerminalOf120Columns) {
   const std::vector<Comparison> all = {testing::fp8_norm(), testing::vacuous(), testing::native_unresolved()};
   std::istringstream lines(comparison_table(all, Language::kEnglish));
@@ -193,7 +209,8 @@ TEST(Json, HasTheKeysOfTheSchemaInOrder) {
               ElementsAre("schema_version", "tool", "command", "created", "original", "variant", "settings",
                           "changes", "as_stored", "storage_effect", "perplexity", "kl", "same_top",
                           "clusters", "dialogue", "speed", "verdicts", "environment", "logits_identical",
-                          "per_chunk", "timing", "warnings", "notes"));
+                          "per_chunk", "timing", "warnings", "power", "right_wrong", "kld_table",
+                          "token_classes", "worst_positions", "corpora", "dialogue_summary", "notes"));
   EXPECT_THAT(keys(json["tool"]), ElementsAre("name", "version", "engine"));
   EXPECT_THAT(keys(json["original"]),
               ElementsAre("path", "sha256", "architecture", "parameters", "bytes", "layers"));
@@ -202,15 +219,17 @@ TEST(Json, HasTheKeysOfTheSchemaInOrder) {
                           "saturated", "flushed_to_zero", "relative_mse", "snr_db", "max_abs_error"));
   EXPECT_THAT(keys(json["perplexity"]),
               ElementsAre("original", "variant", "difference", "log_ratio", "log_ratio_interval",
-                          "original_interval", "variant_interval", "seconds", "log_ratio_interval90"));
+                          "original_interval", "variant_interval", "seconds", "log_ratio_interval90",
+                          "design_effect"));
   EXPECT_THAT(keys(json["kl"]),
               ElementsAre("mean", "interval", "median", "p90", "p95", "p99", "p999", "max", "resolved",
                           "noise_floor", "matched_control", "interval90", "histogram", "by_position"));
   EXPECT_THAT(keys(json["dialogue"][0]),
               ElementsAre("prompt", "original", "variant", "identical", "first_divergent_token",
-                          "teacher_forced_agreement", "chat_template"));
+                          "teacher_forced_agreement", "chat_template", "conversation", "tokens", "kl_mean", "sampled"));
   EXPECT_THAT(keys(json["speed"]["load_ms"]),
-              ElementsAre("original", "variant", "ratio", "interval", "aa_interval", "blocks"));
+              ElementsAre("original", "variant", "ratio", "interval", "interval90", "aa_interval",
+                          "aa_interval90", "blocks"));
   EXPECT_THAT(keys(json["verdicts"]), ElementsAre("weights", "perplexity", "kl", "same_top", "dialogue",
                                                   "load", "prompt", "generation", "overall"));
 }

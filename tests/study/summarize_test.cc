@@ -9,6 +9,7 @@
 namespace fqlab {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::Contains;
 using ::testing::Field;
 
@@ -40,7 +41,7 @@ struct Fixture {
   Comparison summary(const PairedPass* storage = nullptr) const {
     Comparison comparison;
     comparison.values_changed = 1;
-    summarize({clusters, per_chunk, &variant, controls, storage}, comparison);
+    summarize({{clusters, {}, per_chunk}, &variant, controls, storage, 26, {}}, comparison);
     return comparison;
   }
 };
@@ -73,7 +74,7 @@ TEST(Summarize, AnIdenticalPairIsIdenticalAndHasNoFloor) {
   Comparison c;
   c.vacuous = true;
   c.logits_identical = true;
-  summarize({fixture.clusters, fixture.per_chunk, &fixture.variant, fixture.controls, nullptr}, c);
+  summarize({{fixture.clusters, {}, fixture.per_chunk}, &fixture.variant, fixture.controls, nullptr, 26, {}}, c);
   EXPECT_EQ(c.kl.mean, 0);
   EXPECT_EQ(c.kl.max, 0);
   EXPECT_EQ(c.perplexity.log_ratio, 0);
@@ -101,6 +102,75 @@ TEST(Summarize, ReportsTheStorageEffectApart) {
   const Comparison c = fixture.summary(&storage);
   EXPECT_DOUBLE_EQ(*c.as_stored_perplexity, std::exp(2.0));
   EXPECT_NEAR(*c.storage_effect_kl, 1e-3, 1e-4);
+}
+
+TEST(Summarize, SaysHowManyMoreChunksWouldDecideWhatIsOpen) {
+  const Comparison c = Fixture(4, 0.0098, 1e-12).summary();
+  ASSERT_EQ(c.verdicts.kl, Verdict::kInconclusive);
+  ASSERT_TRUE(c.power.kl.has_value());
+  const Comparison more = Fixture(4 + static_cast<int>(*c.power.kl), 0.0098, 1e-12).summary();
+  EXPECT_EQ(more.verdicts.kl, Verdict::kEquivalent);
+  EXPECT_FALSE(more.power.kl.has_value());
+  EXPECT_THAT(more.notes, Contains(AllOf(Field(&Note::key, "power.kl"), Field(&Note::reason, "decided"))));
+}
+
+TEST(Summarize, CountsChunksNotDocumentsWhenItSaysHowManyMore) {
+  Fixture fixture(6, 0.0099, 1e-12);
+  fixture.clusters = {0, 1, 2, 0, 1, 2};  // three documents of two chunks
+  const Comparison c = fixture.summary();
+  ASSERT_TRUE(c.power.kl.has_value());
+  EXPECT_EQ(*c.power.kl % 2, 0);
+}
+
+TEST(Summarize, TheTableTheBinsAndTheHistogramHoldEveryPosition) {
+  const Comparison c = Fixture(4, 1e-3, 1e-12).summary();
+  EXPECT_EQ(c.kld_table.positions, 200u);
+  EXPECT_DOUBLE_EQ(c.kld_table.kld.mean, c.kl.mean);
+  uint64_t counted = c.kl.histogram->zeros;
+  for (uint64_t n : c.kl.histogram->counts) counted += n;
+  EXPECT_EQ(counted, 200u);
+  ASSERT_EQ(c.kl.by_position.size(), 16u);
+  EXPECT_EQ(c.kl.by_position.front().first, 26);
+  EXPECT_EQ(c.kl.by_position.back().last, 75);
+}
+
+TEST(Summarize, CountsRightAndWrongTokens) {
+  Fixture fixture(4, 1e-3, 1e-12);
+  for (size_t i = 0; i < 12; ++i) fixture.variant[i].original_right = true, fixture.variant[i].variant_right = i < 3;
+  for (size_t i = 12; i < 17; ++i) fixture.variant[i].variant_right = true;
+  const Comparison c = fixture.summary();
+  EXPECT_EQ(c.right_wrong.right_to_wrong, 9u);
+  EXPECT_EQ(c.right_wrong.wrong_to_right, 5u);
+  EXPECT_NEAR(c.right_wrong.exact_p, 0.4240, 1e-4);  // 2 P(at most 5 of 14) = 2 * 3473 / 16384
+}
+
+TEST(Summarize, SameTopCountsOnlyAsManyPositionsAsAreIndependent) {
+  Fixture fixture(8, 1e-3, 1e-12);
+  for (size_t i = 0; i < 50; ++i) fixture.variant[i].same_top = false;  // one chunk as a whole
+  const Comparison c = fixture.summary();
+  EXPECT_DOUBLE_EQ(c.same_top.fraction, 0.875);
+  EXPECT_GT(*c.same_top.design_effect, 40);  // about a chunk's 50
+  EXPECT_NEAR(c.same_top.effective_n, 400 / *c.same_top.design_effect, 1e-9);
+}
+
+TEST(Summarize, GivesSeveralCorporaTheSameWeightAndEachItsOwnNumbers) {
+  Fixture fixture(6, 1e-3, 1e-12);
+  fixture.controls.clear();
+  const std::vector<int> corpus = {0, 1, 0, 0, 0, 0};
+  for (size_t i = 50; i < 100; ++i) fixture.variant[i].kl_nats += 1;
+  Comparison c;
+  c.values_changed = 1;
+  c.corpora.resize(2);
+  c.corpora[0].name = "letters", c.corpora[1].name = "numbers";
+  summarize({{fixture.clusters, corpus, fixture.per_chunk}, &fixture.variant, fixture.controls, nullptr, 26, {}}, c);
+  EXPECT_NEAR(c.kl.mean, 0.501, 1e-3);
+  EXPECT_NEAR(c.corpora[0].kl_mean, 1e-3, 1e-4);
+  EXPECT_NEAR(c.corpora[1].kl_mean, 1.001, 1e-3);
+  EXPECT_EQ(c.corpora[0].chunks, 5);
+  EXPECT_EQ(c.corpora[1].clusters, 1);
+  EXPECT_FALSE(c.kl.interval.has_value());  // one cluster of numbers: their scatter is unknown
+  EXPECT_EQ(c.chunks[1].corpus, "numbers");
+  EXPECT_THAT(c.warnings, Contains("few_clusters"));
 }
 
 }  // namespace

@@ -1,0 +1,17 @@
+// The dialogue of a comparison: every variant against the original of its arm.
+#pragma once
+
+#include <vector>
+
+#include "study/dialogue.h"
+#include "study/paired_run.h"
+
+namespace fqlab {
+
+/// Length of the answers and what is drawn, as the request says.
+AnswerSettings answer_settings(const CompareRequest& request);
+
+/// Both models' answers, in the arithmetic of the comparison, one list a variant; empty lists where not asked.
+Result<std::vector<std::vector<DialogueResult>>> run_dialogues(PairedRun& run);
+
+}  // namespace fqlab
