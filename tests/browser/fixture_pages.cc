@@ -9,6 +9,7 @@
 
 int main(int count, char** arguments) {
   using namespace fqlab;
+  namespace made_up = fqlab::testing;
   if (count != 2) {
     std::fprintf(stderr, "usage: fixture_pages FOLDER\n");
     return 2;
@@ -16,17 +17,17 @@ int main(int count, char** arguments) {
   const std::filesystem::path folder = arguments[1];
   std::filesystem::create_directories(folder);
   const std::pair<const char*, std::vector<Comparison>> reports[] = {
-      {"different", {testing::different()}},
-      {"small", {testing::fp8_norm()}},
-      {"vacuous", {testing::vacuous()}},
-      {"itself", {testing::itself()}},
-      {"unresolved", {testing::native_unresolved()}},
-      {"several", {testing::fp8_norm(), testing::vacuous(), testing::different()}},
+      {"different", {made_up::different()}},
+      {"small", {made_up::fp8_norm()}},
+      {"vacuous", {made_up::vacuous()}},
+      {"itself", {made_up::itself()}},
+      {"unresolved", {made_up::native_unresolved()}},
+      {"several", {made_up::fp8_norm(), made_up::vacuous(), made_up::different()}},
   };
   for (const auto& [name, comparisons] : reports) {
-    testing::write_file(folder / (std::string(name) + ".en.html"),
+    made_up::write_file(folder / (std::string(name) + ".en.html"),
                         comparison_html(comparisons, Language::kEnglish));
-    testing::write_file(folder / (std::string(name) + ".zh-TW.html"),
+    made_up::write_file(folder / (std::string(name) + ".zh-TW.html"),
                         comparison_html(comparisons, Language::kTraditionalChinese));
   }
   return 0;
