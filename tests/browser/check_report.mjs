@@ -2,12 +2,13 @@
 //
 // For every page: nothing leaves it, no console message, the same text with JavaScript off, no serious finding of axe in either
 // colour scheme, nothing wider than a telephone's screen, the right `lang`; in Chinese no English sentence and no Simplified character.
+// bad.zh-TW.html has each of these faults; every kind must be found there, or the checks see nothing.
 // Set by run.sh: FQLAB_BROWSER (the program), FQLAB_BROWSER_MODULES (the folder that holds node_modules).
 import assert from 'node:assert/strict';
 import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { basename, join, resolve } from 'node:path';
-import { pathToFileURL } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { englishSentences, readSimplified, simplifiedCharacters } from './chinese.mjs';
 
 const [pagesFolder, screenshots] = process.argv.slice(2).map((path) => resolve(path));
@@ -18,11 +19,13 @@ const WIDTHS = [360, 1440];
 const SCHEMES = ['light', 'dark'];
 const LANGUAGES = { en: 'en', 'zh-TW': 'zh-Hant-TW' };
 
-const problems = [];
+let problems = [];
+const kinds = new Set();
 let checks = 0;
 function expect(page, what, found) {
   checks += 1;
-  if (found.length > 0) problems.push(`${page}: ${what}: ${found.slice(0, 5).join(' | ')}`);
+  kinds.add(what);
+  if (found.length > 0) problems.push({ page, what, found: found.slice(0, 5).join(' | ') });
 }
 
 /** A fresh context on one page; what it asked for and what it said are collected in the arrays that come back. */
@@ -43,7 +46,7 @@ async function open(browser, file, options) {
 function prose(page) {
   return page.evaluate(() => {
     const copy = document.body.cloneNode(true);
-    for (const element of copy.querySelectorAll('code, pre, .pair, style, script, title')) element.replaceWith(' · ');
+    for (const element of copy.querySelectorAll('code, pre, .pair, [id^=prompt-], style, script, title')) element.replaceWith(' · ');
     const lines = [];
     for (const element of copy.querySelectorAll('h1, h2, h3, h4, p, li, th, td, caption, figcaption, summary, dt, dd, a, text, desc, span, div')) {
       const own = [...element.childNodes].filter((node) => node.nodeType === Node.TEXT_NODE).map((node) => node.textContent).join(' ');
@@ -66,7 +69,7 @@ async function checkPage(browser, file, simplified) {
       texts.push(await page.locator('body').innerText());
       const overflow = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
       expect(where, 'wider than the screen by pixels', overflow > 0 ? [overflow] : []);
-      await page.screenshot({ path: join(screenshots, `${name}.${width}.${colorScheme}.png`), fullPage: true });
+      if (!name.startsWith('bad')) await page.screenshot({ path: join(screenshots, `${name}.${width}.${colorScheme}.png`), fullPage: true });
       if (colorScheme === 'light' && width === 1440) {
         const lang = await page.evaluate(() => document.documentElement.lang);
         expect(where, `lang is not ${LANGUAGES[language]}`, lang === LANGUAGES[language] ? [] : [lang]);
@@ -106,10 +109,14 @@ mkdirSync(screenshots, { recursive: true });
 const simplified = readSimplified();
 const browser = await chromium.launch({ executablePath: process.env.FQLAB_BROWSER, args: ['--no-sandbox', '--disable-gpu'] });
 try {
+  await checkPage(browser, fileURLToPath(new URL('bad.zh-TW.html', import.meta.url)), simplified);
+  const missed = [...kinds].filter((kind) => !problems.some(({ what }) => what === kind));
+  assert.deepEqual(missed, [], 'faults of bad.zh-TW.html that were not found');
+  problems = [];
   for (const file of files) await checkPage(browser, file, simplified);
 } finally {
   await browser.close();
 }
-for (const problem of problems) console.log(problem);
+for (const { page, what, found } of problems) console.log(`${page}: ${what}: ${found}`);
 console.log(`browser: ${files.length} pages, ${checks} checks, ${problems.length} problems; screenshots in ${screenshots}`);
 process.exit(problems.length > 0 || checks === 0 ? 1 : 0);

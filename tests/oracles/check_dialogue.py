@@ -40,6 +40,8 @@ def check(table, folder, name, model, peer_model, arithmetic, prompts, tokens, t
 
 def main():
     quick = "--quick" in sys.argv[1:]
+    if quick:
+        peers.skip_where_absent()
     prompts, tokens = (peers.PROMPTS[:2], 16) if quick else (peers.PROMPTS, 64)
     table = peers.Table(f"Greedy answers of {tokens} tokens: fqlab against llama-completion --temp 0 {' '.join(peers.SAME_KERNELS)}",
                         ["model", "arithmetic", "prompt by", "prompt", "answer", "difference (fqlab / llama-completion)"])

@@ -31,6 +31,15 @@ def models():
     return {name: path for name, path in files.items() if path.exists()}
 
 
+def skip_where_absent():
+    """For `make test`: ends the script with ctest's code for a skipped test where the program, a tool or the model is absent."""
+    needed = [FQLAB, pathlib.Path(setup("tools")) / "llama-perplexity", pathlib.Path(setup("tools")) / "llama-completion", pathlib.Path(setup("model"))]
+    for path in needed:
+        if not path.exists():
+            print(f"skipped: absent: {path}")
+            sys.exit(77)
+
+
 def text_file(folder):
     """wikitext-2 where ../shared has it, else the fetched addresses joined into one file below `folder`."""
     shared = pathlib.Path(os.environ.get("FQLAB_SHARED", ROOT.parent / "shared"))
