@@ -19,9 +19,11 @@ def floor(report):
 
 
 def uncertain_rows(folder):
-    """Table rows of report.md about the divergence that print an uncertainty although nothing differs."""
+    """Rows of the summary in report.md about V against C that print an interval or a +/-."""
     lines = (folder / "report.md").read_text(encoding="utf-8").splitlines()
-    return [line for line in lines if line.startswith("|") and re.search(r"KL|top token", line) and re.search(r"\+/-|±", line)]
+    names = ("| Perplexity |", "| KL divergence", "| Same top token |")
+    summary = [next(line for line in lines if line.startswith(name)) for name in names]
+    return [line for line in summary if re.search(r"\[[-+]?\d|\+/-|±", line)]
 
 
 class Checks:
@@ -48,7 +50,7 @@ class Checks:
                     f"{report['verdicts']['overall']}, {report['verdicts']['kl']}")
         self.expect("no noise floor is claimed", floor(report) is None and not kl["resolved"], f"{floor(report)}, {kl['resolved']}")
         rows = uncertain_rows(self.folder / "report")
-        self.expect("no +/- in the rows of divergence", not rows, rows[0] if rows else "none")
+        self.expect("no interval, no +/- where all is equal", not rows, rows[0] if rows else "none")
 
     def expect_changed(self, report, changed, total):
         found = (report["changes"]["values_changed"], report["changes"]["values_total"])
@@ -75,6 +77,8 @@ class Checks:
                 self.expect("mean KL 0.0008 within a tenth", 0.00072 <= mean <= 0.00088, f"{mean:.6f}")
             if chunks == 4:
                 self.expect_changed(report, 540, 576)
+                rows = uncertain_rows(self.folder / "report")
+                self.expect("an interval in every row otherwise", len(rows) == 3, len(rows))
             if self.quick:
                 return
 
