@@ -186,7 +186,7 @@ void add_next(const Comparison& c, const Text& text, const SectionPlace& place, 
                   text("limits.context", {{"n_ctx", count(c.settings.n_ctx)}})}};
   if (c.recipe) limits.items.push_back(text("limits.fake"));
   limits.items.push_back(text("limits.sum"));
-  limits.items.push_back(text("limits.sampling"));
+  if (!c.dialogue_summary || !c.dialogue_summary->sampled) limits.items.push_back(text("limits.sampling"));
   document.blocks.push_back(std::move(limits));
   const auto experiments = next_experiments(c);
   if (!experiments.empty()) document.blocks.push_back(Paragraph{text("next.lead")});

@@ -214,6 +214,7 @@ std::string inferred_reason(const Comparison& c, const std::string& path) {
   if (path.starts_with("kl.matched_control"))
     return c.logits_identical || c.vacuous ? "nothing_changed" : "no_control";
   if (path.ends_with("sampled")) return "not_drawn";
+  if (path.starts_with("power.")) return "decided";
   if (path.ends_with("design_effect")) return c.clusters < 2 ? "one_cluster" : "no_variation";
   if (path.find("interval") != std::string::npos) return c.clusters < 2 ? "one_cluster" : "not_measured";
   return "not_measured";
@@ -277,9 +278,7 @@ Json comparison_object(const Comparison& c) {
                    {"first_token_ms", speed(c.first_token_ms)},
                    {"cold_load_ms", speed(c.cold_load_ms)},
                    {"prompt_tps", speed(c.prompt_tps)},
-                   {"generation_tps", speed(c.generation_tps)},
-                   {"first_token_ms", speed(c.first_token_ms)},
-                   {"cold_load_ms", speed(c.cold_load_ms)}};
+                   {"generation_tps", speed(c.generation_tps)}};
   json["verdicts"] = verdicts(c.verdicts);
   const Environment& e = c.environment;
   json["environment"] = {{"cpu", e.cpu},         {"isa", e.isa},

@@ -263,8 +263,6 @@ Comparison read_comparison(const Json& json) {
   c.cold_load_ms = read_speed(part(speed, "cold_load_ms"));
   c.prompt_tps = read_speed(part(speed, "prompt_tps"));
   c.generation_tps = read_speed(part(speed, "generation_tps"));
-  c.first_token_ms = read_speed(part(speed, "first_token_ms"));
-  c.cold_load_ms = read_speed(part(speed, "cold_load_ms"));
   read_verdicts(json.at("verdicts"), c.verdicts);
   read_environment(part(json, "environment"), c.environment);
   read(json, "logits_identical", c.logits_identical);

@@ -52,7 +52,11 @@ std::string command(const Comparison& c, const std::vector<std::string>& recipes
   const ComparisonSettings usual;
   std::vector<std::string> arguments = {"fqlab", "compare", c.original.path};
   for (const std::string& recipe : recipes) arguments.insert(arguments.end(), {"--recipe", recipe});
-  arguments.insert(arguments.end(), {"--corpus", s.corpus.path, "--chunks", std::to_string(chunks)});
+  for (const CorpusResult& corpus : c.corpora)
+    arguments.insert(arguments.end(), {"--corpus", corpus.name + "=" + corpus.path});
+  if (c.corpora.empty()) arguments.insert(arguments.end(), {"--corpus", s.corpus.path});
+  const int corpora = std::max(1, static_cast<int>(c.corpora.size()));  // --chunks counts each
+  arguments.insert(arguments.end(), {"--chunks", std::to_string((chunks + corpora - 1) / corpora)});
   if (s.n_ctx != usual.n_ctx) arguments.insert(arguments.end(), {"--ctx", std::to_string(s.n_ctx)});
   if (s.n_batch != usual.n_batch) arguments.insert(arguments.end(), {"--batch", std::to_string(s.n_batch)});
   if (arithmetic == Arithmetic::kNative) arguments.insert(arguments.end(), {"--arithmetic", "native"});

@@ -17,6 +17,7 @@ void add_sections(const Comparison& c, const Text& text, const SectionPlace& pla
   add_summary(c, text, place, document);
   add_changes(c, text, place, document);
   add_divergence(c, text, place, document);
+  add_positions(c, text, place, document);
   add_dialogue(c, text, place, document);
   add_performance(c, text, place, document);
   add_conclusions(c, text, place, document);

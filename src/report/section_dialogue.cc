@@ -43,7 +43,7 @@ void add_not_measured(const Comparison& c, const Text& text, Document& document)
   const std::string reason = reason_of(c, "dialogue", "not_measured");
   document.blocks.push_back(
       Paragraph{text("dialogue.not_measured", {{"reason", text.dynamic("reason.", reason)}})});
-  if (reason == "not_asked") document.blocks.push_back(Paragraph{text("dialogue.how_option")});
+  if (reason == "switched_off") document.blocks.push_back(Paragraph{text("dialogue.how_option")});
   if (reason != "not_measured" && reason != "not_measured_yet") return;
   document.blocks.push_back(Paragraph{text("dialogue.how_by_hand")});
   const std::string ask = " --temp 0 -n 64 -st -p 'What is 2+2?'";
@@ -72,6 +72,7 @@ void add_dialogue(const Comparison& c, const Text& text, const SectionPlace& pla
       Paragraph{text("dialogue.lead", {{"same", count(same)}, {"all", count(c.dialogue.size())}})});
   if (!c.dialogue.front().chat_template) blocks.push_back(Paragraph{text("dialogue.raw_prompt")});
   if (static_cast<size_t>(same) < c.dialogue.size()) blocks.push_back(Paragraph{text("dialogue.marks")});
+  add_turns(c, text, document);
   int index = 0;
   for (const DialogueResult& d : c.dialogue) {
     blocks.push_back(Heading{place.level + 1, "prompt-" + std::to_string(++index) + place.suffix,

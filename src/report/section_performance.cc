@@ -13,7 +13,7 @@ void add_not_measured(const Comparison& c, const Text& text, Document& document)
   document.blocks.push_back(
       Paragraph{text("performance.not_measured", {{"reason", text.dynamic("reason.", reason)}})});
   if (reason == "several_recipes") document.blocks.push_back(Paragraph{text("performance.how_one_recipe")});
-  if (reason == "not_asked") document.blocks.push_back(Paragraph{text("performance.how_option")});
+  if (reason == "switched_off") document.blocks.push_back(Paragraph{text("performance.how_option")});
   if (reason != "not_measured" && reason != "not_measured_yet") return;
   document.blocks.push_back(Paragraph{text("performance.how_by_hand")});
   const std::string variant = c.variant_file ? shell_quote(c.variant_file->path) : "variant.gguf";

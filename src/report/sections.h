@@ -15,10 +15,16 @@ namespace fqlab::report {
 /// The verdict in one to three sentences, computed from the verdicts, never fixed text.
 std::string verdict_sentence(const Comparison& comparison, const Text& text);
 
-/// How many chunks more would bring the widest open interval clear of its margin, when its width falls with
-/// the root of the number of chunks; rounded up to two digits. Absent where nothing is open, or where no
-/// reasonable number (below 100,000) would do.
+/// How many chunks more would decide everything that is open, by `power`, rounded up to two digits; where a
+/// report has no `power`, when intervals shrink with the root of the number of chunks. Absent where nothing
+/// is open, or where no reasonable number (below 100,000) would do.
 std::optional<int> chunks_to_decide(const Comparison& comparison);
+
+/// Rounded up to two digits, as befits an estimate.
+int64_t two_digits(int64_t more);
+
+/// Part of section 4: KL divergence and agreement of every turn, and over conversations.
+void add_turns(const Comparison& comparison, const Text& text, Document& document);
 
 /// One row a comparison.
 Table overview_table(std::span<const Comparison> comparisons, const Text& text);
@@ -37,6 +43,9 @@ void add_changes(const Comparison& comparison, const Text& text, const SectionPl
                  Document& document);
 void add_divergence(const Comparison& comparison, const Text& text, const SectionPlace& place,
                     Document& document);
+/// Further tables of section 3: several corpora, certainty, token classes and worst positions, the KLD table.
+void add_positions(const Comparison& comparison, const Text& text, const SectionPlace& place,
+                   Document& document);
 void add_dialogue(const Comparison& comparison, const Text& text, const SectionPlace& place,
                   Document& document);
 void add_performance(const Comparison& comparison, const Text& text, const SectionPlace& place,

@@ -139,6 +139,17 @@ Table summary_table(const Comparison& c, const Text& text) {
 }  // namespace
 
 std::optional<int> chunks_to_decide(const Comparison& c) {
+  const std::pair<Verdict, std::optional<int64_t>> measured[] = {{c.verdicts.perplexity, c.power.perplexity},
+                                                                 {c.verdicts.kl, c.power.kl},
+                                                                 {c.verdicts.same_top, c.power.same_top}};
+  const bool has_power = c.kld_table.positions > 0;  // the study that fills the one fills the other
+  int64_t most = 0;
+  for (const auto& [verdict, more] : measured) {
+    if (!has_power || verdict != Verdict::kInconclusive) continue;
+    if (!more || *more >= 100000) return std::nullopt;
+    most = std::max(most, *more);
+  }
+  if (has_power) return most > 0 ? std::optional<int>(static_cast<int>(two_digits(most))) : std::nullopt;
   struct Open {
     Verdict verdict;
     double value;
@@ -161,9 +172,7 @@ std::optional<int> chunks_to_decide(const Comparison& c) {
   const double more = needed - c.settings.chunks;
   if (needed == 0 || !(more < 100000)) return std::nullopt;
   if (more < 1) return 1;
-  const double place =
-      std::pow(10, std::max(0.0, std::floor(std::log10(more)) - 1));  // two digits: it is an estimate
-  return static_cast<int>(std::ceil(more / place) * place);
+  return static_cast<int>(two_digits(static_cast<int64_t>(std::ceil(more))));
 }
 
 std::string verdict_sentence(const Comparison& c, const Text& text) {

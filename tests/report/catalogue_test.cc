@@ -111,7 +111,7 @@ TEST(Catalogue, HasNoMessageThatNothingSays) {
   }
   for (const Message& message : kMessages) {
     bool by_prefix = false;  // looked up by a prefix and a key of the data
-    for (const char* prefix : {"reason.", "warning.", "control.", "change."})
+    for (const char* prefix : {"reason.", "warning.", "control.", "change.", "class."})
       by_prefix |= message.key.starts_with(prefix);
     EXPECT_TRUE(by_prefix || sources.find("\"" + std::string(message.key) + "\"") != std::string::npos)
         << message.key;

@@ -101,7 +101,7 @@ TEST(Markdown, SaysWhatWasNotMeasuredAndHowToMeasureIt) {
                               "0/ffn_norm=fp8_e4m3 -o variant.gguf"));
   EXPECT_THAT(text, HasSubstr("llama-bench -m models/SmolLM2-135M-Instruct.Q4_1.gguf -m variant.gguf -t 2"));
   Comparison off = testing::fp8_norm();
-  off.notes = {{"dialogue", "not_asked"}, {"speed.load_ms", "not_asked"}};
+  off.notes = {{"dialogue", "switched_off"}, {"speed.load_ms", "switched_off"}};
   EXPECT_THAT(english(off), AllOf(HasSubstr("without `--no-dialogue`"), HasSubstr("without `--no-speed`")));
 }
 
@@ -209,7 +209,8 @@ TEST(Json, HasTheKeysOfTheSchemaInOrder) {
               ElementsAre("schema_version", "tool", "command", "created", "original", "variant", "settings",
                           "changes", "as_stored", "storage_effect", "perplexity", "kl", "same_top",
                           "clusters", "dialogue", "speed", "verdicts", "environment", "logits_identical",
-                          "per_chunk", "timing", "warnings", "notes"));
+                          "per_chunk", "timing", "warnings", "power", "right_wrong", "kld_table",
+                          "token_classes", "worst_positions", "corpora", "dialogue_summary", "notes"));
   EXPECT_THAT(keys(json["tool"]), ElementsAre("name", "version", "engine"));
   EXPECT_THAT(keys(json["original"]),
               ElementsAre("path", "sha256", "architecture", "parameters", "bytes", "layers"));
@@ -218,16 +219,17 @@ TEST(Json, HasTheKeysOfTheSchemaInOrder) {
                           "saturated", "flushed_to_zero", "relative_mse", "snr_db", "max_abs_error"));
   EXPECT_THAT(keys(json["perplexity"]),
               ElementsAre("original", "variant", "difference", "log_ratio", "log_ratio_interval",
-                          "original_interval", "variant_interval", "seconds", "log_ratio_interval90"));
+                          "original_interval", "variant_interval", "seconds", "log_ratio_interval90",
+                          "design_effect"));
   EXPECT_THAT(keys(json["kl"]),
               ElementsAre("mean", "interval", "median", "p90", "p95", "p99", "p999", "max", "resolved",
                           "noise_floor", "matched_control", "interval90", "histogram", "by_position"));
   EXPECT_THAT(keys(json["dialogue"][0]),
               ElementsAre("prompt", "original", "variant", "identical", "first_divergent_token",
-                          "teacher_forced_agreement", "chat_template"));
+                          "teacher_forced_agreement", "chat_template", "conversation", "tokens", "kl_mean", "sampled"));
   EXPECT_THAT(keys(json["speed"]["load_ms"]),
-              ElementsAre("original", "variant", "ratio", "interval", "aa_interval", "blocks", "interval90",
-                          "aa_interval90"));
+              ElementsAre("original", "variant", "ratio", "interval", "interval90", "aa_interval",
+                          "aa_interval90", "blocks"));
   EXPECT_THAT(keys(json["verdicts"]), ElementsAre("weights", "perplexity", "kl", "same_top", "dialogue",
                                                   "load", "prompt", "generation", "overall"));
 }
