@@ -1,16 +1,16 @@
 // Sums of squared distances between weights and their fake-quantized values.
-#include <array>
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
 #include "fqlab/weight_damage.h"
+#include "recipe/damage_kernels.h"
 
 namespace fqlab {
 namespace {
 
-// Value i adds to lane i % 8, on every machine: vectors of any width up to eight doubles give the same bits.
-constexpr size_t kLanes = 8;
-using Lanes = std::array<double, kLanes>;
+using damage_kernels::Lanes;
+using damage_kernels::Squares;
 
 double sum_of(const Lanes& lanes) {
   return ((lanes[0] + lanes[4]) + (lanes[2] + lanes[6])) + ((lanes[1] + lanes[5]) + (lanes[3] + lanes[7]));
@@ -22,84 +22,52 @@ double largest_of(const Lanes& lanes) {
   return largest;
 }
 
-struct Sums {
-  Lanes sum = {}, weighted = {}, largest = {};
-};
+bool finite(const Squares& squares) { return std::isfinite(sum_of(squares.sum)); }
 
-template <bool kWeighted, class Square>
-void add_squares(Sums& sums, size_t size, const float* weights, const Square& square) {
-  Lanes sum = sums.sum, weighted = sums.weighted, largest = sums.largest;
-  size_t i = 0;
-  for (; i + kLanes <= size; i += kLanes)
-    for (size_t lane = 0; lane < kLanes; ++lane) {
-      const double squared = square(i + lane);
-      sum[lane] += squared;
-      largest[lane] = largest[lane] > squared ? largest[lane] : squared;
-      if constexpr (kWeighted) weighted[lane] += squared * static_cast<double>(weights[i + lane]);
-    }
-  for (; i < size; ++i) {
-    const double squared = square(i);
-    sum[i % kLanes] += squared;
-    largest[i % kLanes] = largest[i % kLanes] > squared ? largest[i % kLanes] : squared;
-    if constexpr (kWeighted) weighted[i % kLanes] += squared * static_cast<double>(weights[i]);
-  }
-  sums = {sum, weighted, largest};
-}
-
-/// Sums square(i) over rows; `make` gives the squares of the row that begins at an offset.
-template <class Make>
-Sums add_rows(size_t size, uint64_t columns, std::span<const float> importance, const Make& make) {
-  Sums sums;
+Squares add_rows(const float* x, const float* q, size_t size, uint64_t columns, std::span<const float> importance) {
+  Squares squares;
   if (importance.empty()) {
-    add_squares<false>(sums, size, nullptr, make(0));
-    return sums;
+    damage_kernels::add_squares(x, q, nullptr, size, squares);
+    return squares;
   }
-  for (size_t row = 0; row < size; row += columns) add_squares<true>(sums, columns, importance.data(), make(row));
-  return sums;
+  for (size_t row = 0; row < size; row += columns)
+    damage_kernels::add_squares(x + row, q == nullptr ? q : q + row, importance.data(), columns, squares);
+  return squares;
 }
 
-bool finite(const Sums& sums) { return std::isfinite(sum_of(sums.sum)); }
-
-double squared(float x) { return static_cast<double>(x) * static_cast<double>(x); }
-
-double squared_distance(float x, float q) {
-  const double distance = static_cast<double>(q) - static_cast<double>(x);
-  return distance * distance;
-}
-
-double careful_distance(float x, float q) {
-  if (!std::isfinite(x)) return 0;
-  return std::isnan(q) ? std::numeric_limits<double>::infinity() : squared_distance(x, q);
+// The batches that hold NaN or Inf: those of the original count as 0, those of the result as infinite errors.
+Squares add_carefully(std::span<const float> original, std::span<const float> quantized, uint64_t columns,
+                      std::span<const float> importance) {
+  std::vector<float> x(original.begin(), original.end()), q(quantized.begin(), quantized.end());
+  for (size_t i = 0; i < x.size(); ++i) {
+    const bool known = std::isfinite(x[i]);
+    if (!known) x[i] = 0;
+    if (q.empty()) continue;
+    if (!known)
+      q[i] = 0;
+    else if (std::isnan(q[i]))
+      q[i] = std::numeric_limits<float>::infinity();
+  }
+  return add_rows(x.data(), q.empty() ? nullptr : q.data(), x.size(), columns, importance);
 }
 
 }  // namespace
 
 void DamageSums::add_original(std::span<const float> original, uint64_t columns, std::span<const float> importance) {
-  const float* x = original.data();
-  Sums sums = add_rows(original.size(), columns, importance,
-                       [x](size_t row) { return [at = x + row](size_t i) { return squared(at[i]); }; });
-  if (!finite(sums))
-    sums = add_rows(original.size(), columns, importance, [x](size_t row) {
-      return [at = x + row](size_t i) { return std::isfinite(at[i]) ? squared(at[i]) : 0; };
-    });
-  energy += sum_of(sums.sum);
-  weighted_energy += sum_of(sums.weighted);
+  Squares squares = add_rows(original.data(), nullptr, original.size(), columns, importance);
+  if (!finite(squares)) squares = add_carefully(original, {}, columns, importance);
+  energy += sum_of(squares.sum);
+  weighted_energy += sum_of(squares.weighted);
   if (!importance.empty()) weighted_values += original.size();
 }
 
 void DamageSums::add_error(std::span<const float> original, std::span<const float> quantized, uint64_t columns,
                            std::span<const float> importance) {
-  const float *x = original.data(), *q = quantized.data();
-  Sums sums = add_rows(original.size(), columns, importance, [x, q](size_t row) {
-    return [x = x + row, q = q + row](size_t i) { return squared_distance(x[i], q[i]); };
-  });
-  if (!finite(sums))
-    sums = add_rows(original.size(), columns, importance, [x, q](size_t row) {
-      return [x = x + row, q = q + row](size_t i) { return careful_distance(x[i], q[i]); };
-    });
-  error += sum_of(sums.sum);
-  weighted_error += sum_of(sums.weighted);
-  largest_error = std::max(largest_error, largest_of(sums.largest));
+  Squares squares = add_rows(original.data(), quantized.data(), original.size(), columns, importance);
+  if (!finite(squares)) squares = add_carefully(original, quantized, columns, importance);
+  error += sum_of(squares.sum);
+  weighted_error += sum_of(squares.weighted);
+  largest_error = std::max(largest_error, largest_of(squares.largest));
 }
 
 void DamageSums::merge(const DamageSums& other) {

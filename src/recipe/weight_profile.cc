@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "fqlab/weight_damage.h"
+#include "recipe/damage_kernels.h"
 
 namespace fqlab {
 namespace {
@@ -17,29 +18,6 @@ constexpr uint32_t kF16MinNormal = 0x38800000u;  // 2^-14
 bool is_f16_subnormal(uint32_t magnitude) {
   const float scaled = std::bit_cast<float>(magnitude) * 0x1p24f;
   return std::trunc(scaled) == scaled;
-}
-
-// What most batches need, without branches so that the compiler can use vectors.
-struct BatchBits {
-  uint32_t mantissas = 0, all = 0, smallest = ~0u, largest = 0;
-  uint32_t zeros = 0, bf16 = 0, tf32 = 0, beyond_f16 = 0, below_f16 = 0, special = 0;
-};
-
-BatchBits scan(const float* values, size_t size) {
-  BatchBits sum;
-  for (size_t i = 0; i < size; ++i) {
-    const uint32_t magnitude = std::bit_cast<uint32_t>(values[i]) & kMagnitude;
-    sum.mantissas |= magnitude & kMantissa;
-    sum.smallest = std::min(sum.smallest, magnitude - 1);  // zero wraps around to the top
-    sum.largest = std::max(sum.largest, magnitude);
-    sum.zeros += magnitude == 0;
-    sum.bf16 += (magnitude & kBf16Drops) != 0;
-    sum.tf32 += (magnitude & kTf32Drops) != 0;
-    sum.beyond_f16 += ((magnitude & kF16Drops) != 0) | (magnitude > kF16Largest);
-    sum.below_f16 += magnitude - 1 < kF16MinNormal - 1;
-    sum.special += magnitude >= kInfinity;
-  }
-  return sum;
 }
 
 void add_one(WeightProfile& profile, uint32_t magnitude) {
@@ -64,18 +42,18 @@ void WeightProfile::add(std::span<const float> part) {
   values += part.size();
   for (; !part.empty(); part = part.subspan(std::min(kBatch, part.size()))) {
     const auto batch = part.first(std::min(kBatch, part.size()));
-    const BatchBits bits = scan(batch.data(), batch.size());
-    if (bits.special != 0) {
+    const damage_kernels::Bits bits = damage_kernels::scan(batch.data(), batch.size());
+    if (bits.largest >= kInfinity) {
       for (const float x : batch) add_one(*this, std::bit_cast<uint32_t>(x) & kMagnitude);
       continue;
     }
     mantissas |= bits.mantissas;
-    if (bits.smallest != ~0u) smallest_magnitude = std::min(smallest_magnitude, bits.smallest + 1);
+    if (bits.smallest_less_one != ~0u) smallest_magnitude = std::min(smallest_magnitude, bits.smallest_less_one + 1);
     largest_magnitude = std::max(largest_magnitude, bits.largest);
     zeros += bits.zeros;
-    not_bf16_exact += bits.bf16;
-    not_tf32_exact += bits.tf32;
-    not_f16_exact += bits.beyond_f16;
+    not_bf16_exact += bits.not_bf16;
+    not_tf32_exact += bits.not_tf32;
+    not_f16_exact += bits.not_f16;
     if (bits.below_f16 == 0) continue;
     for (const float x : batch) {
       const uint32_t magnitude = std::bit_cast<uint32_t>(x) & kMagnitude;
