@@ -11,7 +11,8 @@ export CCACHE_NOHASHDIR := 1
 BUILD := build/release
 CPUS := $(shell nproc)
 
-.PHONY: help setup build demo test test-long test-asan test-tsan bench bench-compare bench-speed bench-formats bench-metrics lint clean
+.PHONY: help setup build demo test test-long test-asan test-tsan bench bench-compare bench-speed bench-formats \
+  bench-inspect bench-metrics lint clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 18
@@ -44,7 +45,7 @@ test-tsan:  ## the tests under the thread sanitizer
 	@scripts/setup --test-data
 	@scripts/run-tests tsan
 
-bench: bench-formats bench-metrics bench-compare  ## all benchmarks; the figures belong in docs/measurements.md
+bench: bench-formats bench-metrics bench-inspect bench-compare bench-speed  ## all benchmarks; the figures belong in docs/measurements.md
 
 bench-compare: build  ## fqlab compare against llama.cpp's tools by hand, alternately in one run
 	@scripts/setup --test-data
@@ -58,6 +59,10 @@ bench-speed: build  ## fqlab's speeds against llama-bench's, A/A and half the by
 bench-formats: setup  ## number formats against memcpy
 	@cmake --preset release >/dev/null && cmake --build $(BUILD) --target bench_formats
 	@$(BUILD)/bench/bench_formats
+
+bench-inspect: build  ## fqlab inspect in eight formats against dequantizing the file eight times
+	@cmake --preset release >/dev/null && cmake --build $(BUILD) --target bench_decode
+	@bench/inspect_bench.py
 
 bench-metrics: setup  ## KL divergence and log-sum-exp against a plain read
 	@cmake --preset release >/dev/null && cmake --build $(BUILD) --target bench_metrics

@@ -1,18 +1,22 @@
-// fqlab inspect MODEL [--select S] [--json]
+// fqlab inspect MODEL [--select S] [--format SPEC,...] [--json|--csv] [--out DIR]
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <numeric>
 #include <set>
 #include <tuple>
 
+#include "base/system.h"
 #include "cli/commands.h"
+#include "cli/inspect_damage.h"
 #include "cli/layer_list.h"
 #include "cli/terminal.h"
 #include "fqlab/gguf.h"
 #include "fqlab/recipe.h"
+#include "fqlab/weight_damage.h"
 
 namespace fqlab::cli {
 namespace {
@@ -22,13 +26,13 @@ using Json = nlohmann::ordered_json;
 struct Options {
   std::string model;
   std::string select;
-  bool json = false;
+  DamageRequest damage;  // with the options that both views share
 };
 
 struct InspectedTensor {
   TensorInfo info;
   TensorName name;
-  std::optional<Exactness> exactness;  // of F32, F16 and BF16 tensors
+  std::optional<WeightProfile> profile;  // of F32, F16 and BF16 tensors
 };
 
 /// Tensors of one kind, type and shape, whatever their layer.
@@ -39,28 +43,35 @@ struct Group {
 };
 using Groups = std::vector<std::pair<std::tuple<std::string, GgmlType, std::vector<uint64_t>>, Group>>;
 
-Result<std::vector<InspectedTensor>> inspect(const GgufFile& file, const std::string& select_text) {
-  std::vector<size_t> chosen(file.tensors().size());
-  for (size_t i = 0; i < chosen.size(); ++i) chosen[i] = i;
+Result<std::vector<size_t>> choose(const GgufFile& file, const std::string& select_text) {
   if (!select_text.empty()) {
     const Result<Selector> selector = Selector::parse(select_text);
     if (!selector) return tl::unexpected(selector.error());
-    Result<std::vector<size_t>> selected = select(*selector, file.tensors());
-    if (!selected) return tl::unexpected(selected.error());
-    chosen = std::move(*selected);
+    return select(*selector, file.tensors());
   }
+  std::vector<size_t> all(file.tensors().size());
+  std::iota(all.begin(), all.end(), size_t{0});
+  return all;
+}
+
+Result<std::vector<InspectedTensor>> inspect(const GgufFile& file, std::span<const size_t> chosen, int threads) {
   std::vector<InspectedTensor> tensors;
   for (const size_t index : chosen) {
     const TensorInfo& info = file.tensors()[index];
     InspectedTensor tensor{info, parse_tensor_name(info.name), {}};
     if (info.type == GgmlType::kF32 || info.type == GgmlType::kF16 || info.type == GgmlType::kBf16) {
-      const Result<std::vector<float>> values = file.read_floats(info);
-      if (!values) return tl::unexpected(values.error());
-      tensor.exactness = exactness(*values);
+      const Result<WeightDamage> measured = measure_damage(file, {&index, 1}, {}, {threads, nullptr, {}});
+      if (!measured) return tl::unexpected(measured.error());
+      tensor.profile = measured->tensors.front().profile;
     }
     tensors.push_back(std::move(tensor));
   }
   return tensors;
+}
+
+std::string exponents_text(const WeightProfile& profile) {
+  const auto exponents = profile.exponents();
+  return exponents ? fmt::format("{}..{}", exponents->first, exponents->second) : "-";
 }
 
 // In the order in which the kinds first appear in the file.
@@ -111,14 +122,19 @@ void print_text(const GgufFile& file, const std::vector<InspectedTensor>& tensor
 
   rows.clear();
   for (const InspectedTensor& tensor : tensors)
-    if (tensor.exactness)
-      rows.push_back({printable(tensor.info.name), type_name(tensor.info.type),
-                      with_commas(tensor.exactness->values), with_commas(tensor.exactness->not_bf16_exact),
-                      with_commas(tensor.exactness->not_f16_exact)});
+    if (tensor.profile) {
+      const WeightProfile& profile = *tensor.profile;
+      rows.push_back({printable(tensor.info.name), type_name(tensor.info.type), with_commas(profile.values),
+                      with_commas(profile.not_bf16_exact), with_commas(profile.not_tf32_exact),
+                      with_commas(profile.not_f16_exact), std::to_string(profile.mantissa_bits()),
+                      exponents_text(profile), with_commas(profile.zeros), with_commas(profile.nan + profile.infinite)});
+    }
   if (rows.empty()) return;
   fmt::print(
-      "\nValues that a 16-bit type would change (0: fake quantization to it is an empty experiment)\n{}",
-      table({"tensor", "type", ">values", ">not bf16-exact", ">not f16-exact"}, rows));
+      "\nValues that a 16-bit or TF32 cast would change (0: fake quantization to it is an empty experiment)\n{}",
+      table({"tensor", "type", ">values", ">not bf16-exact", ">not tf32", ">not f16-exact", ">mantissa bits",
+             ">exponents", ">zeros", ">NaN, Inf"},
+            rows));
 }
 
 void print_json(const GgufFile& file, const std::vector<InspectedTensor>& tensors) {
@@ -146,23 +162,50 @@ void print_json(const GgufFile& file, const std::vector<InspectedTensor>& tensor
                 {"kind", tensor.name.kind},   {"type", type_name(tensor.info.type)},
                 {"shape", tensor.info.shape}, {"values", tensor.info.values()},
                 {"bytes", tensor.info.bytes}, {"not_bf16_exact", nullptr},
-                {"not_f16_exact", nullptr}};
+                {"not_tf32_exact", nullptr},  {"not_f16_exact", nullptr},
+                {"mantissa_bits", nullptr},   {"smallest_exponent", nullptr},
+                {"largest_exponent", nullptr}, {"zeros", nullptr},
+                {"nan", nullptr},             {"infinite", nullptr}};
     if (tensor.name.layer) row["layer"] = *tensor.name.layer;
-    if (tensor.exactness) {
-      row["not_bf16_exact"] = tensor.exactness->not_bf16_exact;
-      row["not_f16_exact"] = tensor.exactness->not_f16_exact;
+    if (const auto& profile = tensor.profile) {
+      row["not_bf16_exact"] = profile->not_bf16_exact;
+      row["not_tf32_exact"] = profile->not_tf32_exact;
+      row["not_f16_exact"] = profile->not_f16_exact;
+      row["mantissa_bits"] = profile->mantissa_bits();
+      row["zeros"] = profile->zeros;
+      row["nan"] = profile->nan;
+      row["infinite"] = profile->infinite;
+      if (const auto exponents = profile->exponents()) {
+        row["smallest_exponent"] = exponents->first;
+        row["largest_exponent"] = exponents->second;
+      }
     }
     out["tensors"].push_back(std::move(row));
   }
   fmt::print("{}\n", out.dump(2, ' ', false, Json::error_handler_t::replace));
 }
 
+// Options that would do nothing are mistakes.
+Result<void> check(const DamageRequest& request) {
+  if (request.json && request.csv) return fail(ErrorCode::kUsage, "--json and --csv exclude each other");
+  if (!request.formats.empty()) return {};
+  for (const auto& [given, name] : {std::pair(request.csv, "--csv"), std::pair(!request.out.empty(), "--out"),
+                                    std::pair(!request.imatrix.empty(), "--imatrix")})
+    if (given)
+      return fail(ErrorCode::kUsage, fmt::format("{} needs --format", name), "", "say which formats, such as --format mxfp4,int4:g32:sym");
+  return {};
+}
+
 Result<ExitCode> run_inspect(const Options& options) {
+  if (Result<void> checked = check(options.damage); !checked) return tl::unexpected(checked.error());
   const Result<GgufFile> file = GgufFile::open(options.model);
   if (!file) return tl::unexpected(file.error());
-  const auto tensors = inspect(*file, options.select);
+  const Result<std::vector<size_t>> chosen = choose(*file, options.select);
+  if (!chosen) return tl::unexpected(chosen.error());
+  if (!options.damage.formats.empty()) return inspect_damage(*file, *chosen, options.damage);
+  const auto tensors = inspect(*file, *chosen, options.damage.threads);
   if (!tensors) return tl::unexpected(tensors.error());
-  options.json ? print_json(*file, *tensors) : print_text(*file, *tensors);
+  options.damage.json ? print_json(*file, *tensors) : print_text(*file, *tensors);
   return kDone;
 }
 
@@ -170,12 +213,24 @@ Result<ExitCode> run_inspect(const Options& options) {
 
 void add_inspect(CLI::App& app, Action& action) {
   CLI::App* command =
-      app.add_subcommand("inspect", "Show a model's tensors, their types, and which values fit 16 bits");
+      app.add_subcommand("inspect", "Show a model's tensors, which values fit 16 bits, and what number formats do to them");
   auto options = std::make_shared<Options>();
+  DamageRequest& damage = options->damage;
+  damage.threads = hardware_threads();
   command->add_option("MODEL", options->model, "a GGUF file")->required();
   command->add_option("--select", options->select,
                       "only these tensors: [LAYERS/]KINDS or re:/REGEX/, such as 0-2/ffn_norm");
-  command->add_flag("--json", options->json, "print JSON");
+  command->add_option("--format", damage.formats, "number formats to apply to the weights: SPEC[,SPEC...]")->delimiter(',');
+  command->add_option("--imatrix", damage.imatrix, "llama.cpp's imatrix GGUF file: also weigh errors by it");
+  command->add_option("--top", damage.top, "tensors to list for each format")->capture_default_str();
+  command->add_flag("--json", damage.json, "print JSON");
+  command->add_flag("--csv", damage.csv, "print CSV, one row for each tensor and format");
+  command->add_option("--out", damage.out, "folder for a web page with heatmaps and histograms, inspect.json and inspect.csv");
+  command->add_option("--lang", damage.languages, "language of the page: en, zh-TW, or both with a comma")
+      ->delimiter(',')
+      ->capture_default_str();
+  command->add_flag("--force", damage.force, "replace an existing page");
+  command->add_option("--threads", damage.threads, "number of threads")->check(CLI::Range(1, 1024))->capture_default_str();
   command->callback([&action, options] { action = [options] { return run_inspect(*options); }; });
 }
 

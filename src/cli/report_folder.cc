@@ -6,12 +6,12 @@ namespace fqlab::cli {
 
 namespace fs = std::filesystem;
 
-Result<void> check_report_folder(const fs::path& folder, bool force) {
+Result<void> check_report_folder(const fs::path& folder, bool force, std::initializer_list<const char*> names) {
   std::error_code ignored;
   if (fs::exists(folder, ignored) && !fs::is_directory(folder, ignored))
     return fail(ErrorCode::kUsage, "--out is a file; it must be a folder", folder.string(), "name another folder");
   if (fs::is_directory(folder, ignored)) {
-    for (const char* name : {"report.json", "report.md"})
+    for (const char* name : names)
       if (Result<void> possible = check_output(folder / name, force ? Existing::kReplace : Existing::kRefuse); !possible)
         return possible;
     return {};

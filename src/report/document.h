@@ -72,6 +72,7 @@ struct Document {
   Language language = Language::kEnglish;
   std::string title;
   std::vector<Block> blocks;
+  std::string footer = {};  ///< of the web page; empty: that of a comparison
 };
 
 std::string render_markdown(const Document& document);

@@ -57,6 +57,8 @@ svg .margin{stroke:var(--soft);stroke-width:1.2;stroke-dasharray:5 4}svg .interv
 svg .worse{fill:var(--worse)}svg .better{fill:var(--better)}svg .neutral{fill:var(--soft)}
 svg .floor{fill:var(--floor)}svg .floor-edge{stroke:var(--soft);stroke-width:1}
 svg .point{fill:var(--point);stroke:var(--page);stroke-width:1}svg .aa{fill:var(--aa);stroke:var(--page);stroke-width:1}
+svg .cell-none{fill:none;stroke:var(--line)}svg .on-dark{fill:#fff;font-size:11px}svg .on-light{fill:#111;font-size:11px}
+svg .before{fill:var(--floor)}svg .after{fill:none;stroke:var(--worse);stroke-width:1.2}svg .level{stroke:var(--soft);stroke-width:1}
 svg .whisker{stroke:var(--point);stroke-width:2.5}svg .curve{fill:none;stroke:var(--point);stroke-width:2}svg .bar{stroke:var(--soft);stroke-width:.6}
 details{margin:.4rem 0 0}summary{cursor:pointer;color:var(--link);width:fit-content}
 .pair{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,18rem),1fr));gap:1rem;margin:.75rem 0}

@@ -1,0 +1,112 @@
+#include "recipe/tensor_stream.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "formats/format_details.h"
+#include "formats/parallel.h"
+
+namespace fqlab {
+namespace {
+
+// 128 KiB decoded and 128 KiB quantized fit the second-level cache of every current core.
+constexpr uint64_t kBatchValues = uint64_t{1} << 15;
+
+}  // namespace
+
+TensorStream::TensorStream(const GgufFile& file, const TensorInfo& tensor, int threads, uint64_t matrices)
+    : file_(file), tensor_(tensor), threads_(threads), columns_(std::max<uint64_t>(1, tensor.columns())), matrices_(matrices) {
+  rows_per_matrix_ = tensor.values() / columns_ / matrices_;
+  rows_per_batch_ = std::clamp<uint64_t>(kBatchValues / columns_, 1, std::max<uint64_t>(1, rows_per_matrix_));
+  batches_per_matrix_ = (rows_per_matrix_ + rows_per_batch_ - 1) / rows_per_batch_;
+}
+
+RowBatch TensorStream::batch(uint64_t index) const {
+  const uint64_t matrix = index / batches_per_matrix_;
+  const uint64_t row = matrix * rows_per_matrix_ + index % batches_per_matrix_ * rows_per_batch_;
+  return {index, row * columns_, matrix};
+}
+
+uint64_t TensorStream::values_of(uint64_t index) const {
+  const uint64_t first = index % batches_per_matrix_ * rows_per_batch_;
+  return std::min(rows_per_batch_, rows_per_matrix_ - first) * columns_;
+}
+
+Result<void> TensorStream::each(const Visit& visit) const {
+  const GgmlTypeInfo& type = *ggml_type_info(tensor_.type);
+  const std::span<const std::byte> data = file_.data(tensor_);
+  std::vector<std::optional<Error>> errors(static_cast<size_t>(std::max(threads_, 1)));
+  share_out(batches(), 1, threads_, [&](int worker, uint64_t begin, uint64_t end) {
+    std::vector<float> values(rows_per_batch_ * columns_), room(values.size());
+    for (uint64_t index = begin; index < end; ++index) {
+      const RowBatch at = batch(index);
+      const auto part = std::span(values).first(values_of(index));
+      const auto bytes = data.subspan(at.offset / type.block_elements * type.block_bytes,
+                                      part.size() / type.block_elements * type.block_bytes);
+      Result<void> done = decode(tensor_.type, bytes, part);
+      if (done) done = visit(at, part, std::span(room).first(part.size()));
+      if (done) continue;
+      errors[static_cast<size_t>(worker)] = done.error();  // workers have consecutive batches
+      return;
+    }
+  });
+  for (std::optional<Error>& error : errors) {
+    if (!error) continue;
+    error->where = tensor_.name + (error->where.empty() ? "" : ", " + error->where);
+    return tl::unexpected(std::move(*error));
+  }
+  return {};
+}
+
+bool needs_whole_tensor(const FormatSpec& format) {
+  const FormatDetails& details = format.details();
+  const bool shared_scale = details.granularity.kind == GranularityKind::kTensor ||
+                            details.granularity.kind == GranularityKind::kBlock || details.family == Family::kNvfp4;
+  // An overflow is an error that names how many values of the tensor overflow.
+  return shared_scale || details.rounding == Rounding::kStochastic || details.overflow == Overflow::kError;
+}
+
+std::span<const float> importance_of(std::span<const float> all, uint64_t matrix, uint64_t columns) {
+  return all.empty() ? all : all.subspan(matrix * columns, columns);
+}
+
+Result<QuantizeCounts> QuantizedStream::each(std::vector<float>& whole, const Visit& visit) const {
+  const uint64_t columns = std::max<uint64_t>(1, tensor.columns());
+  const uint64_t matrices = importance.empty() ? 1 : importance.size() / columns;
+  const TensorStream stream(file, tensor, threads, matrices);
+  if (!needs_whole_tensor(format)) {
+    std::vector<QuantizeCounts> counts(stream.batches());
+    const auto done = stream.each([&](const RowBatch& batch, std::span<const float> values, std::span<float> room) -> Result<void> {
+      const auto part = fake_quantize(format, values, room, columns, {1, importance_of(importance, batch.matrix, columns)});
+      if (!part) return tl::unexpected(part.error());
+      counts[batch.index] = *part;
+      visit(batch, values, room);
+      return {};
+    });
+    if (!done) return tl::unexpected(done.error());
+    QuantizeCounts sum;
+    for (const QuantizeCounts& part : counts) sum += part;
+    return sum;
+  }
+  // Decoding a second time costs less than keeping the original beside the result.
+  if (whole.size() < tensor.values()) {
+    whole = {};
+    whole.resize(tensor.values());
+  }
+  const auto decoded = stream.each([&](const RowBatch& batch, std::span<const float> values, std::span<float>) -> Result<void> {
+    std::ranges::copy(values, whole.begin() + static_cast<ptrdiff_t>(batch.offset));
+    return {};
+  });
+  if (!decoded) return tl::unexpected(decoded.error());
+  const auto all = std::span(whole).first(tensor.values());
+  const auto counts = fake_quantize(format, all, all, columns, {threads, {}});
+  if (!counts) return counts;
+  const auto compared = stream.each([&](const RowBatch& batch, std::span<const float> values, std::span<float>) -> Result<void> {
+    visit(batch, values, all.subspan(batch.offset, values.size()));
+    return {};
+  });
+  if (!compared) return tl::unexpected(compared.error());
+  return counts;
+}
+
+}  // namespace fqlab
