@@ -37,7 +37,11 @@ std::optional<Axis> colours_of(const WeightGrid& grid) {
     high = std::max(high, value);
   }
   if (high == 0) return std::nullopt;
-  if (high < low * 1.01) low = high / 10;  // one colour needs a scale too
+  if (high < 10 * low) {  // a decade at least: differences that mean nothing should not look large
+    const double middle = std::sqrt(low * high), half = std::sqrt(10.0);
+    low = middle / half;
+    high = middle * half;
+  }
   return Axis{low, high, 0, 1, true};
 }
 
@@ -53,7 +57,7 @@ void draw_cell(Svg& svg, double x, double y, const FormatDamage& damage, const s
   const double t = std::isfinite(value) ? colours->at(value) : 1;
   svg.rectangle(x, y, kCellWidth - 2, kCellHeight - 2, "cell", viridis(t));
   svg.text(middle, base, std::isfinite(value) ? number(value, 2) : "∞", "middle",
-           t > 0.55 ? "on-light" : "on-dark");
+           t > 0.45 ? "on-light" : "on-dark");
 }
 
 void draw_scale(Svg& svg, double y, const Axis& colours, const Text& text) {
