@@ -11,7 +11,8 @@ export CCACHE_NOHASHDIR := 1
 BUILD := build/release
 CPUS := $(shell nproc)
 
-.PHONY: help setup build demo test test-long test-asan test-tsan bench bench-compare bench-formats bench-inspect bench-metrics lint clean
+.PHONY: help setup build demo test test-long test-asan test-tsan bench bench-compare bench-speed bench-formats \
+  bench-inspect bench-metrics lint clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 18
@@ -44,11 +45,16 @@ test-tsan:  ## the tests under the thread sanitizer
 	@scripts/setup --test-data
 	@scripts/run-tests tsan
 
-bench: bench-formats bench-metrics bench-inspect bench-compare  ## all benchmarks; the figures belong in docs/measurements.md
+bench: bench-formats bench-metrics bench-inspect bench-compare bench-speed  ## all benchmarks; the figures belong in docs/measurements.md
 
-bench-compare: build  ## fqlab compare against llama-perplexity, both in one run
+bench-compare: build  ## fqlab compare against llama.cpp's tools by hand, alternately in one run
 	@scripts/setup --test-data
 	@bench/compare_vs_perplexity.py
+	@bench/compare_by_hand.py
+
+bench-speed: build  ## fqlab's speeds against llama-bench's, A/A and half the bytes (an hour on a quiet machine)
+	@scripts/setup --test-data
+	@bench/speed_vs_llama_bench.py
 
 bench-formats: setup  ## number formats against memcpy
 	@cmake --preset release >/dev/null && cmake --build $(BUILD) --target bench_formats

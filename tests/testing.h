@@ -40,7 +40,7 @@ inline std::filesystem::path cache_folder() {
   if (const char* cache = std::getenv("FQLAB_CACHE")) return cache;
   if (const char* xdg = std::getenv("XDG_CACHE_HOME")) return std::filesystem::path(xdg) / "fqlab";
   const char* home = std::getenv("HOME");
-  return std::filesystem::path(home ? home : "/root") / ".cache" / "fqlab";
+  return std::filesystem::path(home ? home : ".") / ".cache" / "fqlab";
 }
 inline std::filesystem::path smollm2_file() { return cache_folder() / "models" / "SmolLM2-135M-Instruct.Q4_1.gguf"; }
 inline std::filesystem::path gemma_file() { return cache_folder() / "models" / "gemma-3-270m-q4_k_m.gguf"; }

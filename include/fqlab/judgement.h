@@ -27,7 +27,7 @@ inline constexpr int kTokenClasses = 5;
 struct TokenClassResult {
   std::string name;  ///< "whitespace", "digits", "punctuation", "words" or "non_latin"
   uint64_t positions = 0;
-  int clusters = 0;  ///< with at least one such position
+  int clusters = 0;    ///< with at least one such position
   double kl_mean = 0;  ///< nats
   std::optional<Interval> interval;
   double kl_share = 0;  ///< of the sum over all positions, a fraction
@@ -73,7 +73,8 @@ struct SampledTurn {
   double kl_mean = 0;    ///< nats a token, both models led along the original's answers
   double agreement = 0;  ///< fraction of those tokens at which both models put the same token first
   uint64_t tokens = 0;   ///< of the original's answers
-  double distinct_original = 0, distinct_variant = 0;  ///< fraction of the K answers that differ from each other
+  double distinct_original = 0,
+         distinct_variant = 0;  ///< fraction of the K answers that differ from each other
 };
 
 /// Both models led along the original's answers; conversations are the clusters.

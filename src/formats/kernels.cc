@@ -479,8 +479,8 @@ HWY_INLINE Counts GroupRows(const Segment& row, const Grid& grid, size_t group, 
   Counts counts;
   for (size_t at = 0, index = 0; at < row.size;) {
     const size_t left = row.size - at;
-    const size_t groups =
-        group % lanes != 0 || left < group ? 0 : HWY_MAX(HWY_MIN(left, kChunk) / group, size_t{1});
+    const size_t in_chunk = HWY_MIN(HWY_MIN(left, kChunk) / group, kMostBlocks);  // groups may be small
+    const size_t groups = group % lanes != 0 || left < group ? 0 : HWY_MAX(in_chunk, size_t{1});
     bool usual = groups > 0;
     if (usual) {
       uint32_t least, most;

@@ -4,7 +4,8 @@
 
 namespace fqlab {
 
-// Found by the archives through their arguments, hence in the namespace of the structs and not in an unnamed one.
+// Found by the archives through their arguments, hence in the namespace of the structs and not in an unnamed
+// one.
 
 template <class Archive>
 void fields(Archive& archive, Power& power) {

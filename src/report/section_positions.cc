@@ -55,8 +55,8 @@ void add_power(const Comparison& c, const Text& text, Document& document) {
       const std::string n = count(static_cast<uint64_t>(two_digits(*more)));
       bullets.items.push_back(text("power.sentence", {{"what", what}, {"n", n}}));
     } else {
-      bullets.items.push_back(text(c.kl.interval ? Key("power.too_close") : Key("power.one_cluster"),
-                                   {{"what", what}}));
+      bullets.items.push_back(
+          text(c.kl.interval ? Key("power.too_close") : Key("power.one_cluster"), {{"what", what}}));
     }
   };
   say(c.verdicts.perplexity, "name.perplexity", c.power.perplexity);
@@ -95,8 +95,10 @@ Table worst_table(const Comparison& c, const Text& text) {
   if (several) table.columns.insert(table.columns.begin(), {text("setting.corpus")});
   for (const WorstPosition& position : c.worst) {
     std::vector<std::string> row = {
-        count(static_cast<uint64_t>(position.chunk)), count(static_cast<uint64_t>(position.position)),
-        number(position.kl_nats), visible(position.context),
+        count(static_cast<uint64_t>(position.chunk)),
+        count(static_cast<uint64_t>(position.position)),
+        number(position.kl_nats),
+        visible(position.context),
         visible(position.target) + " (" + percent(position.target_original_p) + " → " +
             percent(position.target_variant_p) + ")",
         visible(position.original_top) + " (" + percent(position.original_top_p) + ")",
@@ -153,15 +155,15 @@ Table llama_table(const KldTable& t, const Text& text) {
   mean("Mean PPL(Q)/PPL(base)", t.ratio);
   mean("Mean PPL(Q)-PPL(base)", t.difference);
   mean("Mean KLD", t.kld);
-  static constexpr const char* kKld[] = {"Maximum KLD", "99.9% KLD", "99.0% KLD", "95.0% KLD",
-                                         "90.0% KLD",   "Median KLD", "10.0% KLD", "5.0% KLD",
-                                         "1.0% KLD",    "0.1% KLD",  "Minimum KLD"};
+  static constexpr const char* kKld[] = {"Maximum KLD", "99.9% KLD",  "99.0% KLD",  "95.0% KLD",
+                                         "90.0% KLD",   "Median KLD", "10.0% KLD",  "5.0% KLD",
+                                         "1.0% KLD",    "0.1% KLD",   "Minimum KLD"};
   for (size_t i = 0; i < t.kld_quantiles.size(); ++i)
     table.rows.push_back({kKld[i], plain(t.kld_quantiles[i]), text("none")});
   mean_percent("Mean Δp", t.delta_p);
-  static constexpr const char* kDeltaP[] = {"Maximum Δp", "99.9% Δp", "99.0% Δp", "95.0% Δp", "90.0% Δp",
-                                            "75.0% Δp",   "Median Δp", "25.0% Δp", "10.0% Δp", "5.0% Δp",
-                                            "1.0% Δp",    "0.1% Δp",  "Minimum Δp"};
+  static constexpr const char* kDeltaP[] = {"Maximum Δp", "99.9% Δp",  "99.0% Δp",  "95.0% Δp", "90.0% Δp",
+                                            "75.0% Δp",   "Median Δp", "25.0% Δp",  "10.0% Δp", "5.0% Δp",
+                                            "1.0% Δp",    "0.1% Δp",   "Minimum Δp"};
   for (size_t i = 0; i < t.delta_p_quantiles.size(); ++i)
     table.rows.push_back({kDeltaP[i], per_cent(t.delta_p_quantiles[i]), text("none")});
   mean_percent("RMS Δp", t.rms_delta_p);

@@ -26,10 +26,9 @@ Table turns_table(const Comparison& c, const Text& text, bool drawn) {
   }
   uint64_t number_of_turn = 0;
   for (const DialogueResult& turn : c.dialogue) {
-    std::vector<std::string> row = {count(++number_of_turn), count(turn.tokens),
-                                    turn.kl_mean ? number(*turn.kl_mean) : text("none"),
-                                    turn.teacher_forced_agreement ? percent(*turn.teacher_forced_agreement)
-                                                                  : text("none")};
+    std::vector<std::string> row = {
+        count(++number_of_turn), count(turn.tokens), turn.kl_mean ? number(*turn.kl_mean) : text("none"),
+        turn.teacher_forced_agreement ? percent(*turn.teacher_forced_agreement) : text("none")};
     if (drawn && turn.sampled) {
       const SampledTurn& sampled = *turn.sampled;
       row.insert(row.end(), {count(sampled.tokens), number(sampled.kl_mean), percent(sampled.agreement),

@@ -15,14 +15,16 @@ namespace {
 using Answer = std::vector<int32_t>;
 
 /// Both models along one answer of the original; one entry a token.
-Result<std::vector<PairedPosition>> lead_along(const Speakers& speakers, const Turn& turn, const Answer& answer, int threads) {
+Result<std::vector<PairedPosition>> lead_along(const Speakers& speakers, const Turn& turn,
+                                               const Answer& answer, int threads) {
   if (answer.empty()) return std::vector<PairedPosition>();
   Answer tokens = turn.context;
   tokens.insert(tokens.end(), answer.begin(), answer.end());
   const int first = static_cast<int>(turn.context.size()) - 1, count = static_cast<int>(answer.size());
   Result<std::span<const float>> logits = speakers.original->logits(tokens, first, count);
   if (!logits) return tl::unexpected(logits.error());
-  const std::vector<float> original(logits->begin(), logits->end());  // the evaluator may be the variant's too
+  const std::vector<float> original(logits->begin(),
+                                    logits->end());  // the evaluator may be the variant's too
   const std::vector<PositionScore> scores = score_positions(original, answer, threads);
   speakers.become_variant();
   Result<std::span<const float>> variant = speakers.variant->logits(tokens, first, count);
@@ -32,7 +34,8 @@ Result<std::vector<PairedPosition>> lead_along(const Speakers& speakers, const T
 }
 
 /// K answers with seeds that both models share, so that equal models give equal answers.
-Result<std::vector<Answer>> draw(Evaluator& evaluator, const Turn& turn, size_t number, const AnswerSettings& settings) {
+Result<std::vector<Answer>> draw(Evaluator& evaluator, const Turn& turn, size_t number,
+                                 const AnswerSettings& settings) {
   std::vector<Answer> answers;
   for (int k = 0; k < settings.samples; ++k) {
     const uint64_t seed = hash64(fmt::format("turn {}, answer {}", number, k), settings.seed);
@@ -44,7 +47,8 @@ Result<std::vector<Answer>> draw(Evaluator& evaluator, const Turn& turn, size_t 
 }
 
 double distinct(const std::vector<Answer>& answers) {
-  return static_cast<double>(std::set<Answer>(answers.begin(), answers.end()).size()) / static_cast<double>(answers.size());
+  return static_cast<double>(std::set<Answer>(answers.begin(), answers.end()).size()) /
+         static_cast<double>(answers.size());
 }
 
 /// The variant's greedy answer and its drawn ones, its weights in place for all of them.
@@ -52,7 +56,8 @@ struct VariantAnswers {
   Answer greedy;
   std::vector<Answer> drawn;
 };
-Result<VariantAnswers> variant_answers(const Speakers& speakers, const Turn& turn, size_t number, const AnswerSettings& settings) {
+Result<VariantAnswers> variant_answers(const Speakers& speakers, const Turn& turn, size_t number,
+                                       const AnswerSettings& settings) {
   speakers.become_variant();
   Result<Answer> greedy = speakers.variant->generate(turn.context, settings.most);
   Result<std::vector<Answer>> drawn = draw(*speakers.variant, turn, number, settings);
@@ -62,8 +67,9 @@ Result<VariantAnswers> variant_answers(const Speakers& speakers, const Turn& tur
   return VariantAnswers{std::move(*greedy), std::move(*drawn)};
 }
 
-Result<SampledTurn> compare_drawn(const Speakers& speakers, const Turn& turn, const std::vector<Answer>& original,
-                                  const std::vector<Answer>& variant, const AnswerSettings& settings) {
+Result<SampledTurn> compare_drawn(const Speakers& speakers, const Turn& turn,
+                                  const std::vector<Answer>& original, const std::vector<Answer>& variant,
+                                  const AnswerSettings& settings) {
   SampledTurn sampled;
   PairedSums sums;
   for (const Answer& answer : original) {
@@ -81,8 +87,8 @@ Result<SampledTurn> compare_drawn(const Speakers& speakers, const Turn& turn, co
   return sampled;
 }
 
-Result<DialogueResult> compare_turn(const Model& model, const Speakers& speakers, const Turn& turn, size_t number,
-                                    const AnswerSettings& settings) {
+Result<DialogueResult> compare_turn(const Model& model, const Speakers& speakers, const Turn& turn,
+                                    size_t number, const AnswerSettings& settings) {
   DialogueResult result;
   result.conversation = turn.conversation;
   result.prompt = turn.prompt;
@@ -149,7 +155,8 @@ ForcedAnswers over_conversations(std::span<const TurnMeasure> turns) {
 
 }  // namespace
 
-Result<std::vector<DialogueResult>> compare_answers(const Model& model, const Speakers& speakers, std::span<const Turn> turns,
+Result<std::vector<DialogueResult>> compare_answers(const Model& model, const Speakers& speakers,
+                                                    std::span<const Turn> turns,
                                                     const AnswerSettings& settings) {
   std::vector<DialogueResult> results;
   for (size_t number = 0; number < turns.size(); ++number) {
@@ -160,13 +167,16 @@ Result<std::vector<DialogueResult>> compare_answers(const Model& model, const Sp
   return results;
 }
 
-std::optional<DialogueSummary> summarize_dialogue(std::span<const DialogueResult> turns, const AnswerSettings& settings) {
+std::optional<DialogueSummary> summarize_dialogue(std::span<const DialogueResult> turns,
+                                                  const AnswerSettings& settings) {
   if (turns.empty()) return std::nullopt;
   std::vector<TurnMeasure> greedy, sampled;
   for (const DialogueResult& turn : turns) {
-    greedy.push_back({turn.conversation, turn.tokens, turn.kl_mean.value_or(0), turn.teacher_forced_agreement.value_or(0)});
+    greedy.push_back({turn.conversation, turn.tokens, turn.kl_mean.value_or(0),
+                      turn.teacher_forced_agreement.value_or(0)});
     if (turn.sampled)
-      sampled.push_back({turn.conversation, turn.sampled->tokens, turn.sampled->kl_mean, turn.sampled->agreement});
+      sampled.push_back(
+          {turn.conversation, turn.sampled->tokens, turn.sampled->kl_mean, turn.sampled->agreement});
   }
   DialogueSummary summary;
   summary.greedy = over_conversations(greedy);

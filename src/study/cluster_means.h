@@ -1,4 +1,5 @@
-// Means over the positions of a pass, with their clusters, and over several corpora with the same weight each.
+// Means over the positions of a pass, with their clusters, and over several corpora with the same weight
+// each.
 #pragma once
 
 #include <functional>

@@ -43,7 +43,8 @@ Result<CorpusSource> parse_corpus_source(const std::string& text) {
     return CorpusSource{last.string(), path};
   }
   if (equals == 0 || equals + 1 == text.size())
-    return fail(ErrorCode::kUsage, "a corpus is a path, or a name and a path", "--corpus " + text, "write --corpus NAME=PATH");
+    return fail(ErrorCode::kUsage, "a corpus is a path, or a name and a path", "--corpus " + text,
+                "write --corpus NAME=PATH");
   return CorpusSource{text.substr(0, equals), text.substr(equals + 1)};
 }
 
@@ -51,8 +52,8 @@ Result<Corpora> read_corpora(std::span<const CorpusSource> sources) {
   Corpora corpora;
   for (const CorpusSource& source : sources) {
     if (std::find(corpora.names.begin(), corpora.names.end(), source.name) != corpora.names.end())
-      return fail(ErrorCode::kUsage, fmt::format("two corpora are called '{}'", source.name), source.path.string(),
-                  "give each a name of its own: --corpus NAME=PATH");
+      return fail(ErrorCode::kUsage, fmt::format("two corpora are called '{}'", source.name),
+                  source.path.string(), "give each a name of its own: --corpus NAME=PATH");
     Result<Corpus> corpus = read_corpus(source.path);
     if (!corpus) return tl::unexpected(corpus.error());
     corpora.names.push_back(source.name);

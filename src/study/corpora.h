@@ -27,12 +27,13 @@ struct Corpora {
 };
 Result<Corpora> read_corpora(std::span<const CorpusSource> sources);
 
-/// What is measured. `corpus_of_chunk` and `corpora` are empty where there is one text; `identity` is then that text's,
-/// else of all: names joined, sizes added, sha256 of the lines "NAME SHA256".
+/// What is measured. `corpus_of_chunk` and `corpora` are empty where there is one text; `identity` is then
+/// that text's, else of all: names joined, sizes added, sha256 of the lines "NAME SHA256".
 struct CutText {
   CorpusIdentity identity;
   std::string cluster_kind;  ///< "document", "chunk", or "mixed" where texts differ in it
-  std::vector<Chunk> chunks;  ///< the first of every text, then the second of every text, ...; clusters of their own
+  std::vector<Chunk>
+      chunks;  ///< the first of every text, then the second of every text, ...; clusters of their own
   std::vector<int> corpus_of_chunk;
   std::vector<CorpusResult> corpora;  ///< identities only
   bool fewer = false;                 ///< a text had fewer chunks than wanted

@@ -3,10 +3,12 @@
 namespace fqlab {
 namespace {
 
-Result<std::vector<DialogueResult>> answer_and_compare(PatchableModel& arm, Evaluator& evaluator, VariantRun& variant,
-                                                       std::span<const Turn> turns, const EvaluatorOptions& options,
+Result<std::vector<DialogueResult>> answer_and_compare(PatchableModel& arm, Evaluator& evaluator,
+                                                       VariantRun& variant, std::span<const Turn> turns,
+                                                       const EvaluatorOptions& options,
                                                        const AnswerSettings& settings) {
-  Speakers speakers{&evaluator, &evaluator, [&] { arm.write_variant(variant.change); }, [&] { arm.restore(variant.change); }};
+  Speakers speakers{&evaluator, &evaluator, [&] { arm.write_variant(variant.change); },
+                    [&] { arm.restore(variant.change); }};
   std::optional<Evaluator> own;
   if (variant.own_model) {
     Result<Evaluator> created = Evaluator::create(*variant.own_model, options);
@@ -40,7 +42,8 @@ Result<std::vector<std::vector<DialogueResult>>> run_dialogues(PairedRun& run) {
     Result<Evaluator> evaluator = Evaluator::create(arm.model(), options);
     if (!evaluator) return tl::unexpected(evaluator.error());
     run.tell("dialogue, original");
-    Result<std::vector<Turn>> turns = answer_conversations(arm.model(), *evaluator, conversations, run.request.predict);
+    Result<std::vector<Turn>> turns =
+        answer_conversations(arm.model(), *evaluator, conversations, run.request.predict);
     if (!turns) return tl::unexpected(turns.error());
     for (size_t v = 0; v < run.variants.size(); ++v) {
       if (run.variants[v].arm != a) continue;

@@ -11,7 +11,8 @@ namespace fqlab {
 /// Length of the answers and what is drawn, as the request says.
 AnswerSettings answer_settings(const CompareRequest& request);
 
-/// Both models' answers, in the arithmetic of the comparison, one list a variant; empty lists where not asked.
+/// Both models' answers, in the arithmetic of the comparison, one list a variant; empty lists where not
+/// asked.
 Result<std::vector<std::vector<DialogueResult>>> run_dialogues(PairedRun& run);
 
 }  // namespace fqlab

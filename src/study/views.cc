@@ -76,9 +76,9 @@ std::vector<TokenClass> classes_of_targets(std::span<const Chunk> chunks, int fi
   return classes;
 }
 
-std::vector<WorstPosition> worst_positions(std::span<const PairedPosition> pass, std::span<const Chunk> chunks,
-                                           int first_target, size_t per_chunk, const TokenText& text,
-                                           size_t most, int context_tokens) {
+std::vector<WorstPosition> worst_positions(std::span<const PairedPosition> pass,
+                                           std::span<const Chunk> chunks, int first_target, size_t per_chunk,
+                                           const TokenText& text, size_t most, int context_tokens) {
   std::vector<size_t> order(pass.size());
   std::iota(order.begin(), order.end(), size_t{0});
   const size_t kept = std::min(most, order.size());

@@ -36,8 +36,8 @@ std::vector<TokenClass> classes_of_targets(std::span<const Chunk> chunks, int fi
 
 /// The `most` positions with the largest KL divergence above 0, largest first, earlier ones first among
 /// equals; each with the `context_tokens` tokens before it.
-std::vector<WorstPosition> worst_positions(std::span<const PairedPosition> pass, std::span<const Chunk> chunks,
-                                           int first_target, size_t per_chunk, const TokenText& text,
-                                           size_t most, int context_tokens = 12);
+std::vector<WorstPosition> worst_positions(std::span<const PairedPosition> pass,
+                                           std::span<const Chunk> chunks, int first_target, size_t per_chunk,
+                                           const TokenText& text, size_t most, int context_tokens = 12);
 
 }  // namespace fqlab

@@ -14,7 +14,8 @@ TEST(Utf8, ReadsOneCharacterOfEveryLength) {
 }
 
 TEST(Utf8, CallsPiecesLongFormsAndSurrogatesBroken) {
-  for (const char* broken : {"\xE8\xAA", "\xAA", "\xC0\x80", "\xE0\x80\x80", "\xED\xA0\x80", "\xF5\x80\x80\x80", "\xE8\x41\x41"}) {
+  for (const char* broken :
+       {"\xE8\xAA", "\xAA", "\xC0\x80", "\xE0\x80\x80", "\xED\xA0\x80", "\xF5\x80\x80\x80", "\xE8\x41\x41"}) {
     EXPECT_FALSE(next_character(broken).character.has_value());
     EXPECT_EQ(next_character(broken).bytes, 1u);
   }

@@ -72,7 +72,7 @@ def within(name, mine, theirs):
 def main():
     chunks = sys.argv[1] if len(sys.argv) > 1 else "4"
     fqlab, model = ROOT / "build/release/fqlab", setup("model")
-    text = ROOT.parent / "shared/data/wikitext-2-raw.test.txt"
+    text = pathlib.Path(os.environ.get("FQLAB_SHARED", ROOT.parent / "shared")) / "data/wikitext-2-raw.test.txt"
     if not text.exists():
         sys.exit("skipped: needs wikitext-2 in ../shared/data")
     with tempfile.TemporaryDirectory() as name:

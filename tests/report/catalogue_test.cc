@@ -121,7 +121,7 @@ TEST(Catalogue, HasNoMessageThatNothingSays) {
 TEST(Catalogue, KnowsEveryReasonAndWarningOfTheStudy) {
   static const std::regex kNote(R"re(notes\.push_back\(\{[^,]*, "([a-z_]+)"\}|note\([^;]*"([a-z_]+)"\))re");
   static const std::regex kWarning(R"re(warnings\.push_back\("([a-z_]+)"\))re");
-  const std::filesystem::path study = std::filesystem::path(FQLAB_SOURCE_DIR) / "src/study";
+  const std::filesystem::path study = testing::source_folder() / "src/study";
   if (!std::filesystem::exists(study)) GTEST_SKIP() << "no src/study";
   const Text english(Language::kEnglish);
   int found = 0;

@@ -26,14 +26,36 @@ Comparison judged() {
   c.perplexity.design_effect = 1.25;
   c.same_top.design_effect = 2;
   c.same_top.effective_n = 2040;
-  c.token_classes = {{"digits", 80, 7, 0.002, Interval{0.001, 0.003}, 0.05}, {"words", 4000, 16, 0.0008, {}, 0.95}};
+  c.token_classes = {{"digits", 80, 7, 0.002, Interval{0.001, 0.003}, 0.05},
+                     {"words", 4000, 16, 0.0008, {}, 0.95}};
   c.worst = {{"", 3, 300, 0.021, "a |\tb\n", " dog", 0.5, 0.25, " cat", "\u200B", 0.625, 0.75}};
-  c.corpora = {{"news", "texts/news", std::string(64, 'c'), 1000, 3, 8, 2040, 20, 20.1, 0.005, Interval{-0.001, 0.011},
-                0.0007, Interval{0.0006, 0.0008}, 0.99, Interval{0.98, 0.995}, "document", 3, 1.5},
-               {"code", "texts/code.txt", std::string(64, 'd'), 2000, 1, 8, 2040, 30, 30.2, 0.007, {}, 0.0009, {}, 0.98, {}, "chunk", 8, {}}};
+  c.corpora = {
+      {"news", "texts/news", std::string(64, 'c'), 1000, 3, 8, 2040, 20, 20.1, 0.005, Interval{-0.001, 0.011},
+       0.0007, Interval{0.0006, 0.0008}, 0.99, Interval{0.98, 0.995}, "document", 3, 1.5},
+      {"code",
+       "texts/code.txt",
+       std::string(64, 'd'),
+       2000,
+       1,
+       8,
+       2040,
+       30,
+       30.2,
+       0.007,
+       {},
+       0.0009,
+       {},
+       0.98,
+       {},
+       "chunk",
+       8,
+       {}}};
   c.dialogue = {{"Hello", "Hi", "Ho", false, 1, 0.5, false, 0, 2, 0.125, SampledTurn{0.25, 0.75, 40, 1, 0.5}},
                 {"Bye", "", "", true, {}, {}, false, 1, 0, {}, {}}};
-  c.dialogue_summary = DialogueSummary{{2, 2, 0.125, Interval{0, 0.4}, 0.5, Interval{0.1, 0.9}}, 8, 0.75, ForcedAnswers{40, 1, 0.25, {}, 0.75, {}}};
+  c.dialogue_summary = DialogueSummary{{2, 2, 0.125, Interval{0, 0.4}, 0.5, Interval{0.1, 0.9}},
+                                       8,
+                                       0.75,
+                                       ForcedAnswers{40, 1, 0.25, {}, 0.75, {}}};
   return c;
 }
 
@@ -57,7 +79,8 @@ TEST(JudgementReport, ReadsBackFromJsonToTheLastBit) {
 TEST(JudgementReport, ReadsAReportOfAnEarlierVersion) {
   const Comparison c = testing::fp8_norm();
   nlohmann::ordered_json json = nlohmann::ordered_json::parse(comparison_json({&c, 1}));
-  for (const char* key : {"power", "right_wrong", "kld_table", "token_classes", "worst_positions", "corpora", "dialogue_summary"})
+  for (const char* key : {"power", "right_wrong", "kld_table", "token_classes", "worst_positions", "corpora",
+                          "dialogue_summary"})
     EXPECT_EQ(json.erase(key), 1u) << key;
   EXPECT_TRUE(parse_comparison_json(json.dump()));
 }
@@ -66,7 +89,8 @@ TEST(JudgementReport, StandsInBothLanguagesWithEveryNumber) {
   const Comparison c = judged();
   for (const Language language : {Language::kEnglish, Language::kTraditionalChinese}) {
     const std::string text = comparison_markdown({&c, 1}, language);
-    for (const char* part : {"| Mean PPL(Q) | 24.5031 | 1.12 |", "| RMS Δp | 1.23 % | 0.04 % |", "| Minimum Δp | -25 % |", "140", "`news`", "2,040"})
+    for (const char* part : {"| Mean PPL(Q) | 24.5031 | 1.12 |", "| RMS Δp | 1.23 % | 0.04 % |",
+                             "| Minimum Δp | -25 % |", "140", "`news`", "2,040"})
       EXPECT_THAT(text, HasSubstr(part));
   }
   EXPECT_THAT(comparison_markdown({&c, 1}, Language::kTraditionalChinese), HasSubstr("位置與 Token"));
@@ -75,7 +99,8 @@ TEST(JudgementReport, StandsInBothLanguagesWithEveryNumber) {
 
 TEST(JudgementReport, SaysBesideAnOpenVerdictHowManyMoreChunksDecide) {
   Comparison c = judged();
-  EXPECT_THAT(english(c), HasSubstr("Open: the top token. About 140 more chunks would decide, with probability 0.9."));
+  EXPECT_THAT(english(c),
+              HasSubstr("Open: the top token. About 140 more chunks would decide, with probability 0.9."));
   EXPECT_EQ(report::chunks_to_decide(c), 140);
   c.power.same_top.reset();
   EXPECT_THAT(english(c), HasSubstr("Open: the top token. It lies so close to its margin"));
@@ -84,17 +109,47 @@ TEST(JudgementReport, SaysBesideAnOpenVerdictHowManyMoreChunksDecide) {
 
 TEST(JudgementReport, ShowsTokensSoThatTheyCanBeReadAndTheTableHolds) {
   const std::string text = english(judged());
-  EXPECT_THAT(text, HasSubstr("| 3 | 300 | 0.021 | `a \\|\\tb\\n` | `␣dog` (50 % → 25 %) | `␣cat` (62.5 %) | `\\u{200B}` (75 %) |"));
+  EXPECT_THAT(text, HasSubstr("| 3 | 300 | 0.021 | `a \\|\\tb\\n` | `␣dog` (50 % → 25 %) | `␣cat` (62.5 %) | "
+                              "`\\u{200B}` (75 %) |"));
 }
 
 TEST(JudgementReport, HasTheLlamaRowsInItsOrder) {
   const std::string text = english(judged());
   size_t at = 0;
-  for (const char* row : {"Mean PPL(Q)", "Mean PPL(base)", "Cor(ln(PPL(Q)), ln(PPL(base)))", "Mean ln(PPL(Q)/PPL(base))", "Mean PPL(Q)/PPL(base)",
-                          "Mean PPL(Q)-PPL(base)", "Mean KLD", "Maximum KLD", "99.9% KLD", "99.0% KLD", "95.0% KLD", "90.0% KLD", "Median KLD",
-                          "10.0% KLD", "5.0% KLD", "1.0% KLD", "0.1% KLD", "Minimum KLD", "Mean Δp", "Maximum Δp", "99.9% Δp", "99.0% Δp",
-                          "95.0% Δp", "90.0% Δp", "75.0% Δp", "Median Δp", "25.0% Δp", "10.0% Δp", "5.0% Δp", "1.0% Δp", "0.1% Δp",
-                          "Minimum Δp", "RMS Δp", "Same top p"}) {
+  for (const char* row : {"Mean PPL(Q)",
+                          "Mean PPL(base)",
+                          "Cor(ln(PPL(Q)), ln(PPL(base)))",
+                          "Mean ln(PPL(Q)/PPL(base))",
+                          "Mean PPL(Q)/PPL(base)",
+                          "Mean PPL(Q)-PPL(base)",
+                          "Mean KLD",
+                          "Maximum KLD",
+                          "99.9% KLD",
+                          "99.0% KLD",
+                          "95.0% KLD",
+                          "90.0% KLD",
+                          "Median KLD",
+                          "10.0% KLD",
+                          "5.0% KLD",
+                          "1.0% KLD",
+                          "0.1% KLD",
+                          "Minimum KLD",
+                          "Mean Δp",
+                          "Maximum Δp",
+                          "99.9% Δp",
+                          "99.0% Δp",
+                          "95.0% Δp",
+                          "90.0% Δp",
+                          "75.0% Δp",
+                          "Median Δp",
+                          "25.0% Δp",
+                          "10.0% Δp",
+                          "5.0% Δp",
+                          "1.0% Δp",
+                          "0.1% Δp",
+                          "Minimum Δp",
+                          "RMS Δp",
+                          "Same top p"}) {
     const size_t found = text.find(std::string("\n| ") + row + " |", at);
     ASSERT_NE(found, std::string::npos) << row;
     at = found;

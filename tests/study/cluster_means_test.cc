@@ -17,7 +17,9 @@ struct TwoCorpora {
   TwoCorpora() {
     Random random(3);
     for (int c : corpus)
-      for (int i = 0; i < 3; ++i) pass.push_back({.kl_nats = (c == 0 ? 1 : 5) + 0.1 * random.normal(), .same_top = random.uniform() < 0.7});
+      for (int i = 0; i < 3; ++i)
+        pass.push_back(
+            {.kl_nats = (c == 0 ? 1 : 5) + 0.1 * random.normal(), .same_top = random.uniform() < 0.7});
   }
   ChunkGroups groups() const { return {clusters, corpus, 3}; }
 };

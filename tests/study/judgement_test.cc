@@ -15,7 +15,8 @@ using ::testing::SizeIs;
 std::string story(const std::string& name, int sentences) {
   std::string text;
   for (int i = 0; i < sentences; ++i)
-    text += name + " went to the park with " + std::to_string(i) + " friends. They saw a big dog and were happy.\n";
+    text += name + " went to the park with " + std::to_string(i) +
+            " friends. They saw a big dog and were happy.\n";
   return text;
 }
 
@@ -46,24 +47,33 @@ class JudgementTest : public ::testing::Test {
 /// Every measured number, as bits.
 std::vector<uint64_t> bits_of(const Comparison& c) {
   std::vector<uint64_t> bits;
-  const auto add = [&](auto... numbers) { (bits.push_back(std::bit_cast<uint64_t>(static_cast<double>(numbers))), ...); };
+  const auto add = [&](auto... numbers) {
+    (bits.push_back(std::bit_cast<uint64_t>(static_cast<double>(numbers))), ...);
+  };
   const auto add_interval = [&](const std::optional<Interval>& interval) {
     if (interval) add(interval->low, interval->high);
   };
-  add(c.perplexity.original, c.perplexity.variant, c.perplexity.log_ratio, c.kl.mean, c.kl.median, c.kl.p999, c.kl.max);
-  add(c.same_top.fraction, c.same_top.effective_n, c.design_effect.value_or(-1), c.perplexity.design_effect.value_or(-1));
-  for (const auto& interval : {c.perplexity.log_ratio_interval, c.kl.interval, c.kl.interval90, c.same_top.interval}) add_interval(interval);
+  add(c.perplexity.original, c.perplexity.variant, c.perplexity.log_ratio, c.kl.mean, c.kl.median, c.kl.p999,
+      c.kl.max);
+  add(c.same_top.fraction, c.same_top.effective_n, c.design_effect.value_or(-1),
+      c.perplexity.design_effect.value_or(-1));
+  for (const auto& interval :
+       {c.perplexity.log_ratio_interval, c.kl.interval, c.kl.interval90, c.same_top.interval})
+    add_interval(interval);
   for (const ControlRun& control : c.kl.controls) add(control.kl_mean, control.same_top);
   for (const ChunkResult& chunk : c.chunks) add(chunk.nll_original, chunk.nll_variant, chunk.kl_mean);
   for (const PositionBin& bin : c.kl.by_position) add(bin.kl_mean);
   for (double value : c.kld_table.kld_quantiles) add(value);
   for (double value : c.kld_table.delta_p_quantiles) add(value);
   add(c.kld_table.rms_delta_p.mean, c.kld_table.correlation, c.right_wrong.exact_p);
-  for (const TokenClassResult& result : c.token_classes) add(result.kl_mean, result.kl_share, result.positions);
-  for (const WorstPosition& position : c.worst) add(position.kl_nats, position.chunk, position.position, position.variant_top_p);
+  for (const TokenClassResult& result : c.token_classes)
+    add(result.kl_mean, result.kl_share, result.positions);
+  for (const WorstPosition& position : c.worst)
+    add(position.kl_nats, position.chunk, position.position, position.variant_top_p);
   for (const DialogueResult& turn : c.dialogue) {
     add(turn.kl_mean.value_or(-1), turn.teacher_forced_agreement.value_or(-1));
-    if (turn.sampled) add(turn.sampled->kl_mean, turn.sampled->distinct_original, turn.sampled->distinct_variant);
+    if (turn.sampled)
+      add(turn.sampled->kl_mean, turn.sampled->distinct_original, turn.sampled->distinct_variant);
   }
   return bits;
 }
@@ -98,7 +108,8 @@ TEST_F(JudgementTest, TokenClassesShareAllOfTheDivergence) {
   const Comparison c = measured();
   double share = 0;
   uint64_t positions = 0;
-  for (const TokenClassResult& result : c.token_classes) share += result.kl_share, positions += result.positions;
+  for (const TokenClassResult& result : c.token_classes)
+    share += result.kl_share, positions += result.positions;
   EXPECT_NEAR(share, 1, 1e-12);  // a few roundings of 2^-53
   EXPECT_EQ(positions, c.settings.scored_positions);
 }
@@ -138,16 +149,18 @@ TEST_F(JudgementTest, EqualModelsGiveEqualDrawnAnswersAndADivergenceOfExactlyZer
 TEST_F(JudgementTest, ConversationsAreTheClustersOfADialogue) {
   request_.dialogue = true;
   request_.samples = 2;
-  testing::write_file(folder_ / "prompts.txt",
-                      "[{\"role\":\"user\",\"content\":\"Once\"},{\"role\":\"assistant\",\"content\":\" upon\"},"
-                      "{\"role\":\"user\",\"content\":\" a time\"}]\nOne day\n");
+  testing::write_file(
+      folder_ / "prompts.txt",
+      "[{\"role\":\"user\",\"content\":\"Once\"},{\"role\":\"assistant\",\"content\":\" upon\"},"
+      "{\"role\":\"user\",\"content\":\" a time\"}]\nOne day\n");
   request_.prompts = folder_ / "prompts.txt";
   const Comparison c = measured();
   ASSERT_THAT(c.dialogue, SizeIs(3));
   EXPECT_EQ(c.dialogue[1].conversation, 0);
   EXPECT_EQ(c.dialogue[2].conversation, 1);
   EXPECT_EQ(c.dialogue_summary->greedy.conversations, 2);
-  EXPECT_EQ(c.dialogue_summary->greedy.tokens, c.dialogue[0].tokens + c.dialogue[1].tokens + c.dialogue[2].tokens);
+  EXPECT_EQ(c.dialogue_summary->greedy.tokens,
+            c.dialogue[0].tokens + c.dialogue[1].tokens + c.dialogue[2].tokens);
   EXPECT_GT(c.dialogue_summary->greedy.kl_mean, 0);
   EXPECT_GT(c.dialogue_summary->sampled->tokens, 0u);
 }

@@ -31,7 +31,7 @@ TEST(TokenClass, SaysWhatATokenIsByItsText) {
 TEST(Histogram, CountsQuarterDecadesAndZeros) {
   const KlHistogram histogram = histogram_of(pass_of({0, 1e-20, 1.5e-16, 1, 500, 0.99e-15}));
   EXPECT_EQ(histogram.zeros, 1u);
-  EXPECT_EQ(histogram.counts[0], 2u);   // 1e-20 goes into the first bin; 1.5e-16 is below 10^-15.75
+  EXPECT_EQ(histogram.counts[0], 2u);  // 1e-20 goes into the first bin; 1.5e-16 is below 10^-15.75
   EXPECT_EQ(histogram.counts[3], 1u);
   EXPECT_EQ(histogram.counts[64], 1u);  // 1 = 10^(-16 + 64/4)
   EXPECT_EQ(histogram.counts.back(), 1u);
@@ -46,15 +46,16 @@ TEST(Positions, AreCutIntoBinsThatCoverEveryScoredPositionOnce) {
   EXPECT_EQ(bins[0].last, 7);
   EXPECT_EQ(bins[1].first, 8);
   EXPECT_EQ(bins[1].last, 10);
-  EXPECT_DOUBLE_EQ(bins[0].kl_mean, 2);               // 1 2 and 3 2
-  EXPECT_DOUBLE_EQ(bins[1].kl_mean, 26.0 / 6);        // 3 4 5 and 3 6 5
+  EXPECT_DOUBLE_EQ(bins[0].kl_mean, 2);         // 1 2 and 3 2
+  EXPECT_DOUBLE_EQ(bins[1].kl_mean, 26.0 / 6);  // 3 4 5 and 3 6 5
   EXPECT_TRUE(bins[0].interval.has_value());
   EXPECT_EQ(kl_by_position({clusters, {}, 5}, pass, 6, 16).size(), 5u);  // never more bins than positions
 }
 
 TEST(TokenClasses, ShareTheWholeKl) {
   const std::vector<int> clusters = {0, 1};
-  const std::vector<TokenClass> classes = {TokenClass::kWord, TokenClass::kDigits, TokenClass::kWord, TokenClass::kWord};
+  const std::vector<TokenClass> classes = {TokenClass::kWord, TokenClass::kDigits, TokenClass::kWord,
+                                           TokenClass::kWord};
   const auto results = kl_by_token_class({clusters, {}, 2}, pass_of({1, 4, 2, 1}), classes);
   ASSERT_EQ(results.size(), 2u);
   EXPECT_EQ(results[0].name, "digits");
@@ -75,7 +76,8 @@ struct WorstTest : ::testing::Test {
 
 TEST_F(WorstTest, AreInTheOrderOfTheirSizeAndStandInContext) {
   PairedPass pass = pass_of({0, 1, 0, 5, 2, 5, 0, 0});
-  pass[3].top_original = 8, pass[3].top_variant = 9, pass[3].top_p_original = 0.75, pass[3].top_p_variant = 0.5;
+  pass[3].top_original = 8, pass[3].top_variant = 9, pass[3].top_p_original = 0.75,
+  pass[3].top_p_variant = 0.5;
   pass[3].nll_original_nats = std::log(4.0);
   const auto worst = worst_positions(pass, chunks, 4, 4, text, 3, 2);
   ASSERT_EQ(worst.size(), 3u);
@@ -103,7 +105,8 @@ TEST_F(WorstTest, ListABrokenModelsNanFirst) {
 }
 
 TEST_F(WorstTest, ContextStopsAtTheChunksBegin) {
-  EXPECT_EQ(worst_positions(pass_of({1, 0, 0, 0, 0, 0, 0, 0}), chunks, 4, 4, text, 1)[0].context, "<0><1><2><3>");
+  EXPECT_EQ(worst_positions(pass_of({1, 0, 0, 0, 0, 0, 0, 0}), chunks, 4, 4, text, 1)[0].context,
+            "<0><1><2><3>");
 }
 
 }  // namespace

@@ -1,0 +1,34 @@
+// Writes report.html of the tests' made-up comparisons, in both languages, for the browser test:
+// fixture_pages FOLDER
+#include <cstdio>
+#include <filesystem>
+
+#include "fqlab/report.h"
+#include "report/fixture.h"
+#include "testing.h"
+
+int main(int count, char** arguments) {
+  using namespace fqlab;
+  namespace made_up = fqlab::testing;
+  if (count != 2) {
+    std::fprintf(stderr, "usage: fixture_pages FOLDER\n");
+    return 2;
+  }
+  const std::filesystem::path folder = arguments[1];
+  std::filesystem::create_directories(folder);
+  const std::pair<const char*, std::vector<Comparison>> reports[] = {
+      {"different", {made_up::different()}},
+      {"small", {made_up::fp8_norm()}},
+      {"vacuous", {made_up::vacuous()}},
+      {"itself", {made_up::itself()}},
+      {"unresolved", {made_up::native_unresolved()}},
+      {"several", {made_up::fp8_norm(), made_up::vacuous(), made_up::different()}},
+  };
+  for (const auto& [name, comparisons] : reports) {
+    made_up::write_file(folder / (std::string(name) + ".en.html"),
+                        comparison_html(comparisons, Language::kEnglish));
+    made_up::write_file(folder / (std::string(name) + ".zh-TW.html"),
+                        comparison_html(comparisons, Language::kTraditionalChinese));
+  }
+  return 0;
+}
