@@ -42,7 +42,7 @@ WeightReport example() {
 
 TEST(WeightPage, DrawsEachCellWithItsValueAndATableBehind) {
   const std::string html = weight_html(example(), Language::kEnglish);
-  EXPECT_THAT(html, AllOf(HasSubstr(">1.0e-4</text>"), HasSubstr(">0.0030</text>"), HasSubstr("<details>"),
+  EXPECT_THAT(html, AllOf(HasSubstr(">0.0001</text>"), HasSubstr(">0.003</text>"), HasSubstr("<details>"),
                           HasSubstr("it does not fit"), HasSubstr("inspect.json"),
                           HasSubstr("prefers-color-scheme:dark")));
 }
