@@ -21,11 +21,13 @@ int main(int argc, char** argv) {
     for (const auto& tensor : file->tensors()) {
       const auto& type = *fqlab::ggml_type_info(tensor.type);
       const auto data = file->data(tensor);
-      fqlab::share_out(tensor.values() / type.block_elements, 4096, threads, [&](int, uint64_t begin, uint64_t end) {
-        const auto decoded = fqlab::decode(tensor.type, data.subspan(begin * type.block_bytes, (end - begin) * type.block_bytes),
-                                           std::span(values).subspan(begin * type.block_elements, (end - begin) * type.block_elements));
-        if (!decoded) fine = false;
-      });
+      fqlab::share_out(
+          tensor.values() / type.block_elements, 4096, threads, [&](int, uint64_t begin, uint64_t end) {
+            const auto decoded = fqlab::decode(
+                tensor.type, data.subspan(begin * type.block_bytes, (end - begin) * type.block_bytes),
+                std::span(values).subspan(begin * type.block_elements, (end - begin) * type.block_elements));
+            if (!decoded) fine = false;
+          });
     }
   return fine ? 0 : 1;
 }

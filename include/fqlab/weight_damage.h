@@ -1,5 +1,5 @@
-// What number formats do to the weights of a model, and what precision the weights have: streamed from the file, so that
-// a model larger than memory works.
+// What number formats do to the weights of a model, and what precision the weights have: streamed from the
+// file, so that a model larger than memory works.
 #pragma once
 
 #include <cstdint>
@@ -26,9 +26,10 @@ struct WeightProfile {
   uint64_t not_bf16_exact = 0;  ///< values that the cast would change; NaN and infinities count as exact
   uint64_t not_tf32_exact = 0;
   uint64_t not_f16_exact = 0;
-  uint32_t mantissas = 0;              ///< OR of the finite values' mantissa fields
-  uint32_t smallest_magnitude = ~0u;  ///< float32 bits of the smallest nonzero finite magnitude; ~0 where there is none
-  uint32_t largest_magnitude = 0;     ///< float32 bits of the largest finite magnitude
+  uint32_t mantissas = 0;  ///< OR of the finite values' mantissa fields
+  uint32_t smallest_magnitude =
+      ~0u;  ///< float32 bits of the smallest nonzero finite magnitude; ~0 where there is none
+  uint32_t largest_magnitude = 0;  ///< float32 bits of the largest finite magnitude
 
   void add(std::span<const float> values);
   void merge(const WeightProfile& other);
@@ -40,8 +41,9 @@ struct WeightProfile {
   double largest() const;
 };
 
-/// Sums of squares from which every distance follows. Original values that are not finite are left out; a finite value
-/// that became infinite or NaN makes the distances infinite. Merged in a fixed order they give the same bits every time.
+/// Sums of squares from which every distance follows. Original values that are not finite are left out; a
+/// finite value that became infinite or NaN makes the distances infinite. Merged in a fixed order they give
+/// the same bits every time.
 struct DamageSums {
   QuantizeCounts counts;
   double error = 0;          ///< sum (q-x)^2
@@ -51,7 +53,8 @@ struct DamageSums {
   double weighted_error = 0, weighted_energy = 0;
   uint64_t weighted_values = 0;
 
-  /// Rows of `columns` values; `importance` is empty or has one number for each column. Leaves `counts` alone.
+  /// Rows of `columns` values; `importance` is empty or has one number for each column. Leaves `counts`
+  /// alone.
   void add_original(std::span<const float> original, uint64_t columns, std::span<const float> importance);
   void add_error(std::span<const float> original, std::span<const float> quantized, uint64_t columns,
                  std::span<const float> importance);
@@ -65,14 +68,17 @@ struct DamageSums {
   double damage() const { return weighted_relative_mse().value_or(relative_mse()); }
 };
 
-/// llama.cpp's imatrix file: for each matrix of a model, how much each column's input matters (its mean square).
+/// llama.cpp's imatrix file: for each matrix of a model, how much each column's input matters (its mean
+/// square).
 class ImportanceMatrix {
  public:
-  /// kInput where the file is a GGUF file but no imatrix (general.type), or one of its entries lacks its other half.
+  /// kInput where the file is a GGUF file but no imatrix (general.type), or one of its entries lacks its
+  /// other half.
   static Result<ImportanceMatrix> open(const std::string& path);
 
-  /// in_sum2 / counts, one number a column for each matrix of the tensor (experts have many); 1 for matrices that saw no
-  /// input, as llama.cpp does. Empty for a tensor without an entry; kUsage where the sizes are not the tensor's.
+  /// in_sum2 / counts, one number a column for each matrix of the tensor (experts have many); 1 for matrices
+  /// that saw no input, as llama.cpp does. Empty for a tensor without an entry; kUsage where the sizes are
+  /// not the tensor's.
   Result<std::vector<float>> importance(const TensorInfo& tensor) const;
 
  private:
@@ -99,19 +105,20 @@ struct WeightDamage {
 };
 
 struct DamageOptions {
-  int threads = 1;                                ///< the result does not depend on it
-  const ImportanceMatrix* importance = nullptr;   ///< for the weighted distances
+  int threads = 1;                               ///< the result does not depend on it
+  const ImportanceMatrix* importance = nullptr;  ///< for the weighted distances
   std::function<void(size_t done, const TensorInfo&)> progress = {};
 };
 
-/// Decodes the chosen tensors (indices into file.tensors()) batch by batch and applies every format to each batch. Needs
-/// memory for one tensor as float32 only where a format has a scale or a random sequence for the whole tensor. Without
-/// formats only the profiles are measured. What a format refuses stands in its FormatDamage; errors are the file's own
-/// and those of imatrix files.
+/// Decodes the chosen tensors (indices into file.tensors()) batch by batch and applies every format to each
+/// batch. Needs memory for one tensor as float32 only where a format has a scale or a random sequence for the
+/// whole tensor. Without formats only the profiles are measured. What a format refuses stands in its
+/// FormatDamage; errors are the file's own and those of imatrix files.
 Result<WeightDamage> measure_damage(const GgufFile& file, std::span<const size_t> tensors,
                                     std::span<const FormatSpec> formats, const DamageOptions& options);
 
-/// Indices into damage.tensors, the most damaged by format number `format` first; refused tensors are left out.
+/// Indices into damage.tensors, the most damaged by format number `format` first; refused tensors are left
+/// out.
 std::vector<size_t> by_damage(const WeightDamage& damage, size_t format);
 /// The sums of all tensors, of each kind, and of each layer.
 DamageSums total_damage(const WeightDamage& damage, size_t format);
@@ -123,7 +130,7 @@ struct WeightHistogram {
   double limit = 0;  ///< the largest finite magnitude of the original
   std::vector<uint64_t> original, quantized;
 };
-Result<WeightHistogram> measure_histogram(const GgufFile& file, const TensorDamage& tensor, const FormatSpec& format,
-                                          size_t bins, int threads);
+Result<WeightHistogram> measure_histogram(const GgufFile& file, const TensorDamage& tensor,
+                                          const FormatSpec& format, size_t bins, int threads);
 
 }  // namespace fqlab

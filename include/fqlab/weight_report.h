@@ -15,7 +15,7 @@ namespace fqlab {
 
 struct WeightReport {
   std::string model_path;
-  std::string model_name;    ///< general.name, or empty
+  std::string model_name;  ///< general.name, or empty
   std::string architecture;
   std::string imatrix_path;  ///< of the weighted distances, or empty
   WeightDamage damage;
@@ -23,15 +23,17 @@ struct WeightReport {
   std::vector<std::vector<std::pair<size_t, WeightHistogram>>> histograms;
 };
 
-/// schema_version 1, docs/inspect.md; the tensors of a format are sorted by damage. Infinite distances are null.
+/// schema_version 1, docs/inspect.md; the tensors of a format are sorted by damage. Infinite distances are
+/// null.
 std::string weight_json(const WeightReport& report);
 /// One row for each tensor and format, the formats in the order given, their tensors sorted by damage.
 std::string weight_csv(const WeightReport& report);
-/// One self-contained page: a heatmap of layers and kinds for each format, histograms, every number in a table.
+/// One self-contained page: a heatmap of layers and kinds for each format, histograms, every number in a
+/// table.
 std::string weight_html(const WeightReport& report, Language language);
 
-/// Writes inspect.json, inspect.csv and a page a language (inspect.html, inspect.LANG.html for further ones) into
-/// `folder`, which is made where absent. Returns the paths written.
+/// Writes inspect.json, inspect.csv and a page a language (inspect.html, inspect.LANG.html for further ones)
+/// into `folder`, which is made where absent. Returns the paths written.
 Result<std::vector<std::filesystem::path>> write_weight_report(const WeightReport& report,
                                                                std::span<const Language> languages,
                                                                const std::filesystem::path& folder);

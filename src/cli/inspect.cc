@@ -54,7 +54,8 @@ Result<std::vector<size_t>> choose(const GgufFile& file, const std::string& sele
   return all;
 }
 
-Result<std::vector<InspectedTensor>> inspect(const GgufFile& file, std::span<const size_t> chosen, int threads) {
+Result<std::vector<InspectedTensor>> inspect(const GgufFile& file, std::span<const size_t> chosen,
+                                             int threads) {
   std::vector<InspectedTensor> tensors;
   for (const size_t index : chosen) {
     const TensorInfo& info = file.tensors()[index];
@@ -127,11 +128,13 @@ void print_text(const GgufFile& file, const std::vector<InspectedTensor>& tensor
       rows.push_back({printable(tensor.info.name), type_name(tensor.info.type), with_commas(profile.values),
                       with_commas(profile.not_bf16_exact), with_commas(profile.not_tf32_exact),
                       with_commas(profile.not_f16_exact), std::to_string(profile.mantissa_bits()),
-                      exponents_text(profile), with_commas(profile.zeros), with_commas(profile.nan + profile.infinite)});
+                      exponents_text(profile), with_commas(profile.zeros),
+                      with_commas(profile.nan + profile.infinite)});
     }
   if (rows.empty()) return;
   fmt::print(
-      "\nValues that a 16-bit or TF32 cast would change (0: fake quantization to it is an empty experiment)\n{}",
+      "\nValues that a 16-bit or TF32 cast would change (0: fake quantization to it is an empty "
+      "experiment)\n{}",
       table({"tensor", "type", ">values", ">not bf16-exact", ">not tf32", ">not f16-exact", ">mantissa bits",
              ">exponents", ">zeros", ">NaN, Inf"},
             rows));
@@ -158,14 +161,22 @@ void print_json(const GgufFile& file, const std::vector<InspectedTensor>& tensor
                             {"bytes", group.bytes}});
   }
   for (const InspectedTensor& tensor : tensors) {
-    Json row = {{"name", tensor.info.name},   {"layer", nullptr},
-                {"kind", tensor.name.kind},   {"type", type_name(tensor.info.type)},
-                {"shape", tensor.info.shape}, {"values", tensor.info.values()},
-                {"bytes", tensor.info.bytes}, {"not_bf16_exact", nullptr},
-                {"not_tf32_exact", nullptr},  {"not_f16_exact", nullptr},
-                {"mantissa_bits", nullptr},   {"smallest_exponent", nullptr},
-                {"largest_exponent", nullptr}, {"zeros", nullptr},
-                {"nan", nullptr},             {"infinite", nullptr}};
+    Json row = {{"name", tensor.info.name},
+                {"layer", nullptr},
+                {"kind", tensor.name.kind},
+                {"type", type_name(tensor.info.type)},
+                {"shape", tensor.info.shape},
+                {"values", tensor.info.values()},
+                {"bytes", tensor.info.bytes},
+                {"not_bf16_exact", nullptr},
+                {"not_tf32_exact", nullptr},
+                {"not_f16_exact", nullptr},
+                {"mantissa_bits", nullptr},
+                {"smallest_exponent", nullptr},
+                {"largest_exponent", nullptr},
+                {"zeros", nullptr},
+                {"nan", nullptr},
+                {"infinite", nullptr}};
     if (tensor.name.layer) row["layer"] = *tensor.name.layer;
     if (const auto& profile = tensor.profile) {
       row["not_bf16_exact"] = profile->not_bf16_exact;
@@ -192,7 +203,8 @@ Result<void> check(const DamageRequest& request) {
   for (const auto& [given, name] : {std::pair(request.csv, "--csv"), std::pair(!request.out.empty(), "--out"),
                                     std::pair(!request.imatrix.empty(), "--imatrix")})
     if (given)
-      return fail(ErrorCode::kUsage, fmt::format("{} needs --format", name), "", "say which formats, such as --format mxfp4,int4:g32:sym");
+      return fail(ErrorCode::kUsage, fmt::format("{} needs --format", name), "",
+                  "say which formats, such as --format mxfp4,int4:g32:sym");
   return {};
 }
 
@@ -212,25 +224,29 @@ Result<ExitCode> run_inspect(const Options& options) {
 }  // namespace
 
 void add_inspect(CLI::App& app, Action& action) {
-  CLI::App* command =
-      app.add_subcommand("inspect", "Show a model's tensors, which values fit 16 bits, and what number formats do to them");
+  CLI::App* command = app.add_subcommand(
+      "inspect", "Show a model's tensors, which values fit 16 bits, and what number formats do to them");
   auto options = std::make_shared<Options>();
   DamageRequest& damage = options->damage;
   damage.threads = hardware_threads();
   command->add_option("MODEL", options->model, "a GGUF file")->required();
   command->add_option("--select", options->select,
                       "only these tensors: [LAYERS/]KINDS or re:/REGEX/, such as 0-2/ffn_norm");
-  command->add_option("--format", damage.formats, "number formats to apply to the weights: SPEC[,SPEC...]")->delimiter(',');
+  command->add_option("--format", damage.formats, "number formats to apply to the weights: SPEC[,SPEC...]")
+      ->delimiter(',');
   command->add_option("--imatrix", damage.imatrix, "llama.cpp's imatrix GGUF file: also weigh errors by it");
   command->add_option("--top", damage.top, "tensors to list for each format")->capture_default_str();
   command->add_flag("--json", damage.json, "print JSON");
   command->add_flag("--csv", damage.csv, "print CSV, one row for each tensor and format");
-  command->add_option("--out", damage.out, "folder for a web page with heatmaps and histograms, inspect.json and inspect.csv");
+  command->add_option("--out", damage.out,
+                      "folder for a web page with heatmaps and histograms, inspect.json and inspect.csv");
   command->add_option("--lang", damage.languages, "language of the page: en, zh-TW, or both with a comma")
       ->delimiter(',')
       ->capture_default_str();
   command->add_flag("--force", damage.force, "replace an existing page");
-  command->add_option("--threads", damage.threads, "number of threads")->check(CLI::Range(1, 1024))->capture_default_str();
+  command->add_option("--threads", damage.threads, "number of threads")
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
   command->callback([&action, options] { action = [options] { return run_inspect(*options); }; });
 }
 

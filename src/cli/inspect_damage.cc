@@ -36,7 +36,8 @@ std::vector<std::string> headings(std::string first, bool weighted) {
   return names;
 }
 
-std::vector<std::string> row(std::string first, bool weighted, const FormatSpec& format, const DamageSums& sums) {
+std::vector<std::string> row(std::string first, bool weighted, const FormatSpec& format,
+                             const DamageSums& sums) {
   const QuantizeCounts& counts = sums.counts;
   if (counts.values == 0) return std::vector<std::string>{std::move(first), "refused"};
   std::vector<std::string> cells = {std::move(first), fmt::format("{:.3g}", sums.relative_mse())};
@@ -70,7 +71,8 @@ std::string matrix(const char* first, const WeightDamage& damage, const Groups& 
     rows.push_back({printable(fmt::format("{}", key))});
     for (const Sums& column : columns) {
       const auto found = column.find(key);
-      rows.back().push_back(found == column.end() ? "-" : fmt::format("{:.3g}", found->second.relative_mse()));
+      rows.back().push_back(found == column.end() ? "-"
+                                                  : fmt::format("{:.3g}", found->second.relative_mse()));
     }
   }
   return rows.empty() ? "" : table(names, rows);
@@ -85,7 +87,9 @@ void print_text(const WeightReport& report, size_t top) {
   fmt::print("{}", table(headings("format", weighted), rows));
   fmt::print("\nRelative MSE by kind\n{}",
              matrix("kind", damage, [&](size_t i) { return damage_by_kind(damage, i); }));
-  if (const std::string layers = matrix("layer", damage, [&](size_t i) { return damage_by_layer(damage, i); }); !layers.empty())
+  if (const std::string layers =
+          matrix("layer", damage, [&](size_t i) { return damage_by_layer(damage, i); });
+      !layers.empty())
     fmt::print("\nRelative MSE by layer\n{}", layers);
   for (size_t i = 0; i < damage.formats.size() && top > 0; ++i) {
     const std::vector<size_t> order = by_damage(damage, i);
@@ -95,8 +99,8 @@ void print_text(const WeightReport& report, size_t top) {
       const TensorDamage& tensor = damage.tensors[order[k]];
       rows.push_back(row(printable(tensor.tensor.name), weighted, damage.formats[i], tensor.formats[i].sums));
     }
-    fmt::print("\n{}: {} of {} tensors, most damaged first\n{}", damage.formats[i].print(), rows.size(), order.size(),
-               table(headings("tensor", weighted), rows));
+    fmt::print("\n{}: {} of {} tensors, most damaged first\n{}", damage.formats[i].print(), rows.size(),
+               order.size(), table(headings("tensor", weighted), rows));
   }
 }
 
@@ -122,7 +126,8 @@ Result<void> add_histograms(const GgufFile& file, int threads, WeightReport& rep
     for (const size_t k : by_damage(report.damage, i)) {
       const TensorDamage& tensor = report.damage.tensors[k];
       if (report.histograms.back().size() == kHistogramsPerFormat || tensor.formats[i].sums.error == 0) break;
-      Result<WeightHistogram> histogram = measure_histogram(file, tensor, report.damage.formats[i], kHistogramBins, threads);
+      Result<WeightHistogram> histogram =
+          measure_histogram(file, tensor, report.damage.formats[i], kHistogramBins, threads);
       if (!histogram) return tl::unexpected(histogram.error());
       report.histograms.back().emplace_back(k, std::move(*histogram));
     }
@@ -130,8 +135,8 @@ Result<void> add_histograms(const GgufFile& file, int threads, WeightReport& rep
   return {};
 }
 
-Result<WeightReport> measure(const GgufFile& file, std::span<const size_t> tensors, std::span<const FormatSpec> formats,
-                             const DamageRequest& request) {
+Result<WeightReport> measure(const GgufFile& file, std::span<const size_t> tensors,
+                             std::span<const FormatSpec> formats, const DamageRequest& request) {
   std::optional<ImportanceMatrix> importance;
   if (!request.imatrix.empty()) {
     Result<ImportanceMatrix> opened = ImportanceMatrix::open(request.imatrix);
@@ -142,23 +147,29 @@ Result<WeightReport> measure(const GgufFile& file, std::span<const size_t> tenso
   DamageOptions options;
   options.threads = request.threads;
   options.importance = importance ? &*importance : nullptr;
-  options.progress = [&](size_t done, const TensorInfo& tensor) { progress.update(done, tensors.size(), printable(tensor.name)); };
+  options.progress = [&](size_t done, const TensorInfo& tensor) {
+    progress.update(done, tensors.size(), printable(tensor.name));
+  };
   Result<WeightDamage> damage = measure_damage(file, tensors, formats, options);
   progress.finish();
   if (!damage) return tl::unexpected(damage.error());
-  return WeightReport{file.path().string(), file.metadata_string("general.name").value_or(""), file.architecture(),
-                      request.imatrix, std::move(*damage), {}};
+  return WeightReport{file.path().string(), file.metadata_string("general.name").value_or(""),
+                      file.architecture(),  request.imatrix,
+                      std::move(*damage),   {}};
 }
 
 }  // namespace
 
-Result<ExitCode> inspect_damage(const GgufFile& file, std::span<const size_t> tensors, const DamageRequest& request) {
+Result<ExitCode> inspect_damage(const GgufFile& file, std::span<const size_t> tensors,
+                                const DamageRequest& request) {
   const Result<std::vector<FormatSpec>> formats = parse_formats(request.formats);
   if (!formats) return tl::unexpected(formats.error());
   const Result<std::vector<Language>> languages = parse_languages(request.languages);
   if (!languages) return tl::unexpected(languages.error());
   if (!request.out.empty())
-    if (Result<void> possible = check_report_folder(request.out, request.force, {"inspect.json", "inspect.csv", "inspect.html"}); !possible)
+    if (Result<void> possible =
+            check_report_folder(request.out, request.force, {"inspect.json", "inspect.csv", "inspect.html"});
+        !possible)
       return tl::unexpected(possible.error());
   Result<WeightReport> report = measure(file, tensors, *formats, request);
   if (!report) return tl::unexpected(report.error());
@@ -170,7 +181,8 @@ Result<ExitCode> inspect_damage(const GgufFile& file, std::span<const size_t> te
   else
     print_text(*report, request.top);
   if (request.out.empty()) return kDone;
-  if (Result<void> added = add_histograms(file, request.threads, *report); !added) return tl::unexpected(added.error());
+  if (Result<void> added = add_histograms(file, request.threads, *report); !added)
+    return tl::unexpected(added.error());
   const auto written = write_weight_report(*report, *languages, request.out);
   if (!written) return tl::unexpected(written.error());
   for (const std::filesystem::path& path : *written) say("wrote " + path.string());

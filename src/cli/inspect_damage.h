@@ -20,6 +20,7 @@ struct DamageRequest {
 };
 
 /// Everything wrong with the options is found before the weights are read.
-Result<ExitCode> inspect_damage(const GgufFile& file, std::span<const size_t> tensors, const DamageRequest& request);
+Result<ExitCode> inspect_damage(const GgufFile& file, std::span<const size_t> tensors,
+                                const DamageRequest& request);
 
 }  // namespace fqlab::cli

@@ -18,14 +18,15 @@ Result<std::vector<float>> importance_for(const FormatSpec& format, const Tensor
 }
 
 // Each matrix of a tensor of experts has an importance of its own.
-Result<QuantizeCounts> quantize_matrices(const FormatSpec& format, std::span<const float> in, std::span<float> out,
-                                         uint64_t columns, std::span<const float> importance, int threads) {
+Result<QuantizeCounts> quantize_matrices(const FormatSpec& format, std::span<const float> in,
+                                         std::span<float> out, uint64_t columns,
+                                         std::span<const float> importance, int threads) {
   if (importance.empty() || columns == 0) return fake_quantize(format, in, out, columns, {threads, {}});
   const uint64_t matrices = importance.size() / columns, size = in.size() / matrices;
   QuantizeCounts sum;
   for (uint64_t i = 0; i < matrices; ++i) {
-    const auto counts = fake_quantize(format, in.subspan(i * size, size), out.subspan(i * size, size), columns,
-                                      {threads, importance_of(importance, i, columns)});
+    const auto counts = fake_quantize(format, in.subspan(i * size, size), out.subspan(i * size, size),
+                                      columns, {threads, importance_of(importance, i, columns)});
     if (!counts) return counts;
     sum += *counts;
   }

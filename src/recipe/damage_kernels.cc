@@ -16,14 +16,16 @@ using DD = hn::CappedTag<double, kLanes>;
 using VD = hn::Vec<DD>;
 
 template <bool kError, bool kWeighted>
-HWY_INLINE void AddSquaresT(const float* x, const float* q, const float* weights, size_t size, Squares& squares) {
+HWY_INLINE void AddSquaresT(const float* x, const float* q, const float* weights, size_t size,
+                            Squares& squares) {
   const DD dd;
   const hn::Rebind<float, DD> df;
   const size_t lanes = hn::Lanes(dd), vectors = kLanes / lanes;
   const auto load = [&](const float* at) HWY_ATTR { return hn::PromoteTo(dd, hn::LoadU(df, at)); };
   size_t i = 0;
   for (size_t v = 0; v < vectors; ++v) {
-    VD sum = hn::Load(dd, squares.sum.data() + v * lanes), largest = hn::Load(dd, squares.largest.data() + v * lanes);
+    VD sum = hn::Load(dd, squares.sum.data() + v * lanes),
+       largest = hn::Load(dd, squares.largest.data() + v * lanes);
     VD weighted = hn::Load(dd, squares.weighted.data() + v * lanes);
     for (i = 0; i + kLanes <= size; i += kLanes) {
       const size_t at = i + v * lanes;
@@ -72,7 +74,8 @@ Bits Scan(const float* values, size_t size) {
   const VI zero = hn::Zero(di), one = hn::Set(di, 1);
   VI mantissas = zero, largest = zero, zeros = zero, bf16 = zero, tf32 = zero, f16 = zero, below = zero;
   auto smallest = hn::Set(du, ~0u);
-  const auto tally = [&](VI& count, auto where) HWY_ATTR { count = hn::IfThenElse(where, hn::Add(count, one), count); };
+  const auto tally = [&](VI& count, auto where)
+                         HWY_ATTR { count = hn::IfThenElse(where, hn::Add(count, one), count); };
   const auto add = [&](const float* at) HWY_ATTR {
     const VI magnitude = hn::And(hn::BitCast(di, hn::LoadU(df, at)), hn::Set(di, kMagnitude));
     const VI less_one = hn::Sub(magnitude, one);  // zero wraps around to the top
@@ -105,7 +108,8 @@ Bits Scan(const float* values, size_t size) {
   const auto plus = [](uint32_t a, uint32_t b) { return a + b; };
   Bits bits;
   bits.mantissas = each(mantissas, [](uint32_t a, uint32_t b) { return a | b; });
-  bits.smallest_less_one = each(hn::BitCast(di, smallest), [](uint32_t a, uint32_t b) { return a < b ? a : b; });
+  bits.smallest_less_one =
+      each(hn::BitCast(di, smallest), [](uint32_t a, uint32_t b) { return a < b ? a : b; });
   bits.largest = each(largest, [](uint32_t a, uint32_t b) { return a > b ? a : b; });
   bits.zeros = each(zeros, plus) - static_cast<uint32_t>(padding);
   bits.not_bf16 = each(bf16, plus);

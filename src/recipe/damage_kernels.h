@@ -17,13 +17,13 @@ struct Squares {
   alignas(64) Lanes largest = {};
 };
 
-/// Adds (q[i] - x[i])^2, in double, of a row to the sums; without `q` x[i]^2. `weights` may be null. NaN anywhere makes a
-/// sum NaN.
+/// Adds (q[i] - x[i])^2, in double, of a row to the sums; without `q` x[i]^2. `weights` may be null. NaN
+/// anywhere makes a sum NaN.
 void add_squares(const float* x, const float* q, const float* weights, size_t size, Squares& squares);
 
 /// Of at most 2^31 values.
 struct Bits {
-  uint32_t mantissas = 0;           ///< OR of the mantissa fields
+  uint32_t mantissas = 0;            ///< OR of the mantissa fields
   uint32_t smallest_less_one = ~0u;  ///< smallest nonzero magnitude, less one; ~0 where all are zero
   uint32_t largest = 0;
   uint32_t zeros = 0, not_bf16 = 0, not_tf32 = 0;

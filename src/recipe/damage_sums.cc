@@ -24,7 +24,8 @@ double largest_of(const Lanes& lanes) {
 
 bool finite(const Squares& squares) { return std::isfinite(sum_of(squares.sum)); }
 
-Squares add_rows(const float* x, const float* q, size_t size, uint64_t columns, std::span<const float> importance) {
+Squares add_rows(const float* x, const float* q, size_t size, uint64_t columns,
+                 std::span<const float> importance) {
   Squares squares;
   if (importance.empty()) {
     damage_kernels::add_squares(x, q, nullptr, size, squares);
@@ -53,7 +54,8 @@ Squares add_carefully(std::span<const float> original, std::span<const float> qu
 
 }  // namespace
 
-void DamageSums::add_original(std::span<const float> original, uint64_t columns, std::span<const float> importance) {
+void DamageSums::add_original(std::span<const float> original, uint64_t columns,
+                              std::span<const float> importance) {
   Squares squares = add_rows(original.data(), nullptr, original.size(), columns, importance);
   if (!finite(squares)) squares = add_carefully(original, {}, columns, importance);
   energy += sum_of(squares.sum);
@@ -61,8 +63,8 @@ void DamageSums::add_original(std::span<const float> original, uint64_t columns,
   if (!importance.empty()) weighted_values += original.size();
 }
 
-void DamageSums::add_error(std::span<const float> original, std::span<const float> quantized, uint64_t columns,
-                           std::span<const float> importance) {
+void DamageSums::add_error(std::span<const float> original, std::span<const float> quantized,
+                           uint64_t columns, std::span<const float> importance) {
   Squares squares = add_rows(original.data(), quantized.data(), original.size(), columns, importance);
   if (!finite(squares)) squares = add_carefully(original, quantized, columns, importance);
   error += sum_of(squares.sum);

@@ -14,7 +14,8 @@ Result<ImportanceMatrix> ImportanceMatrix::open(const std::string& path) {
   Result<GgufFile> file = GgufFile::open(path);
   if (!file) {
     Error error = file.error();
-    error.hint = "an imatrix is a GGUF file of llama-imatrix; convert older .dat files with llama-imatrix --in-file";
+    error.hint =
+        "an imatrix is a GGUF file of llama-imatrix; convert older .dat files with llama-imatrix --in-file";
     return tl::unexpected(std::move(error));
   }
   if (file->metadata_string("general.type") != "imatrix")

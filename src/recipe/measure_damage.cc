@@ -42,7 +42,8 @@ class Measurement {
   }
 
   Result<TensorDamage> measure(const TensorInfo& tensor) {
-    TensorDamage damage{tensor, parse_tensor_name(tensor.name), {}, std::vector<FormatDamage>(formats_.size())};
+    TensorDamage damage{
+        tensor, parse_tensor_name(tensor.name), {}, std::vector<FormatDamage>(formats_.size())};
     std::vector<float> weights;
     if (options_.importance != nullptr) {
       Result<std::vector<float>> read = options_.importance->importance(tensor);
@@ -51,7 +52,8 @@ class Measurement {
     }
     Result<std::vector<FormatInput>> inputs = inputs_for(tensor);
     if (!inputs) return tl::unexpected(inputs.error());
-    if (Result<void> done = stream_batches(tensor, weights, *inputs, damage); !done) return tl::unexpected(done.error());
+    if (Result<void> done = stream_batches(tensor, weights, *inputs, damage); !done)
+      return tl::unexpected(done.error());
     for (size_t i = 0; i < formats_.size(); ++i)
       if ((*inputs)[i].whole) stream_whole(tensor, weights, i, damage);
     return damage;
@@ -70,42 +72,46 @@ class Measurement {
     return inputs;
   }
 
-  Result<void> stream_batches(const TensorInfo& tensor, std::span<const float> weights, std::span<const FormatInput> inputs,
-                              TensorDamage& damage) const {
+  Result<void> stream_batches(const TensorInfo& tensor, std::span<const float> weights,
+                              std::span<const FormatInput> inputs, TensorDamage& damage) const {
     const uint64_t columns = std::max<uint64_t>(1, tensor.columns());
     uint64_t matrices = weights.empty() ? 1 : weights.size() / columns;
-    for (const FormatInput& input : inputs) matrices = std::max<uint64_t>(matrices, input.importance.size() / columns);
+    for (const FormatInput& input : inputs)
+      matrices = std::max<uint64_t>(matrices, input.importance.size() / columns);
     const TensorStream stream(file_, tensor, options_.threads, matrices);
     std::vector<BatchResult> results(stream.batches());
     const auto refused = std::make_unique<std::atomic<const Error*>[]>(formats_.size());
-    const auto done = stream.each([&](const RowBatch& batch, std::span<const float> values, std::span<float> room) -> Result<void> {
-      BatchResult& result = results[batch.index];
-      result.profile.add(values);
-      if (formats_.empty()) return {};
-      // An imatrix with one row for all matrices serves each of them.
-      const auto part_of = [&](std::span<const float> all) {
-        return importance_of(all, all.size() > columns ? batch.matrix : 0, columns);
-      };
-      const std::span<const float> weight = part_of(weights);
-      DamageSums original;
-      original.add_original(values, columns, weight);
-      result.formats.resize(formats_.size(), original);
-      for (size_t i = 0; i < formats_.size(); ++i) {
-        if (inputs[i].whole || refused[i].load() != nullptr) continue;
-        const auto counts = fake_quantize(formats_[i], values, room, columns, {1, part_of(inputs[i].importance)});
-        if (!counts) {
-          const Error* none = nullptr;
-          auto error = std::make_unique<Error>(counts.error());
-          if (refused[i].compare_exchange_strong(none, error.get())) error.release();
-          continue;
-        }
-        result.formats[i].counts = *counts;
-        result.formats[i].add_error(values, room, columns, weight);
-      }
-      return {};
-    });
+    const auto done = stream.each(
+        [&](const RowBatch& batch, std::span<const float> values, std::span<float> room) -> Result<void> {
+          BatchResult& result = results[batch.index];
+          result.profile.add(values);
+          if (formats_.empty()) return {};
+          // An imatrix with one row for all matrices serves each of them.
+          const auto part_of = [&](std::span<const float> all) {
+            return importance_of(all, all.size() > columns ? batch.matrix : 0, columns);
+          };
+          const std::span<const float> weight = part_of(weights);
+          DamageSums original;
+          original.add_original(values, columns, weight);
+          result.formats.resize(formats_.size(), original);
+          for (size_t i = 0; i < formats_.size(); ++i) {
+            if (inputs[i].whole || refused[i].load() != nullptr) continue;
+            const auto counts =
+                fake_quantize(formats_[i], values, room, columns, {1, part_of(inputs[i].importance)});
+            if (!counts) {
+              const Error* none = nullptr;
+              auto error = std::make_unique<Error>(counts.error());
+              if (refused[i].compare_exchange_strong(none, error.get())) error.release();
+              continue;
+            }
+            result.formats[i].counts = *counts;
+            result.formats[i].add_error(values, room, columns, weight);
+          }
+          return {};
+        });
     for (size_t i = 0; i < formats_.size(); ++i)
-      if (const std::unique_ptr<const Error> error(refused[i].load()); error) damage.formats[i].refused = *error;
+      if (const std::unique_ptr<const Error> error(refused[i].load()); error)
+        damage.formats[i].refused = *error;
     if (!done) return done;
     for (const BatchResult& result : results) {
       damage.profile.merge(result.profile);
@@ -116,13 +122,16 @@ class Measurement {
   }
 
   // The energies are known from the batches; here the errors are added.
-  void stream_whole(const TensorInfo& tensor, std::span<const float> weights, size_t i, TensorDamage& damage) {
+  void stream_whole(const TensorInfo& tensor, std::span<const float> weights, size_t i,
+                    TensorDamage& damage) {
     const uint64_t columns = std::max<uint64_t>(1, tensor.columns());
     const QuantizedStream stream{file_, tensor, formats_[i], weights, options_.threads};
     const uint64_t matrices = weights.empty() ? 1 : weights.size() / columns;
     std::vector<DamageSums> sums(TensorStream(file_, tensor, 1, matrices).batches());
-    const auto counts = stream.each(whole_, [&](const RowBatch& batch, std::span<const float> original, std::span<const float> quantized) {
-      sums[batch.index].add_error(original, quantized, columns, importance_of(weights, batch.matrix, columns));
+    const auto counts = stream.each(whole_, [&](const RowBatch& batch, std::span<const float> original,
+                                                std::span<const float> quantized) {
+      sums[batch.index].add_error(original, quantized, columns,
+                                  importance_of(weights, batch.matrix, columns));
     });
     if (!counts) {
       damage.formats[i] = {{}, counts.error()};
@@ -189,8 +198,8 @@ std::map<int, DamageSums> damage_by_layer(const WeightDamage& damage, size_t for
   return grouped(damage, format, [](const TensorName& name) { return name.layer; });
 }
 
-Result<WeightHistogram> measure_histogram(const GgufFile& file, const TensorDamage& tensor, const FormatSpec& format,
-                                          size_t bins, int threads) {
+Result<WeightHistogram> measure_histogram(const GgufFile& file, const TensorDamage& tensor,
+                                          const FormatSpec& format, size_t bins, int threads) {
   std::vector<float> importance;
   if (const std::string& path = format.details().imatrix_file; !path.empty()) {
     const Result<ImportanceMatrix> opened = ImportanceMatrix::open(path);
@@ -199,7 +208,8 @@ Result<WeightHistogram> measure_histogram(const GgufFile& file, const TensorDama
     if (!read) return tl::unexpected(read.error());
     importance = std::move(*read);
   }
-  WeightHistogram histogram{tensor.profile.largest(), std::vector<uint64_t>(bins), std::vector<uint64_t>(bins)};
+  WeightHistogram histogram{tensor.profile.largest(), std::vector<uint64_t>(bins),
+                            std::vector<uint64_t>(bins)};
   if (histogram.limit == 0) return histogram;
   const std::unique_ptr<std::atomic<uint64_t>[]> sums(new std::atomic<uint64_t>[2 * bins]());
   const double per_unit = static_cast<double>(bins) / (2 * histogram.limit);
@@ -207,17 +217,19 @@ Result<WeightHistogram> measure_histogram(const GgufFile& file, const TensorDama
     std::vector<uint64_t> part(bins);
     for (const float x : values) {
       if (!std::isfinite(x)) continue;
-      const double at = std::clamp((static_cast<double>(x) + histogram.limit) * per_unit, 0.0, static_cast<double>(bins - 1));
+      const double at = std::clamp((static_cast<double>(x) + histogram.limit) * per_unit, 0.0,
+                                   static_cast<double>(bins - 1));
       ++part[static_cast<size_t>(at)];
     }
     for (size_t bin = 0; bin < bins; ++bin) sums[first + bin] += part[bin];
   };
   std::vector<float> whole;
   const QuantizedStream stream{file, tensor.tensor, format, importance, threads};
-  const auto counts = stream.each(whole, [&](const RowBatch&, std::span<const float> original, std::span<const float> quantized) {
-    count(original, 0);
-    count(quantized, bins);
-  });
+  const auto counts = stream.each(
+      whole, [&](const RowBatch&, std::span<const float> original, std::span<const float> quantized) {
+        count(original, 0);
+        count(quantized, bins);
+      });
   if (!counts) return tl::unexpected(counts.error());
   for (size_t bin = 0; bin < bins; ++bin) {
     histogram.original[bin] = sums[bin];

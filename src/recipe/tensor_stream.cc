@@ -15,7 +15,11 @@ constexpr uint64_t kBatchValues = uint64_t{1} << 15;
 }  // namespace
 
 TensorStream::TensorStream(const GgufFile& file, const TensorInfo& tensor, int threads, uint64_t matrices)
-    : file_(file), tensor_(tensor), threads_(threads), columns_(std::max<uint64_t>(1, tensor.columns())), matrices_(matrices) {
+    : file_(file),
+      tensor_(tensor),
+      threads_(threads),
+      columns_(std::max<uint64_t>(1, tensor.columns())),
+      matrices_(matrices) {
   rows_per_matrix_ = tensor.values() / columns_ / matrices_;
   rows_per_batch_ = std::clamp<uint64_t>(kBatchValues / columns_, 1, std::max<uint64_t>(1, rows_per_matrix_));
   batches_per_matrix_ = (rows_per_matrix_ + rows_per_batch_ - 1) / rows_per_batch_;
@@ -61,7 +65,8 @@ Result<void> TensorStream::each(const Visit& visit) const {
 bool needs_whole_tensor(const FormatSpec& format) {
   const FormatDetails& details = format.details();
   const bool shared_scale = details.granularity.kind == GranularityKind::kTensor ||
-                            details.granularity.kind == GranularityKind::kBlock || details.family == Family::kNvfp4;
+                            details.granularity.kind == GranularityKind::kBlock ||
+                            details.family == Family::kNvfp4;
   // An overflow is an error that names how many values of the tensor overflow.
   return shared_scale || details.rounding == Rounding::kStochastic || details.overflow == Overflow::kError;
 }
@@ -76,8 +81,10 @@ Result<QuantizeCounts> QuantizedStream::each(std::vector<float>& whole, const Vi
   const TensorStream stream(file, tensor, threads, matrices);
   if (!needs_whole_tensor(format)) {
     std::vector<QuantizeCounts> counts(stream.batches());
-    const auto done = stream.each([&](const RowBatch& batch, std::span<const float> values, std::span<float> room) -> Result<void> {
-      const auto part = fake_quantize(format, values, room, columns, {1, importance_of(importance, batch.matrix, columns)});
+    const auto done = stream.each([&](const RowBatch& batch, std::span<const float> values,
+                                      std::span<float> room) -> Result<void> {
+      const auto part =
+          fake_quantize(format, values, room, columns, {1, importance_of(importance, batch.matrix, columns)});
       if (!part) return tl::unexpected(part.error());
       counts[batch.index] = *part;
       visit(batch, values, room);
@@ -93,18 +100,20 @@ Result<QuantizeCounts> QuantizedStream::each(std::vector<float>& whole, const Vi
     whole = {};
     whole.resize(tensor.values());
   }
-  const auto decoded = stream.each([&](const RowBatch& batch, std::span<const float> values, std::span<float>) -> Result<void> {
-    std::ranges::copy(values, whole.begin() + static_cast<ptrdiff_t>(batch.offset));
-    return {};
-  });
+  const auto decoded = stream.each(
+      [&](const RowBatch& batch, std::span<const float> values, std::span<float>) -> Result<void> {
+        std::ranges::copy(values, whole.begin() + static_cast<ptrdiff_t>(batch.offset));
+        return {};
+      });
   if (!decoded) return tl::unexpected(decoded.error());
   const auto all = std::span(whole).first(tensor.values());
   const auto counts = fake_quantize(format, all, all, columns, {threads, {}});
   if (!counts) return counts;
-  const auto compared = stream.each([&](const RowBatch& batch, std::span<const float> values, std::span<float>) -> Result<void> {
-    visit(batch, values, all.subspan(batch.offset, values.size()));
-    return {};
-  });
+  const auto compared = stream.each(
+      [&](const RowBatch& batch, std::span<const float> values, std::span<float>) -> Result<void> {
+        visit(batch, values, all.subspan(batch.offset, values.size()));
+        return {};
+      });
   if (!compared) return tl::unexpected(compared.error());
   return counts;
 }

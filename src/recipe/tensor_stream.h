@@ -26,9 +26,10 @@ class TensorStream {
   uint64_t batches() const { return batches_per_matrix_ * matrices_; }
   uint64_t columns() const { return columns_; }
 
-  /// Calls visit(batch, values, room) for each batch, in any order and from several threads; `room` is memory for as many
-  /// values. The first error in the order of batches.
-  using Visit = std::function<Result<void>(const RowBatch&, std::span<const float> values, std::span<float> room)>;
+  /// Calls visit(batch, values, room) for each batch, in any order and from several threads; `room` is memory
+  /// for as many values. The first error in the order of batches.
+  using Visit =
+      std::function<Result<void>(const RowBatch&, std::span<const float> values, std::span<float> room)>;
   Result<void> each(const Visit& visit) const;
 
  private:
@@ -41,12 +42,12 @@ class TensorStream {
   uint64_t columns_, matrices_, rows_per_matrix_, rows_per_batch_, batches_per_matrix_;
 };
 
-/// True where a value's result depends on the rest of the tensor or on its place in it, so that batches cannot be
-/// fake-quantized one by one.
+/// True where a value's result depends on the rest of the tensor or on its place in it, so that batches
+/// cannot be fake-quantized one by one.
 bool needs_whole_tensor(const FormatSpec& format);
 
-/// Calls visit(batch, original, quantized) for each batch of one tensor under one format. `whole` is memory that may be
-/// used, and kept for the next call, where the format needs the whole tensor.
+/// Calls visit(batch, original, quantized) for each batch of one tensor under one format. `whole` is memory
+/// that may be used, and kept for the next call, where the format needs the whole tensor.
 struct QuantizedStream {
   const GgufFile& file;
   const TensorInfo& tensor;
@@ -54,7 +55,8 @@ struct QuantizedStream {
   std::span<const float> importance;  ///< of every matrix, or empty
   int threads = 1;
 
-  using Visit = std::function<void(const RowBatch&, std::span<const float> original, std::span<const float> quantized)>;
+  using Visit =
+      std::function<void(const RowBatch&, std::span<const float> original, std::span<const float> quantized)>;
   Result<QuantizeCounts> each(std::vector<float>& whole, const Visit& visit) const;
 };
 

@@ -11,7 +11,7 @@ namespace {
 
 constexpr uint32_t kMagnitude = 0x7fffffffu, kInfinity = 0x7f800000u, kMantissa = 0x7fffffu;
 constexpr uint32_t kBf16Drops = 0xffffu, kTf32Drops = 0x1fffu, kF16Drops = 0x1fffu;
-constexpr uint32_t kF16Largest = 0x477fe000u;   // 65504
+constexpr uint32_t kF16Largest = 0x477fe000u;    // 65504
 constexpr uint32_t kF16MinNormal = 0x38800000u;  // 2^-14
 
 // f16 numbers below 2^-14 are the multiples of 2^-24.
@@ -48,7 +48,8 @@ void WeightProfile::add(std::span<const float> part) {
       continue;
     }
     mantissas |= bits.mantissas;
-    if (bits.smallest_less_one != ~0u) smallest_magnitude = std::min(smallest_magnitude, bits.smallest_less_one + 1);
+    if (bits.smallest_less_one != ~0u)
+      smallest_magnitude = std::min(smallest_magnitude, bits.smallest_less_one + 1);
     largest_magnitude = std::max(largest_magnitude, bits.largest);
     zeros += bits.zeros;
     not_bf16_exact += bits.not_bf16;
@@ -57,7 +58,8 @@ void WeightProfile::add(std::span<const float> part) {
     if (bits.below_f16 == 0) continue;
     for (const float x : batch) {
       const uint32_t magnitude = std::bit_cast<uint32_t>(x) & kMagnitude;
-      not_f16_exact += magnitude < kF16MinNormal && (magnitude & kF16Drops) == 0 && !is_f16_subnormal(magnitude);
+      not_f16_exact +=
+          magnitude < kF16MinNormal && (magnitude & kF16Drops) == 0 && !is_f16_subnormal(magnitude);
     }
   }
 }

@@ -67,13 +67,11 @@ Json tensor_json(const TensorDamage& tensor) {
 
 Json format_json(const WeightDamage& damage, size_t i) {
   const FormatSpec& format = damage.formats[i];
-  Json out = {{"format", format.print()},
-              {"total", distances(format, total_damage(damage, i))},
-              {"kinds", Json::array()},
-              {"layers", Json::array()},
-              {"tensors", Json::array()},
-              {"refused", Json::array()}};
-  for (const auto& [kind, sums] : damage_by_kind(damage, i)) out["kinds"].push_back(with("kind", kind, distances(format, sums)));
+  Json out = {{"format", format.print()}, {"total", distances(format, total_damage(damage, i))},
+              {"kinds", Json::array()},   {"layers", Json::array()},
+              {"tensors", Json::array()}, {"refused", Json::array()}};
+  for (const auto& [kind, sums] : damage_by_kind(damage, i))
+    out["kinds"].push_back(with("kind", kind, distances(format, sums)));
   for (const auto& [layer, sums] : damage_by_layer(damage, i))
     out["layers"].push_back(with("layer", layer, distances(format, sums)));
   for (const size_t k : by_damage(damage, i))
@@ -93,15 +91,17 @@ void profile_cells(report::Csv& csv, const WeightProfile& profile) {
       << (exponents ? std::optional(exponents->second) : std::nullopt);
 }
 
-void csv_row(report::Csv& csv, const FormatSpec& format, const TensorDamage& tensor, const FormatDamage& under) {
+void csv_row(report::Csv& csv, const FormatSpec& format, const TensorDamage& tensor,
+             const FormatDamage& under) {
   csv << std::string_view(format.print()) << std::string_view(tensor.tensor.name) << tensor.name.layer
-      << std::string_view(tensor.name.kind) << std::string_view(type_name(tensor.tensor)) << tensor.profile.values;
+      << std::string_view(tensor.name.kind) << std::string_view(type_name(tensor.tensor))
+      << tensor.profile.values;
   const DamageSums& sums = under.sums;
   if (under.refused) {
     for (int i = 0; i < 7; ++i) csv << std::string_view();
   } else {
-    csv << sums.counts.changed << saturated(format, sums) << sums.counts.flushed_to_zero << sums.relative_mse()
-        << sums.weighted_relative_mse() << sums.snr_db() << sums.max_abs_error();
+    csv << sums.counts.changed << saturated(format, sums) << sums.counts.flushed_to_zero
+        << sums.relative_mse() << sums.weighted_relative_mse() << sums.snr_db() << sums.max_abs_error();
   }
   csv << std::string_view(under.refused ? under.refused->what : "");
   profile_cells(csv, tensor.profile);
@@ -119,18 +119,21 @@ std::string weight_json(const WeightReport& report) {
               {"tensors", Json::array()},
               {"formats", Json::array()}};
   for (const TensorDamage& tensor : report.damage.tensors) out["tensors"].push_back(tensor_json(tensor));
-  for (size_t i = 0; i < report.damage.formats.size(); ++i) out["formats"].push_back(format_json(report.damage, i));
+  for (size_t i = 0; i < report.damage.formats.size(); ++i)
+    out["formats"].push_back(format_json(report.damage, i));
   return out.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
 std::string weight_csv(const WeightReport& report) {
   const WeightDamage& damage = report.damage;
   report::Csv csv(
-      "format,tensor,layer,kind,type,values,changed,saturated,flushed_to_zero,relative_mse,weighted_relative_mse,snr_db,"
+      "format,tensor,layer,kind,type,values,changed,saturated,flushed_to_zero,relative_mse,weighted_relative_"
+      "mse,snr_db,"
       "max_abs_error,refused,zeros,nan,infinite,not_bf16_exact,not_tf32_exact,not_f16_exact,mantissa_bits,"
       "smallest_exponent,largest_exponent");
   for (size_t i = 0; i < damage.formats.size(); ++i) {
-    for (const size_t k : by_damage(damage, i)) csv_row(csv, damage.formats[i], damage.tensors[k], damage.tensors[k].formats[i]);
+    for (const size_t k : by_damage(damage, i))
+      csv_row(csv, damage.formats[i], damage.tensors[k], damage.tensors[k].formats[i]);
     for (const TensorDamage& tensor : damage.tensors)
       if (tensor.formats[i].refused) csv_row(csv, damage.formats[i], tensor, tensor.formats[i]);
   }

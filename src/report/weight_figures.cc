@@ -37,11 +37,16 @@ std::optional<Axis> colours_of(const WeightGrid& grid) {
     high = std::max(high, value);
   }
   if (high == 0) return std::nullopt;
-  if (high < low * 1.01) low = high / 10;  // one colour needs a scale too
+  if (high < 10 * low) {  // a decade at least: differences that mean nothing should not look large
+    const double middle = std::sqrt(low * high), half = std::sqrt(10.0);
+    low = middle / half;
+    high = middle * half;
+  }
   return Axis{low, high, 0, 1, true};
 }
 
-void draw_cell(Svg& svg, double x, double y, const FormatDamage& damage, const std::optional<Axis>& colours, const Text& text) {
+void draw_cell(Svg& svg, double x, double y, const FormatDamage& damage, const std::optional<Axis>& colours,
+               const Text& text) {
   const double value = damage.sums.relative_mse();
   const double middle = x + kCellWidth / 2 - 1, base = y + 14;
   if (damage.refused || value == 0 || !colours) {
@@ -51,7 +56,8 @@ void draw_cell(Svg& svg, double x, double y, const FormatDamage& damage, const s
   }
   const double t = std::isfinite(value) ? colours->at(value) : 1;
   svg.rectangle(x, y, kCellWidth - 2, kCellHeight - 2, "cell", viridis(t));
-  svg.text(middle, base, std::isfinite(value) ? number(value, 2) : "∞", "middle", t > 0.55 ? "on-light" : "on-dark");
+  svg.text(middle, base, std::isfinite(value) ? number(value, 2) : "∞", "middle",
+           t > 0.45 ? "on-light" : "on-dark");
 }
 
 void draw_scale(Svg& svg, double y, const Axis& colours, const Text& text) {
@@ -72,7 +78,8 @@ WeightGrid weight_grid(const WeightDamage& damage, size_t format) {
   for (const bool layered : {true, false})
     for (const TensorDamage& tensor : damage.tensors) {
       if (tensor.name.layer.has_value() != layered) continue;
-      if (std::ranges::find(grid.kinds, tensor.name.kind) == grid.kinds.end()) grid.kinds.push_back(tensor.name.kind);
+      if (std::ranges::find(grid.kinds, tensor.name.kind) == grid.kinds.end())
+        grid.kinds.push_back(tensor.name.kind);
       layers.insert(tensor.name.layer);
       grid.cells[{tensor.name.layer, tensor.name.kind}] = &tensor.formats[format];
     }
@@ -92,11 +99,13 @@ std::string weight_heatmap(const WeightGrid& grid, const std::string& label, con
     const std::vector<std::string> lines = lines_of(grid.kinds[k]);
     const double x = kLeft + static_cast<double>(k) * kCellWidth + kCellWidth / 2 - 1;
     for (size_t i = 0; i < lines.size(); ++i)
-      svg.text(x, top - 6 - static_cast<double>(lines.size() - 1 - i) * kLineHeight, lines[i], "middle", "tick");
+      svg.text(x, top - 6 - static_cast<double>(lines.size() - 1 - i) * kLineHeight, lines[i], "middle",
+               "tick");
   }
   for (size_t l = 0; l < grid.layers.size(); ++l) {
     const double y = top + static_cast<double>(l) * kCellHeight;
-    svg.text(kLeft - 8, y + 14, grid.layers[l] ? std::to_string(*grid.layers[l]) : text("weights.no_layer"), "end", "tick");
+    svg.text(kLeft - 8, y + 14, grid.layers[l] ? std::to_string(*grid.layers[l]) : text("weights.no_layer"),
+             "end", "tick");
     for (size_t k = 0; k < grid.kinds.size(); ++k)
       if (const auto cell = grid.cells.find({grid.layers[l], grid.kinds[k]}); cell != grid.cells.end())
         draw_cell(svg, kLeft + static_cast<double>(k) * kCellWidth, y, *cell->second, colours, text);
@@ -109,7 +118,8 @@ std::string weight_histogram(const WeightHistogram& histogram, const std::vector
                              const std::string& label, const Text& text) {
   constexpr double kTop = 30, kBottom = 190, kFrom = 62, kTo = 545;
   if (histogram.limit == 0) return "";
-  const uint64_t most = std::max(*std::ranges::max_element(histogram.original), *std::ranges::max_element(histogram.quantized));
+  const uint64_t most =
+      std::max(*std::ranges::max_element(histogram.original), *std::ranges::max_element(histogram.quantized));
   const Axis x{-histogram.limit, histogram.limit, kFrom, kTo, false};
   const Axis y{0.5, static_cast<double>(most) * 1.5, kBottom, kTop, true};
   Svg svg(560, levels.empty() ? 238 : 252, label);
@@ -119,13 +129,17 @@ std::string weight_histogram(const WeightHistogram& histogram, const std::vector
   for (size_t i = 0; i < histogram.original.size(); ++i) {
     const double left = kFrom + static_cast<double>(i) * width;
     const auto height = [&](uint64_t n) { return n == 0 ? kBottom : y.at(static_cast<double>(n)); };
-    svg.rectangle(left, height(histogram.original[i]), width, kBottom - height(histogram.original[i]), "before");
-    after.insert(after.end(), {{left, height(histogram.quantized[i])}, {left + width, height(histogram.quantized[i])}});
+    svg.rectangle(left, height(histogram.original[i]), width, kBottom - height(histogram.original[i]),
+                  "before");
+    after.insert(after.end(),
+                 {{left, height(histogram.quantized[i])}, {left + width, height(histogram.quantized[i])}});
   }
   svg.polyline(after, "after");
   for (const double level : levels)
-    if (std::abs(level) <= histogram.limit) svg.line(x.at(level), kBottom + 1, x.at(level), kBottom + 8, "level");
-  svg.x_axis(x, kBottom + (levels.empty() ? 0 : 10), kBottom, text(levels.empty() ? Key("weights.value") : Key("weights.value_levels")));
+    if (std::abs(level) <= histogram.limit)
+      svg.line(x.at(level), kBottom + 1, x.at(level), kBottom + 8, "level");
+  svg.x_axis(x, kBottom + (levels.empty() ? 0 : 10), kBottom,
+             text(levels.empty() ? Key("weights.value") : Key("weights.value_levels")));
   return std::move(svg).finish();
 }
 

@@ -22,8 +22,8 @@ WeightGrid weight_grid(const WeightDamage& damage, size_t format);
 /// Relative MSE of each cell on a logarithmic viridis scale, written into the cell.
 std::string weight_heatmap(const WeightGrid& grid, const std::string& label, const Text& text);
 
-/// Values before (bars) and after (line) a format on a logarithmic count axis; `levels` are the values of the format
-/// where they are the same for the whole tensor.
+/// Values before (bars) and after (line) a format on a logarithmic count axis; `levels` are the values of the
+/// format where they are the same for the whole tensor.
 std::string weight_histogram(const WeightHistogram& histogram, const std::vector<double>& levels,
                              const std::string& label, const Text& text);
 

@@ -27,11 +27,14 @@ class Page {
   }
 
   Document build() {
-    const std::string model = report_.model_name.empty() ? std::filesystem::path(report_.model_path).filename().string() : report_.model_name;
+    const std::string model = report_.model_name.empty()
+                                  ? std::filesystem::path(report_.model_path).filename().string()
+                                  : report_.model_name;
     document_.language = text_.language();
-    document_.title = damage_.formats.size() == 1
-                          ? text_("weights.title_one", {{"model", model}, {"format", damage_.formats[0].print()}})
-                          : text_("weights.title", {{"model", model}, {"n", std::to_string(damage_.formats.size())}});
+    document_.title =
+        damage_.formats.size() == 1
+            ? text_("weights.title_one", {{"model", model}, {"format", damage_.formats[0].print()}})
+            : text_("weights.title", {{"model", model}, {"n", std::to_string(damage_.formats.size())}});
     document_.footer = text_("weights.footer", {{"version", FQLAB_VERSION}});
     add_overview();
     for (size_t i = 0; i < damage_.formats.size(); ++i) add_format(i);
@@ -49,7 +52,8 @@ class Page {
                                           {"tensors", count(damage_.tensors.size())},
                                           {"values", count(values_)}})});
     add(Callout{true, text_("weights.blind")});
-    if (!report_.imatrix_path.empty()) add(Paragraph{text_("weights.weighted_note", {{"path", code(report_.imatrix_path)}})});
+    if (!report_.imatrix_path.empty())
+      add(Paragraph{text_("weights.weighted_note", {{"path", code(report_.imatrix_path)}})});
     Table table{text_("weights.table"), distance_columns("weights.head.format"), {}};
     for (size_t i = 0; i < damage_.formats.size(); ++i)
       table.rows.push_back(distance_row(code(damage_.formats[i].print()), i, total_damage(damage_, i)));
@@ -74,7 +78,8 @@ class Page {
     for (const auto& [kind, sums] : sorted) kinds.rows.push_back(distance_row(code(kind), i, sums));
     add(std::move(kinds));
     add_worst(i, format);
-    for (const auto& [tensor, histogram] : report_.histograms.size() > i ? report_.histograms[i] : decltype(report_.histograms)::value_type())
+    for (const auto& [tensor, histogram] :
+         report_.histograms.size() > i ? report_.histograms[i] : decltype(report_.histograms)::value_type())
       add_histogram(i, damage_.tensors[tensor], histogram);
   }
 
@@ -98,7 +103,8 @@ class Page {
     Table table{text_("weights.worst", {{"format", format}}), distance_columns("weights.head.tensor"), {}};
     for (const size_t k : by_damage(damage_, i)) {
       if (table.rows.size() == kMost) break;
-      table.rows.push_back(distance_row(code(damage_.tensors[k].tensor.name), i, damage_.tensors[k].formats[i].sums));
+      table.rows.push_back(
+          distance_row(code(damage_.tensors[k].tensor.name), i, damage_.tensors[k].formats[i].sums));
     }
     add(std::move(table));
     if (damage_.tensors.size() > kMost) add(Paragraph{text_("weights.all", {{"format", format}})});
@@ -106,9 +112,12 @@ class Page {
 
   void add_histogram(size_t i, const TensorDamage& tensor, const WeightHistogram& histogram) {
     const FormatSpec& format = damage_.formats[i];
-    const std::string caption = text_("weights.histogram", {{"tensor", tensor.tensor.name}, {"format", format.print()}});
+    const std::string caption =
+        text_("weights.histogram", {{"tensor", tensor.tensor.name}, {"format", format.print()}});
     Table table{caption,
-                {{text_("weights.head.from"), true}, {text_("weights.head.before"), true}, {text_("weights.head.after"), true}},
+                {{text_("weights.head.from"), true},
+                 {text_("weights.head.before"), true},
+                 {text_("weights.head.after"), true}},
                 {}};
     const size_t bins = histogram.original.size();
     for (size_t bin = 0; bin < bins; ++bin) {
@@ -147,11 +156,12 @@ class Page {
     for (const TensorDamage& tensor : damage_.tensors) {
       const WeightProfile& profile = tensor.profile;
       const auto exponents = profile.exponents();
-      table.rows.push_back({code(tensor.tensor.name), std::string(ggml_type_info(tensor.tensor.type)->name),
-                            count(profile.values), count(profile.not_bf16_exact), count(profile.not_tf32_exact),
-                            count(profile.not_f16_exact), std::to_string(profile.mantissa_bits()),
-                            exponents ? fmt::format("{} … {}", exponents->first, exponents->second) : text_("none"),
-                            count(profile.zeros), count(profile.nan + profile.infinite)});
+      table.rows.push_back(
+          {code(tensor.tensor.name), std::string(ggml_type_info(tensor.tensor.type)->name),
+           count(profile.values), count(profile.not_bf16_exact), count(profile.not_tf32_exact),
+           count(profile.not_f16_exact), std::to_string(profile.mantissa_bits()),
+           exponents ? fmt::format("{} … {}", exponents->first, exponents->second) : text_("none"),
+           count(profile.zeros), count(profile.nan + profile.infinite)});
     }
     add(std::move(table));
   }

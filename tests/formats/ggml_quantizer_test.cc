@@ -30,7 +30,7 @@ bool has_engine() {
 }
 
 TEST(GgmlQuantizer, RoundsQ8BlocksAsItsDefinitionSays) {
-  if (!has_engine()) GTEST_SKIP();
+  if (!has_engine()) GTEST_SKIP() << "absent: the engine";
   std::vector<float> in(32);
   std::iota(in.begin(), in.end(), -15.5f);
   in[0] = 127;  // the scale is 1
@@ -40,7 +40,7 @@ TEST(GgmlQuantizer, RoundsQ8BlocksAsItsDefinitionSays) {
 }
 
 TEST(GgmlQuantizer, QuantizesEveryTypeCloselyAndIndependentlyOfThreads) {
-  if (!has_engine()) GTEST_SKIP();
+  if (!has_engine()) GTEST_SKIP() << "absent: the engine";
   const std::vector<float> in = weights(512 * 8);
   std::vector<float> importance(512);
   for (size_t i = 0; i < importance.size(); ++i) importance[i] = 1.0f + static_cast<float>(i % 7);
@@ -65,7 +65,7 @@ TEST(GgmlQuantizer, QuantizesEveryTypeCloselyAndIndependentlyOfThreads) {
 }
 
 TEST(GgmlQuantizer, UsesTheImportance) {
-  if (!has_engine()) GTEST_SKIP();
+  if (!has_engine()) GTEST_SKIP() << "absent: the engine";
   const std::vector<float> in = weights(256 * 4);
   std::vector<float> importance(256, 0.01f);
   for (size_t i = 0; i < 64; ++i) importance[i] = 100;
