@@ -88,8 +88,8 @@ def llama_perplexity(model, text, n_ctx, chunks, threads=THREADS):
 
 def clock(log, phrase):
     """Seconds at which llama.cpp's log has `phrase`."""
-    line = next(line for line in log.splitlines() if phrase in line)
-    minutes, seconds, milliseconds, _ = re.match(r"(\d+)\.(\d+)\.(\d+)\.(\d+)", line).groups()
+    # The estimates go to the other stream without line ends, so the time may stand in the middle of a line.
+    minutes, seconds, milliseconds = re.search(r"(\d+)\.(\d\d)\.(\d{3})\.\d{3} I [^\d]*" + phrase, log).groups()
     return 60 * int(minutes) + int(seconds) + int(milliseconds) / 1000
 
 
