@@ -14,7 +14,7 @@ inline constexpr char kStyleSheet[] = R"css(
 *{box-sizing:border-box}
 html{font:16px/1.6 system-ui,-apple-system,"Segoe UI","Noto Sans","Noto Sans TC","Noto Sans CJK TC","PingFang TC","Microsoft JhengHei",sans-serif}
 body{margin:0;background:var(--page);color:var(--ink)}
-main,header,footer{max-width:68rem;margin:0 auto;padding:0 1.25rem}
+main,header,footer{max-width:80rem;margin:0 auto;padding:0 1.25rem}
 header{padding-top:2rem}
 h1{font-size:1.7rem;line-height:1.25;margin:0 0 .75rem;overflow-wrap:anywhere}
 h2{font-size:1.35rem;line-height:1.3;margin:2.75rem 0 .75rem;padding-top:.75rem;border-top:1px solid var(--line);overflow-wrap:anywhere}
