@@ -42,7 +42,9 @@ inline std::filesystem::path cache_folder() {
   const char* home = std::getenv("HOME");
   return std::filesystem::path(home ? home : ".") / ".cache" / "fqlab";
 }
-inline std::filesystem::path smollm2_file() { return cache_folder() / "models" / "SmolLM2-135M-Instruct.Q4_1.gguf"; }
+inline std::filesystem::path smollm2_file() {
+  return cache_folder() / "models" / "SmolLM2-135M-Instruct.Q4_1.gguf";
+}
 inline std::filesystem::path gemma_file() { return cache_folder() / "models" / "gemma-3-270m-q4_k_m.gguf"; }
 
 /// A file below ../shared beside the checkout; FQLAB_SHARED moves it.

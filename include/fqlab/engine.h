@@ -1,6 +1,7 @@
 // The language model at work: loading, patching weights in memory, and the logits of a chunk of text.
-// Implemented by llama.cpp, which no header of fqlab names. It may abort the process on misuse: run it in a child
-// (study/supervise.h). Numbers are reference numbers: flash attention off, KV cache float32, no repacked weights.
+// Implemented by llama.cpp, which no header of fqlab names. It may abort the process on misuse: run it in a
+// child (study/supervise.h). Numbers are reference numbers: flash attention off, KV cache float32, no
+// repacked weights.
 #pragma once
 
 #include <cstdint>
@@ -20,23 +21,28 @@ namespace fqlab {
 std::string engine_version();
 /// The last messages the engine wrote, newest last; for error reports.
 std::vector<std::string> engine_messages();
-/// Calls `told` with the reason when the engine is about to abort the process; nothing may be assumed intact then.
+/// Calls `told` with the reason when the engine is about to abort the process; nothing may be assumed intact
+/// then.
 void on_engine_abort(void (*told)(const char* reason));
 
-/// A GGUF file in memory (no disk), some of its tensors expanded to float32 and open to change. A model loaded from the
-/// image computes with what is written here: the image is the one copy of the weights. See docs/decisions/0001.
+/// A GGUF file in memory (no disk), some of its tensors expanded to float32 and open to change. A model
+/// loaded from the image computes with what is written here: the image is the one copy of the weights. See
+/// docs/decisions/0001.
 class WeightImage {
  public:
   /// `expand(tensor)` says which tensors become float32; the others keep their bytes.
-  static Result<WeightImage> create(const GgufFile& source, const std::function<bool(const TensorInfo&)>& expand);
+  static Result<WeightImage> create(const GgufFile& source,
+                                    const std::function<bool(const TensorInfo&)>& expand);
   /// Bytes that create() would need.
-  static Result<uint64_t> planned_bytes(const GgufFile& source, const std::function<bool(const TensorInfo&)>& expand);
+  static Result<uint64_t> planned_bytes(const GgufFile& source,
+                                        const std::function<bool(const TensorInfo&)>& expand);
 
   WeightImage(WeightImage&&) noexcept;
   WeightImage& operator=(WeightImage&&) noexcept;
   ~WeightImage();
 
-  /// The values of a float32 tensor, writable; takes effect at the next evaluation. Empty where there is no such tensor.
+  /// The values of a float32 tensor, writable; takes effect at the next evaluation. Empty where there is no
+  /// such tensor.
   std::span<float> floats(std::string_view tensor);
   uint64_t bytes() const;
 
@@ -55,7 +61,8 @@ struct ChatMessage {
 /// What a model is given to answer.
 struct RenderedPrompt {
   std::string text;
-  bool chat_template = false;  ///< rendered with the file's own template; false: the file has none, the raw last message
+  bool chat_template =
+      false;  ///< rendered with the file's own template; false: the file has none, the raw last message
 };
 
 /// A loaded model. Cheap to copy; freed with its last copy and its last evaluator.
@@ -78,7 +85,8 @@ class Model {
   Result<RenderedPrompt> render_prompt(std::span<const ChatMessage> messages) const;
   /// True for tokens that end an answer.
   bool ends_answer(int32_t token) const;
-  /// The token that llama-perplexity puts in place of a chunk's first one, or -1 where the vocabulary adds none.
+  /// The token that llama-perplexity puts in place of a chunk's first one, or -1 where the vocabulary adds
+  /// none.
   int32_t chunk_bos() const;
   /// The text of one token, special tokens spelled out.
   std::string token_text(int32_t token) const;
@@ -105,19 +113,22 @@ class Evaluator {
   Evaluator& operator=(Evaluator&&) noexcept;
   ~Evaluator();
 
-  /// Logits of the positions first .. first + count - 1 of one chunk (at most n_ctx tokens), row-major, count x vocabulary.
-  /// Valid until the next call.
+  /// Logits of the positions first .. first + count - 1 of one chunk (at most n_ctx tokens), row-major, count
+  /// x vocabulary. Valid until the next call.
   Result<std::span<const float>> logits(std::span<const int32_t> tokens, int first, int count);
 
-  /// The greedy answer: the largest logit's token (the smallest id among equals), one after the other, until `most`
-  /// tokens or a token that ends the answer, which is left out. Each token is decoded by itself, as a chat does.
+  /// The greedy answer: the largest logit's token (the smallest id among equals), one after the other, until
+  /// `most` tokens or a token that ends the answer, which is left out. Each token is decoded by itself, as a
+  /// chat does.
   Result<std::vector<int32_t>> generate(std::span<const int32_t> prompt, int most);
 
-  /// An answer drawn at random from the probabilities at a temperature above 0, by llama.cpp's own sampler: the same
-  /// seed and the same probabilities give the same answer.
-  Result<std::vector<int32_t>> sample(std::span<const int32_t> prompt, int most, double temperature, uint64_t seed);
+  /// An answer drawn at random from the probabilities at a temperature above 0, by llama.cpp's own sampler:
+  /// the same seed and the same probabilities give the same answer.
+  Result<std::vector<int32_t>> sample(std::span<const int32_t> prompt, int most, double temperature,
+                                      uint64_t seed);
 
-  /// Bytes that one evaluator takes besides the weights: KV cache, logits and an upper bound of the scratch memory.
+  /// Bytes that one evaluator takes besides the weights: KV cache, logits and an upper bound of the scratch
+  /// memory.
   static uint64_t planned_bytes(const GgufFile& file, const EvaluatorOptions& options);
 
  private:
@@ -128,12 +139,12 @@ class Evaluator {
   std::unique_ptr<State> state_;
 };
 
-/// A file as people run it, with llama.cpp's own defaults (repacked weights, automatic flash attention, f16 KV cache):
-/// for times, never for quality numbers.
+/// A file as people run it, with llama.cpp's own defaults (repacked weights, automatic flash attention, f16
+/// KV cache): for times, never for quality numbers.
 class TimedModel {
  public:
-  /// Loads the file; `load_ms` is the time from opening it to a model that is ready to evaluate, `first_token_ms` from
-  /// opening it until the logits after one token are there.
+  /// Loads the file; `load_ms` is the time from opening it to a model that is ready to evaluate,
+  /// `first_token_ms` from opening it until the logits after one token are there.
   static Result<TimedModel> load(const std::string& path, int threads, int n_ctx);
   TimedModel(TimedModel&&) noexcept;
   TimedModel& operator=(TimedModel&&) noexcept;
@@ -141,8 +152,8 @@ class TimedModel {
 
   double load_ms() const;
   double first_token_ms() const;
-  /// Tokens per second of a prompt of `tokens` random tokens, and of generating `tokens` tokens from an empty context; what
-  /// llama-bench calls pp and tg.
+  /// Tokens per second of a prompt of `tokens` random tokens, and of generating `tokens` tokens from an empty
+  /// context; what llama-bench calls pp and tg.
   Result<double> prompt_tokens_per_second(int tokens, uint64_t seed);
   Result<double> generation_tokens_per_second(int tokens, uint64_t seed);
 

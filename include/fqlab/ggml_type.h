@@ -15,11 +15,11 @@ enum class GgmlType : uint32_t { kF32 = 0, kF16 = 1, kBf16 = 30 };
 
 /// One row of the type table. A row of a tensor is a whole number of blocks.
 struct GgmlTypeInfo {
-  std::string_view name;     ///< ggml's spelling: "f32", "q4_1", "q4_K"
+  std::string_view name;  ///< ggml's spelling: "f32", "q4_1", "q4_K"
   GgmlType type;
-  uint32_t block_elements;   ///< values a block
-  uint32_t block_bytes;      ///< bytes a block, scales included
-  bool quantized;            ///< false for f32, f16, bf16, f64 and the integer types
+  uint32_t block_elements;  ///< values a block
+  uint32_t block_bytes;     ///< bytes a block, scales included
+  bool quantized;           ///< false for f32, f16, bf16, f64 and the integer types
 };
 
 /// The row of `type`, or nullptr where this version of ggml has no such type (removed numbers included).

@@ -21,8 +21,8 @@ namespace fqlab {
 struct GgufArray;
 
 /// One metadata value. Integers keep the width they have in the file, so that a rewrite gives the same bytes.
-using GgufValue = std::variant<uint8_t, int8_t, uint16_t, int16_t, uint32_t, int32_t, float, bool, std::string,
-                               std::shared_ptr<const GgufArray>, uint64_t, int64_t, double>;
+using GgufValue = std::variant<uint8_t, int8_t, uint16_t, int16_t, uint32_t, int32_t, float, bool,
+                               std::string, std::shared_ptr<const GgufArray>, uint64_t, int64_t, double>;
 
 /// An array value; `elements` are of one alternative of GgufValue, named by `element_type` (GGUF's number).
 struct GgufArray {
@@ -43,19 +43,21 @@ struct TensorInfo {
   uint64_t offset = 0;          ///< of the data, in bytes from the start of the data section
   uint64_t bytes = 0;           ///< of the data, without padding
 
-  uint64_t values() const;               ///< product of the shape
+  uint64_t values() const;  ///< product of the shape
   uint64_t columns() const { return shape.empty() ? 1 : shape[0]; }
-  bool is_matrix() const;                ///< more than one dimension larger than 1
+  bool is_matrix() const;  ///< more than one dimension larger than 1
 };
 
-/// A tensor's name taken apart: "blk.7.ffn_down.weight" is layer 7, kind "ffn_down"; "attn_q.bias" keeps its suffix.
+/// A tensor's name taken apart: "blk.7.ffn_down.weight" is layer 7, kind "ffn_down"; "attn_q.bias" keeps its
+/// suffix.
 struct TensorName {
   std::optional<int> layer;
   std::string kind;
 };
 TensorName parse_tensor_name(std::string_view name);
 
-/// A GGUF file, checked completely on opening and mapped read-only. Cheap to copy; the map lives as long as any copy.
+/// A GGUF file, checked completely on opening and mapped read-only. Cheap to copy; the map lives as long as
+/// any copy.
 class GgufFile {
  public:
   /// Errors name the field and the byte offset. v2 and v3, little-endian, not split.
@@ -65,17 +67,17 @@ class GgufFile {
   std::span<const std::byte> bytes() const;  ///< the whole file
   uint64_t file_bytes() const;
   uint32_t version() const;
-  uint64_t alignment() const;  ///< of tensor data, from general.alignment, 32 by default
+  uint64_t alignment() const;    ///< of tensor data, from general.alignment, 32 by default
   uint64_t data_offset() const;  ///< of the data section, in bytes from the start of the file
 
-  std::span<const GgufMetadata> metadata() const;        ///< in file order
+  std::span<const GgufMetadata> metadata() const;              ///< in file order
   const GgufValue* find_metadata(std::string_view key) const;  ///< nullptr where absent
   /// Any integer metadata value as uint64_t; a string value; nullopt where absent or of another type.
   std::optional<uint64_t> metadata_uint(std::string_view key) const;
   std::optional<std::string> metadata_string(std::string_view key) const;
-  std::string architecture() const;                      ///< general.architecture, "" where absent
+  std::string architecture() const;  ///< general.architecture, "" where absent
 
-  std::span<const TensorInfo> tensors() const;           ///< in file order
+  std::span<const TensorInfo> tensors() const;  ///< in file order
   const TensorInfo* find_tensor(std::string_view name) const;
   std::span<const std::byte> data(const TensorInfo& tensor) const;
   /// The tensor's values as float32 (decode() of its data).
@@ -91,7 +93,8 @@ class GgufFile {
 struct TensorReplacement {
   std::string name;
   GgmlType type = GgmlType::kF32;
-  /// Writes the new data, exactly as many bytes as `type` and the tensor's shape need; called once, in file order.
+  /// Writes the new data, exactly as many bytes as `type` and the tensor's shape need; called once, in file
+  /// order.
   std::function<Result<void>(std::span<std::byte> out)> fill;
 };
 
@@ -103,8 +106,8 @@ struct GgufRewrite {
 /// Where a rewritten tensor lies, for those who patch it later.
 struct GgufLayout {
   uint64_t file_bytes = 0;
-  uint64_t data_offset = 0;                ///< of the data section, in bytes from the start of the file
-  std::vector<TensorInfo> tensors;         ///< with the new types, offsets and sizes
+  uint64_t data_offset = 0;         ///< of the data section, in bytes from the start of the file
+  std::vector<TensorInfo> tensors;  ///< with the new types, offsets and sizes
 };
 
 /// The layout that write_gguf() would produce, without writing.
@@ -115,8 +118,9 @@ Result<GgufLayout> plan_rewrite(const GgufFile& source, const GgufRewrite& rewri
 Result<GgufLayout> write_gguf(const GgufFile& source, const GgufRewrite& rewrite,
                               const std::function<Result<void>(std::span<const std::byte>)>& sink);
 
-/// The same into a file: temporary file, fsync, rename. Refuses an existing `path` unless `overwrite`; refuses the source itself.
-Result<GgufLayout> write_gguf_file(const GgufFile& source, const GgufRewrite& rewrite, const std::filesystem::path& path,
-                                   bool overwrite);
+/// The same into a file: temporary file, fsync, rename. Refuses an existing `path` unless `overwrite`;
+/// refuses the source itself.
+Result<GgufLayout> write_gguf_file(const GgufFile& source, const GgufRewrite& rewrite,
+                                   const std::filesystem::path& path, bool overwrite);
 
 }  // namespace fqlab

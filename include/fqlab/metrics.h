@@ -27,7 +27,7 @@ struct PairedPosition {
   bool same_top = false;
   bool original_right = false;  ///< the original's top token is the target
   bool variant_right = false;
-  int32_t top_original = 0, top_variant = 0;    ///< token that each puts first
+  int32_t top_original = 0, top_variant = 0;     ///< token that each puts first
   double top_p_original = 0, top_p_variant = 0;  ///< its probability, each by its own model
 };
 

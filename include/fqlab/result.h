@@ -9,11 +9,12 @@ namespace fqlab {
 
 /// Who caused the failure; the command line turns it into an exit code (kUsage: 2, all others: 1).
 enum class ErrorCode {
-  kUsage,     ///< wrong arguments: a bad format spec, a selector that matches nothing, an option that does not apply
-  kInput,     ///< a file that is damaged, unsupported or does not fit the other inputs
-  kSystem,    ///< the operating system refused: missing file, full disk, too little memory
-  kEngine,    ///< llama.cpp refused, failed or died
-  kCheck,     ///< an always-on check found a wrong number; the result must not be used
+  kUsage,   ///< wrong arguments: a bad format spec, a selector that matches nothing, an option that does not
+            ///< apply
+  kInput,   ///< a file that is damaged, unsupported or does not fit the other inputs
+  kSystem,  ///< the operating system refused: missing file, full disk, too little memory
+  kEngine,  ///< llama.cpp refused, failed or died
+  kCheck,   ///< an always-on check found a wrong number; the result must not be used
 };
 
 /// One failure in three short pieces, printed as "WHAT (WHERE). HINT".
@@ -32,7 +33,8 @@ class [[nodiscard]] Result : public tl::expected<T, Error> {
 };
 
 /// Shorthand for a failing return: `return fail(ErrorCode::kInput, "...", "...", "...")`.
-inline tl::unexpected<Error> fail(ErrorCode code, std::string what, std::string where = {}, std::string hint = {}) {
+inline tl::unexpected<Error> fail(ErrorCode code, std::string what, std::string where = {},
+                                  std::string hint = {}) {
   return tl::unexpected<Error>(Error{code, std::move(what), std::move(where), std::move(hint)});
 }
 

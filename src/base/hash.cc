@@ -43,7 +43,9 @@ std::string sha256(std::span<const std::byte> bytes) {
 
 Result<std::string> sha256_of_file(const std::filesystem::path& path) {
   std::unique_ptr<FILE, int (*)(FILE*)> file(std::fopen(path.c_str(), "rb"), &std::fclose);
-  if (!file) return fail(ErrorCode::kSystem, std::string("cannot read the file: ") + std::strerror(errno), path.string());
+  if (!file)
+    return fail(ErrorCode::kSystem, std::string("cannot read the file: ") + std::strerror(errno),
+                path.string());
   Sha256 hash;
   std::vector<char> buffer(1 << 20);
   size_t n;

@@ -12,14 +12,16 @@ size_t edit_distance(std::string_view a, std::string_view b) {
     row[0] = i;
     for (size_t j = 1; j <= b.size(); ++j) {
       row[j] = std::min({last[j] + 1, row[j - 1] + 1, last[j - 1] + (a[i - 1] != b[j - 1])});
-      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) row[j] = std::min(row[j], before[j - 2] + 1);
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+        row[j] = std::min(row[j], before[j - 2] + 1);
     }
     before = std::exchange(last, row);
   }
   return last[b.size()];
 }
 
-std::vector<std::string> nearest_names(std::string_view word, std::span<const std::string> candidates, size_t most) {
+std::vector<std::string> nearest_names(std::string_view word, std::span<const std::string> candidates,
+                                       size_t most) {
   std::vector<std::pair<size_t, const std::string*>> near;
   for (const std::string& candidate : candidates) {
     const size_t distance = edit_distance(word, candidate);

@@ -20,7 +20,9 @@ class Random {
   /// Uniform in [0, 1), 53 bits.
   double uniform() { return static_cast<double>(next() >> 11) * 0x1p-53; }
   /// Uniform integer in [0, n), n > 0, by Lemire's multiplication without rejection (bias below n / 2^64).
-  uint64_t below(uint64_t n) { return static_cast<uint64_t>((static_cast<unsigned __int128>(next()) * n) >> 64); }
+  uint64_t below(uint64_t n) {
+    return static_cast<uint64_t>((static_cast<unsigned __int128>(next()) * n) >> 64);
+  }
   /// +1 or -1.
   int sign() { return (next() >> 63) != 0 ? 1 : -1; }
   /// Standard normal, by Box and Muller.

@@ -38,7 +38,8 @@ uint64_t memory_total_bytes() { return meminfo_bytes("MemTotal"); }
 
 uint64_t memory_available_bytes() {
   uint64_t available = meminfo_bytes("MemAvailable");
-  const auto limit = number_in("/sys/fs/cgroup/memory.max"), used = number_in("/sys/fs/cgroup/memory.current");
+  const auto limit = number_in("/sys/fs/cgroup/memory.max"),
+             used = number_in("/sys/fs/cgroup/memory.current");
   if (limit && used) available = std::min(available, *limit > *used ? *limit - *used : 0);
   return available;
 }

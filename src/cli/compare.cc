@@ -1,4 +1,5 @@
-// fqlab compare MODEL (--recipe R)... | --variant FILE.gguf: how far is a model from its fake-quantized variant?
+// fqlab compare MODEL (--recipe R)... | --variant FILE.gguf: how far is a model from its fake-quantized
+// variant?
 #include "study/compare.h"
 
 #include <fmt/format.h>
@@ -58,7 +59,8 @@ Result<CompareRequest> understand(const Options& options) {
     request.corpora.push_back(std::move(*source));
   }
   if (request.corpora.empty())
-    return fail(ErrorCode::kUsage, "there is no text to measure on", "--corpus", "give a text file or a folder of .txt documents");
+    return fail(ErrorCode::kUsage, "there is no text to measure on", "--corpus",
+                "give a text file or a folder of .txt documents");
   if (!options.arithmetic.empty())
     request.arithmetic = options.arithmetic == "native" ? Arithmetic::kNative : Arithmetic::kReference;
   if (!options.margins.empty()) {
@@ -106,7 +108,8 @@ Result<void> write_exports(std::span<const Comparison> comparisons, const Output
     if (!files) return tl::unexpected(files.error());
     for (const ExportFile& file : *files) {
       const fs::path path = output.folder / file.name;
-      if (Result<void> written = write_file_atomically(path, file.content, Existing::kReplace); !written) return written;
+      if (Result<void> written = write_file_atomically(path, file.content, Existing::kReplace); !written)
+        return written;
       fmt::print("{}\n", path.string());
     }
   }
@@ -126,16 +129,18 @@ ExitCode judge_thresholds(std::span<const Comparison> comparisons, const Output&
 
 Result<ExitCode> measure_and_report(const CompareRequest& request, const Output& output) {
   Progress progress;
-  Result<std::vector<Comparison>> comparisons = compare(request, [&](int done, int total, const std::string& now) {
-    progress.update(static_cast<uint64_t>(done), static_cast<uint64_t>(total), now);
-  });
+  Result<std::vector<Comparison>> comparisons =
+      compare(request, [&](int done, int total, const std::string& now) {
+        progress.update(static_cast<uint64_t>(done), static_cast<uint64_t>(total), now);
+      });
   progress.finish();
   if (!comparisons) return tl::unexpected(comparisons.error());
   fmt::print("{}", comparison_table(*comparisons, output.languages.front()));
   Result<std::vector<fs::path>> paths = write_report(*comparisons, output.languages, output.folder);
   if (!paths) return tl::unexpected(paths.error());
   for (const fs::path& path : *paths) fmt::print("{}\n", path.string());
-  if (Result<void> exported = write_exports(*comparisons, output); !exported) return tl::unexpected(exported.error());
+  if (Result<void> exported = write_exports(*comparisons, output); !exported)
+    return tl::unexpected(exported.error());
   return judge_thresholds(*comparisons, output);
 }
 
@@ -160,43 +165,78 @@ Result<ExitCode> run_compare(const Options& options) {
 }  // namespace
 
 void add_compare(CLI::App& app, const std::vector<std::string>& arguments, Action& action) {
-  CLI::App* command = app.add_subcommand("compare", "Measure how far a model is from its fake-quantized variant");
+  CLI::App* command =
+      app.add_subcommand("compare", "Measure how far a model is from its fake-quantized variant");
   auto options = std::make_shared<Options>();
   CompareRequest& request = options->request;
   request.threads = hardware_threads();
   request.command = arguments;
   command->add_option("MODEL", options->model, "the original, a GGUF file")->required();
-  command->add_option("--recipe", options->recipes,
-                      "rules SELECTOR=FORMAT separated by ';', such as '0/ffn_norm=fp8_e4m3'. May be repeated: one row each");
-  command->add_option("--variant", options->variant, "instead of a recipe: another GGUF file of the same model");
+  command->add_option(
+      "--recipe", options->recipes,
+      "rules SELECTOR=FORMAT separated by ';', such as '0/ffn_norm=fp8_e4m3'. May be repeated: one row each");
+  command->add_option("--variant", options->variant,
+                      "instead of a recipe: another GGUF file of the same model");
   command->add_option("--corpus", options->corpora,
                       "text to measure on: a file, or a folder of .txt documents (default: the fetched one). "
                       "Several: NAME=PATH, repeated; --chunks counts each");
-  command->add_option("--ctx", request.n_ctx, "tokens a chunk; the second half is scored")->capture_default_str();
-  command->add_option("--batch", request.n_batch, "tokens a call of the engine; changes time, not results")->capture_default_str();
-  command->add_option("--chunks", request.chunks, "chunks to measure; more give narrower intervals")->capture_default_str();
-  command->add_option("--arithmetic", options->arithmetic,
-                      "reference: all weights in float32; native: untouched tensors as stored (default: reference where it fits)")
+  command->add_option("--ctx", request.n_ctx, "tokens a chunk; the second half is scored")
+      ->capture_default_str();
+  command->add_option("--batch", request.n_batch, "tokens a call of the engine; changes time, not results")
+      ->capture_default_str();
+  command->add_option("--chunks", request.chunks, "chunks to measure; more give narrower intervals")
+      ->capture_default_str();
+  command
+      ->add_option("--arithmetic", options->arithmetic,
+                   "reference: all weights in float32; native: untouched tensors as stored (default: "
+                   "reference where it fits)")
       ->check(CLI::IsMember({"reference", "native"}));
-  command->add_option("--margin", options->margins, "what counts as the same, such as ppl=0.5%,kl=0.01,top=1%,speed=2% (these are the defaults)");
-  command->add_option("--prompts", options->prompts, "prompts for the dialogue: one a line, or JSON lines with roles");
-  command->add_option("--predict", request.predict, "tokens an answer at the most")->check(CLI::Range(1, 100000))->capture_default_str();
-  command->add_option("--samples", request.samples, "answers to draw from each model for every prompt; 0: greedy answers only")
-      ->check(CLI::Range(0, 10000))->capture_default_str();
-  command->add_option("--temperature", request.temperature, "temperature of the drawn answers")->check(CLI::PositiveNumber)->capture_default_str();
-  command->add_option("--worst", request.worst, "how many of the positions with the largest KL divergence to list")
-      ->check(CLI::Range(0, 100000))->capture_default_str();
+  command->add_option(
+      "--margin", options->margins,
+      "what counts as the same, such as ppl=0.5%,kl=0.01,top=1%,speed=2% (these are the defaults)");
+  command->add_option("--prompts", options->prompts,
+                      "prompts for the dialogue: one a line, or JSON lines with roles");
+  command->add_option("--predict", request.predict, "tokens an answer at the most")
+      ->check(CLI::Range(1, 100000))
+      ->capture_default_str();
+  command
+      ->add_option("--samples", request.samples,
+                   "answers to draw from each model for every prompt; 0: greedy answers only")
+      ->check(CLI::Range(0, 10000))
+      ->capture_default_str();
+  command->add_option("--temperature", request.temperature, "temperature of the drawn answers")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command
+      ->add_option("--worst", request.worst,
+                   "how many of the positions with the largest KL divergence to list")
+      ->check(CLI::Range(0, 100000))
+      ->capture_default_str();
   command->add_flag("--no-dialogue", options->no_dialogue, "leave the dialogue out");
-  command->add_flag("--no-speed", options->no_speed, "leave the speed measurement out (it is left out for several recipes)");
-  command->add_option("--speed-blocks", request.speed_blocks, "blocks of the speed measurement; more give narrower intervals")
-      ->check(CLI::Range(1, 1000))->capture_default_str();
-  command->add_option("--keep-variant", options->keep_variant, "keep the variant's file made for the speed measurement here");
-  command->add_option("--threads", request.threads, "number of threads")->check(CLI::Range(1, 1024))->capture_default_str();
-  command->add_option("--seed", request.seed, "seed of the controls and the bootstrap")->capture_default_str();
-  command->add_option("--fail-on", options->fail_on,
-                      "for release gates: exit with 3 where a limit is crossed, such as kl=0.01,ppl=1%,top=1%");
-  command->add_option("--export", options->exports, "write csv, jsonl, llama-bench or lm-eval files beside the report")->delimiter(',');
-  command->add_option("--lang", options->languages, "language of the report: en, zh-TW, or both with a comma")->delimiter(',')->capture_default_str();
+  command->add_flag("--no-speed", options->no_speed,
+                    "leave the speed measurement out (it is left out for several recipes)");
+  command
+      ->add_option("--speed-blocks", request.speed_blocks,
+                   "blocks of the speed measurement; more give narrower intervals")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  command->add_option("--keep-variant", options->keep_variant,
+                      "keep the variant's file made for the speed measurement here");
+  command->add_option("--threads", request.threads, "number of threads")
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
+  command->add_option("--seed", request.seed, "seed of the controls and the bootstrap")
+      ->capture_default_str();
+  command->add_option(
+      "--fail-on", options->fail_on,
+      "for release gates: exit with 3 where a limit is crossed, such as kl=0.01,ppl=1%,top=1%");
+  command
+      ->add_option("--export", options->exports,
+                   "write csv, jsonl, llama-bench or lm-eval files beside the report")
+      ->delimiter(',');
+  command->add_option("--lang", options->languages, "language of the report: en, zh-TW, or both with a comma")
+      ->delimiter(',')
+      ->capture_default_str();
   command->add_option("--out", options->out, "folder for the report")->required();
   command->add_flag("--force", options->force, "replace an existing report");
   command->callback([&action, options] { action = [options] { return run_compare(*options); }; });

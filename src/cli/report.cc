@@ -22,7 +22,8 @@ struct Options {
 
 Result<std::vector<Comparison>> read_comparisons(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
-  if (!file) return fail(ErrorCode::kSystem, "cannot read the report", path, "give the report.json of a comparison");
+  if (!file)
+    return fail(ErrorCode::kSystem, "cannot read the report", path, "give the report.json of a comparison");
   const std::string text(std::istreambuf_iterator<char>(file), {});
   Result<std::vector<Comparison>> comparisons = parse_comparison_json(text);
   if (!comparisons) {
@@ -42,7 +43,8 @@ Result<ExitCode> run_report(const Options& options) {
   for (const std::string& input : options.inputs) {
     Result<std::vector<Comparison>> comparisons = read_comparisons(input);
     if (!comparisons) return tl::unexpected(comparisons.error());
-    all.insert(all.end(), std::make_move_iterator(comparisons->begin()), std::make_move_iterator(comparisons->end()));
+    all.insert(all.end(), std::make_move_iterator(comparisons->begin()),
+               std::make_move_iterator(comparisons->end()));
   }
   fmt::print("{}", comparison_table(all, languages->front()));
   const auto paths = write_report(all, *languages, options.out);

@@ -6,20 +6,25 @@ namespace fqlab::cli {
 
 namespace fs = std::filesystem;
 
-Result<void> check_report_folder(const fs::path& folder, bool force, std::initializer_list<const char*> names) {
+Result<void> check_report_folder(const fs::path& folder, bool force,
+                                 std::initializer_list<const char*> names) {
   std::error_code ignored;
   if (fs::exists(folder, ignored) && !fs::is_directory(folder, ignored))
-    return fail(ErrorCode::kUsage, "--out is a file; it must be a folder", folder.string(), "name another folder");
+    return fail(ErrorCode::kUsage, "--out is a file; it must be a folder", folder.string(),
+                "name another folder");
   if (fs::is_directory(folder, ignored)) {
     for (const char* name : names)
-      if (Result<void> possible = check_output(folder / name, force ? Existing::kReplace : Existing::kRefuse); !possible)
+      if (Result<void> possible = check_output(folder / name, force ? Existing::kReplace : Existing::kRefuse);
+          !possible)
         return possible;
     return {};
   }
-  // Whether a folder can be made is best asked by making it: a permission bit says little to root or of /proc.
+  // Whether a folder can be made is best asked by making it: a permission bit says little to root or of
+  // /proc.
   fs::path first_new = fs::absolute(folder).lexically_normal();
   if (!first_new.has_filename()) first_new = first_new.parent_path();
-  while (first_new.has_relative_path() && !fs::exists(first_new.parent_path(), ignored)) first_new = first_new.parent_path();
+  while (first_new.has_relative_path() && !fs::exists(first_new.parent_path(), ignored))
+    first_new = first_new.parent_path();
   std::error_code error;
   fs::create_directories(folder, error);
   fs::remove_all(first_new, ignored);

@@ -12,8 +12,8 @@
 
 namespace fqlab::cli {
 
-/// Refuses, before anything is measured, a place where the report could not be written; and, unless `force`, one where
-/// a file of these `names` is already.
+/// Refuses, before anything is measured, a place where the report could not be written; and, unless `force`,
+/// one where a file of these `names` is already.
 Result<void> check_report_folder(const std::filesystem::path& folder, bool force,
                                  std::initializer_list<const char*> names = {"report.json", "report.md"});
 

@@ -54,7 +54,8 @@ Result<Evaluator> Evaluator::create(const Model& model, const EvaluatorOptions& 
   state->model = model.state_;
   state->context = llama_init_from_model(model.state_->model, parameters);
   if (state->context == nullptr)
-    return fail(ErrorCode::kEngine, "llama.cpp cannot evaluate the model" + engine_said(), model.state_->shown_name,
+    return fail(ErrorCode::kEngine, "llama.cpp cannot evaluate the model" + engine_said(),
+                model.state_->shown_name,
                 fmt::format("a smaller --ctx than {} needs less memory", options.n_ctx));
   state->n_ctx = options.n_ctx;
   state->n_batch = static_cast<int>(parameters.n_batch);
@@ -67,8 +68,8 @@ Result<std::span<const float>> Evaluator::logits(std::span<const int32_t> tokens
   State& s = *state_;
   const int n = static_cast<int>(tokens.size());
   if (n > s.n_ctx || first < 0 || count < 1 || first + count > n)
-    return fail(ErrorCode::kUsage, fmt::format("positions {}..{} are not in a chunk of {} tokens (n_ctx {})", first,
-                                               first + count - 1, n, s.n_ctx));
+    return fail(ErrorCode::kUsage, fmt::format("positions {}..{} are not in a chunk of {} tokens (n_ctx {})",
+                                               first, first + count - 1, n, s.n_ctx));
   llama_memory_clear(llama_get_memory(s.context), /*data=*/false);
   s.collected.clear();
   const size_t row = static_cast<size_t>(s.vocabulary);
@@ -86,7 +87,8 @@ Result<std::span<const float>> Evaluator::logits(std::span<const int32_t> tokens
       outputs += i >= first;
     }
     if (const int status = llama_decode(s.context, s.batch); status != 0)
-      return fail(ErrorCode::kEngine, fmt::format("llama.cpp could not evaluate the tokens (status {})", status) + engine_said(),
+      return fail(ErrorCode::kEngine,
+                  fmt::format("llama.cpp could not evaluate the tokens (status {})", status) + engine_said(),
                   s.model->shown_name);
     if (outputs == 0) continue;
     llama_synchronize(s.context);
@@ -107,12 +109,15 @@ Result<std::vector<int32_t>> Evaluator::generate(std::span<const int32_t> prompt
   return answer(prompt, most, greedy);
 }
 
-Result<std::vector<int32_t>> Evaluator::sample(std::span<const int32_t> prompt, int most, double temperature, uint64_t seed) {
-  if (!(temperature > 0)) return fail(ErrorCode::kUsage, "a temperature is above 0", fmt::format("{}", temperature));
+Result<std::vector<int32_t>> Evaluator::sample(std::span<const int32_t> prompt, int most, double temperature,
+                                               uint64_t seed) {
+  if (!(temperature > 0))
+    return fail(ErrorCode::kUsage, "a temperature is above 0", fmt::format("{}", temperature));
   Chooser chain;
   chain.sampler.reset(llama_sampler_chain_init(llama_sampler_chain_default_params()));
   llama_sampler_chain_add(chain.sampler.get(), llama_sampler_init_temp(static_cast<float>(temperature)));
-  llama_sampler_chain_add(chain.sampler.get(), llama_sampler_init_dist(static_cast<uint32_t>(seed ^ (seed >> 32))));
+  llama_sampler_chain_add(chain.sampler.get(),
+                          llama_sampler_init_dist(static_cast<uint32_t>(seed ^ (seed >> 32))));
   return answer(prompt, most, chain);
 }
 
@@ -120,15 +125,19 @@ Result<std::vector<int32_t>> Evaluator::answer(std::span<const int32_t> prompt, 
   State& s = *state_;
   std::vector<int32_t> chosen, next(prompt.begin(), prompt.end());
   if (prompt.empty() || static_cast<int>(prompt.size()) + most > s.n_ctx)
-    return fail(ErrorCode::kUsage, fmt::format("a prompt of {} tokens and an answer of {} do not fit into {} tokens", prompt.size(),
-                                               most, s.n_ctx));
+    return fail(ErrorCode::kUsage,
+                fmt::format("a prompt of {} tokens and an answer of {} do not fit into {} tokens",
+                            prompt.size(), most, s.n_ctx));
   llama_memory_clear(llama_get_memory(s.context), /*data=*/false);
   while (static_cast<int>(chosen.size()) < most) {
     for (size_t begin = 0; begin < next.size(); begin += static_cast<size_t>(s.n_batch)) {
       const auto n = static_cast<int32_t>(std::min(next.size() - begin, static_cast<size_t>(s.n_batch)));
-      if (const int status = llama_decode(s.context, llama_batch_get_one(next.data() + begin, n)); status != 0)
-        return fail(ErrorCode::kEngine, fmt::format("llama.cpp could not evaluate the tokens (status {})", status) + engine_said(),
-                    s.model->shown_name);
+      if (const int status = llama_decode(s.context, llama_batch_get_one(next.data() + begin, n));
+          status != 0)
+        return fail(
+            ErrorCode::kEngine,
+            fmt::format("llama.cpp could not evaluate the tokens (status {})", status) + engine_said(),
+            s.model->shown_name);
     }
     const int32_t token = llama_sampler_sample(chooser.sampler.get(), s.context, -1);
     if (llama_vocab_is_eog(s.model->vocabulary(), token)) break;
@@ -140,18 +149,22 @@ Result<std::vector<int32_t>> Evaluator::answer(std::span<const int32_t> prompt, 
 
 uint64_t Evaluator::planned_bytes(const GgufFile& file, const EvaluatorOptions& options) {
   const std::string arch = file.architecture();
-  const auto number = [&](const char* key, uint64_t otherwise) { return file.metadata_uint(arch + key).value_or(otherwise); };
+  const auto number = [&](const char* key, uint64_t otherwise) {
+    return file.metadata_uint(arch + key).value_or(otherwise);
+  };
   const uint64_t width = number(".embedding_length", 0), layers = number(".block_count", 0);
   const uint64_t heads = std::max<uint64_t>(number(".attention.head_count", 1), 1);
   const uint64_t kv_heads = number(".attention.head_count_kv", heads);
   const uint64_t head = number(".attention.key_length", width / heads);
   const uint64_t n_ctx = static_cast<uint64_t>(options.n_ctx);
-  const uint64_t ubatch = std::min<uint64_t>(static_cast<uint64_t>(std::min(options.n_batch, options.n_ctx)), kUbatch);
+  const uint64_t ubatch =
+      std::min<uint64_t>(static_cast<uint64_t>(std::min(options.n_batch, options.n_ctx)), kUbatch);
   const TensorInfo* embedding = file.find_tensor("token_embd.weight");
   const uint64_t vocabulary = embedding != nullptr && embedding->shape.size() > 1 ? embedding->shape[1] : 0;
   const uint64_t kv = 2 * layers * n_ctx * kv_heads * head;
   const uint64_t logits = 2 * ubatch * vocabulary;  // computed, and copied out
-  const uint64_t scratch = ubatch * (8 * width + 4 * number(".feed_forward_length", 4 * width)) + 2 * heads * ubatch * n_ctx;
+  const uint64_t scratch =
+      ubatch * (8 * width + 4 * number(".feed_forward_length", 4 * width)) + 2 * heads * ubatch * n_ctx;
   return sizeof(float) * (kv + logits + scratch);
 }
 

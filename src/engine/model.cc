@@ -8,7 +8,9 @@
 
 namespace fqlab {
 
-Result<Model> Model::load(const GgufFile& file) { return load_path(file.path().string(), file.path().string()); }
+Result<Model> Model::load(const GgufFile& file) {
+  return load_path(file.path().string(), file.path().string());
+}
 
 Result<Model> Model::load(const WeightImage& image) {
   return load_path(fmt::format("/proc/self/fd/{}", image.state_->descriptor), image.state_->shown_name);
@@ -36,8 +38,8 @@ int Model::trained_context() const { return llama_model_n_ctx_train(state_->mode
 
 namespace {
 
-Result<std::vector<int32_t>> tokens_of(const llama_vocab* vocabulary, std::string_view text, bool parse_special,
-                                       const std::string& shown_name) {
+Result<std::vector<int32_t>> tokens_of(const llama_vocab* vocabulary, std::string_view text,
+                                       bool parse_special, const std::string& shown_name) {
   std::vector<int32_t> tokens(text.size() + 2);  // no token is shorter than a byte; BOS and EOS besides
   const int count = llama_tokenize(vocabulary, text.data(), static_cast<int32_t>(text.size()), tokens.data(),
                                    static_cast<int32_t>(tokens.size()), /*add_special=*/true, parse_special);
@@ -64,10 +66,12 @@ int32_t Model::chunk_bos() const {
 
 std::string Model::token_text(int32_t token) const {
   std::string text(64, '\0');
-  int length = llama_token_to_piece(state_->vocabulary(), token, text.data(), static_cast<int32_t>(text.size()), 0, true);
+  int length = llama_token_to_piece(state_->vocabulary(), token, text.data(),
+                                    static_cast<int32_t>(text.size()), 0, true);
   if (length < 0) {
     text.resize(static_cast<size_t>(-length));
-    length = llama_token_to_piece(state_->vocabulary(), token, text.data(), static_cast<int32_t>(text.size()), 0, true);
+    length = llama_token_to_piece(state_->vocabulary(), token, text.data(), static_cast<int32_t>(text.size()),
+                                  0, true);
   }
   text.resize(static_cast<size_t>(length));
   return text;

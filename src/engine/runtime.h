@@ -8,7 +8,8 @@ namespace fqlab {
 /// Starts llama.cpp on the first call and routes its log into engine_messages().
 void start_engine();
 
-/// "; the engine said: FIRST ERROR" or "" where it reported none since the last call of clear_engine_messages().
+/// "; the engine said: FIRST ERROR" or "" where it reported none since the last call of
+/// clear_engine_messages().
 std::string engine_said();
 void clear_engine_messages();
 

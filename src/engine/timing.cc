@@ -28,8 +28,12 @@ struct TimedModel::State {
     return llama_vocab_get_add_bos(vocabulary()) ? llama_vocab_bos(vocabulary()) : random_token(random);
   }
   Result<void> decode(std::vector<int32_t>& tokens) const {
-    if (const int status = llama_decode(context, llama_batch_get_one(tokens.data(), static_cast<int32_t>(tokens.size()))); status != 0)
-      return fail(ErrorCode::kEngine, fmt::format("llama.cpp could not evaluate the tokens (status {})", status) + engine_said(), path);
+    if (const int status =
+            llama_decode(context, llama_batch_get_one(tokens.data(), static_cast<int32_t>(tokens.size())));
+        status != 0)
+      return fail(ErrorCode::kEngine,
+                  fmt::format("llama.cpp could not evaluate the tokens (status {})", status) + engine_said(),
+                  path);
     llama_synchronize(context);
     return {};
   }
@@ -49,14 +53,16 @@ Result<TimedModel> TimedModel::load(const std::string& path, int threads, int n_
   llama_model_params model_parameters = llama_model_default_params();
   model_parameters.n_gpu_layers = 0;
   state->model = llama_model_load_from_file(path.c_str(), model_parameters);
-  if (state->model == nullptr) return fail(ErrorCode::kEngine, "llama.cpp cannot load the model" + engine_said(), path);
+  if (state->model == nullptr)
+    return fail(ErrorCode::kEngine, "llama.cpp cannot load the model" + engine_said(), path);
   llama_context_params parameters = llama_context_default_params();
   parameters.n_ctx = static_cast<uint32_t>(n_ctx);
   parameters.n_batch = static_cast<uint32_t>(n_ctx);
   parameters.n_threads = parameters.n_threads_batch = threads;
   parameters.no_perf = true;
   state->context = llama_init_from_model(state->model, parameters);
-  if (state->context == nullptr) return fail(ErrorCode::kEngine, "llama.cpp cannot evaluate the model" + engine_said(), path);
+  if (state->context == nullptr)
+    return fail(ErrorCode::kEngine, "llama.cpp cannot evaluate the model" + engine_said(), path);
   state->load_ms = 1000 * stopwatch.seconds();
   Random random(0);
   std::vector<int32_t> first = {state->start_token(random)};

@@ -1,5 +1,6 @@
-// The image is an anonymous memory file: written once as a GGUF file, mapped writable here, and loaded by llama.cpp
-// through a shared read-only map of the same pages. A write through our map is what the next evaluation reads.
+// The image is an anonymous memory file: written once as a GGUF file, mapped writable here, and loaded by
+// llama.cpp through a shared read-only map of the same pages. A write through our map is what the next
+// evaluation reads.
 #include <fmt/format.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -18,14 +19,18 @@ GgufRewrite expansion(const GgufFile& source, const std::function<bool(const Ten
   GgufRewrite rewrite;
   for (const TensorInfo& tensor : source.tensors()) {
     if (tensor.type == GgmlType::kF32 || !expand(tensor)) continue;
-    rewrite.replacements.push_back({tensor.name, GgmlType::kF32, [&source, &tensor](std::span<std::byte> out) {
-      return decode(tensor.type, source.data(tensor), {reinterpret_cast<float*>(out.data()), out.size() / sizeof(float)});
-    }});
+    rewrite.replacements.push_back(
+        {tensor.name, GgmlType::kF32, [&source, &tensor](std::span<std::byte> out) {
+           return decode(tensor.type, source.data(tensor),
+                         {reinterpret_cast<float*>(out.data()), out.size() / sizeof(float)});
+         }});
   }
   return rewrite;
 }
 
-Error system_error(const std::string& what) { return {ErrorCode::kSystem, what + ": " + std::strerror(errno), "", ""}; }
+Error system_error(const std::string& what) {
+  return {ErrorCode::kSystem, what + ": " + std::strerror(errno), "", ""};
+}
 
 }  // namespace
 
@@ -34,13 +39,15 @@ WeightImage::State::~State() {
   if (descriptor >= 0) close(descriptor);
 }
 
-Result<uint64_t> WeightImage::planned_bytes(const GgufFile& source, const std::function<bool(const TensorInfo&)>& expand) {
+Result<uint64_t> WeightImage::planned_bytes(const GgufFile& source,
+                                            const std::function<bool(const TensorInfo&)>& expand) {
   Result<GgufLayout> layout = plan_rewrite(source, expansion(source, expand));
   if (!layout) return tl::unexpected(layout.error());
   return layout->file_bytes;
 }
 
-Result<WeightImage> WeightImage::create(const GgufFile& source, const std::function<bool(const TensorInfo&)>& expand) {
+Result<WeightImage> WeightImage::create(const GgufFile& source,
+                                        const std::function<bool(const TensorInfo&)>& expand) {
   const GgufRewrite rewrite = expansion(source, expand);
   Result<GgufLayout> layout = plan_rewrite(source, rewrite);
   if (!layout) return tl::unexpected(layout.error());
@@ -51,7 +58,8 @@ Result<WeightImage> WeightImage::create(const GgufFile& source, const std::funct
   state->descriptor = memfd_create("fqlab-weights", MFD_CLOEXEC);
   if (state->descriptor < 0) return tl::unexpected(system_error("cannot create a file in memory"));
   if (ftruncate(state->descriptor, static_cast<off_t>(state->size)) != 0)
-    return tl::unexpected(system_error(fmt::format("cannot reserve {} bytes of memory for the weights", state->size)));
+    return tl::unexpected(
+        system_error(fmt::format("cannot reserve {} bytes of memory for the weights", state->size)));
   void* memory = mmap(nullptr, state->size, PROT_READ | PROT_WRITE, MAP_SHARED, state->descriptor, 0);
   if (memory == MAP_FAILED) return tl::unexpected(system_error("cannot map the weights"));
   state->memory = static_cast<std::byte*>(memory);
@@ -62,12 +70,15 @@ Result<WeightImage> WeightImage::create(const GgufFile& source, const std::funct
     at += piece.size();
     return {};
   };
-  if (Result<GgufLayout> written = write_gguf(source, rewrite, copy); !written) return tl::unexpected(written.error());
+  if (Result<GgufLayout> written = write_gguf(source, rewrite, copy); !written)
+    return tl::unexpected(written.error());
 
   for (const TensorInfo& tensor : layout->tensors)
     if (tensor.type == GgmlType::kF32)
-      state->floats.emplace(tensor.name, std::span<float>(reinterpret_cast<float*>(state->memory + layout->data_offset + tensor.offset),
-                                                          tensor.values()));
+      state->floats.emplace(
+          tensor.name,
+          std::span<float>(reinterpret_cast<float*>(state->memory + layout->data_offset + tensor.offset),
+                           tensor.values()));
   return WeightImage(std::move(state));
 }
 

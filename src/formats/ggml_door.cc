@@ -35,21 +35,25 @@ Result<void> decode(GgmlType type, std::span<const std::byte> bytes, std::span<f
   return {};
 }
 
-bool requires_importance(GgmlType type) { return ggml_quantize_requires_imatrix(static_cast<ggml_type>(type)); }
+bool requires_importance(GgmlType type) {
+  return ggml_quantize_requires_imatrix(static_cast<ggml_type>(type));
+}
 
 Result<void> prepare(GgmlType type) {
   ggml_quantize_init(static_cast<ggml_type>(type));
   return {};
 }
 
-void quantize_row(GgmlType type, std::span<const float> row, std::span<std::byte> stored, std::span<const float> importance) {
+void quantize_row(GgmlType type, std::span<const float> row, std::span<std::byte> stored,
+                  std::span<const float> importance) {
   const auto columns = static_cast<int64_t>(row.size());
   ggml_quantize_chunk(static_cast<ggml_type>(type), row.data(), stored.data(), 0, 1, columns,
                       importance.empty() ? nullptr : importance.data());
 }
 
 void dequantize_row(GgmlType type, std::span<const std::byte> stored, std::span<float> row) {
-  ggml_get_type_traits(static_cast<ggml_type>(type))->to_float(stored.data(), row.data(), static_cast<int64_t>(row.size()));
+  ggml_get_type_traits(static_cast<ggml_type>(type))
+      ->to_float(stored.data(), row.data(), static_cast<int64_t>(row.size()));
 }
 
 }  // namespace fqlab::ggml_door

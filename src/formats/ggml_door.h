@@ -34,12 +34,15 @@ Result<void> decode(GgmlType type, std::span<const std::byte> bytes, std::span<f
 /// True where ggml's quantizer of that type aborts without an imatrix; false without the engine.
 bool requires_importance(GgmlType type);
 
-/// Builds ggml's tables for quantizing to `type`; call it once before quantize_row. kUsage without the engine.
+/// Builds ggml's tables for quantizing to `type`; call it once before quantize_row. kUsage without the
+/// engine.
 Result<void> prepare(GgmlType type);
 
-/// One row through ggml's reference quantizer. `stored` holds exactly the row's bytes; `importance` is empty or one
-/// weight a column. Values and weights must be finite and the row whole blocks: ggml aborts the process otherwise.
-void quantize_row(GgmlType type, std::span<const float> row, std::span<std::byte> stored, std::span<const float> importance);
+/// One row through ggml's reference quantizer. `stored` holds exactly the row's bytes; `importance` is empty
+/// or one weight a column. Values and weights must be finite and the row whole blocks: ggml aborts the
+/// process otherwise.
+void quantize_row(GgmlType type, std::span<const float> row, std::span<std::byte> stored,
+                  std::span<const float> importance);
 
 /// The row back to float32.
 void dequantize_row(GgmlType type, std::span<const std::byte> stored, std::span<float> row);

@@ -173,7 +173,9 @@ std::string render_html(const Document& document) {
                     escape_html(text("html.skip")) + "</a>\n<header><h1>" + title + "</h1>\n" +
                     contents(document, text) + "</header>\n<main id=\"report\">\n";
   for (const Block& block : document.blocks) std::visit(Renderer{out, text}, block);
-  return out + "</main>\n<footer><p>" + inline_html(document.footer.empty() ? text("html.footer", {{"version", FQLAB_VERSION}}) : document.footer) +
+  return out + "</main>\n<footer><p>" +
+         inline_html(document.footer.empty() ? text("html.footer", {{"version", FQLAB_VERSION}})
+                                             : document.footer) +
          "</p></footer>\n</body>\n</html>\n";
 }
 

@@ -8,18 +8,21 @@
 
 namespace fqlab {
 
-ExpandedTensors tensors_to_expand(const GgufFile& file, Arithmetic arithmetic, std::span<const std::string> changed) {
+ExpandedTensors tensors_to_expand(const GgufFile& file, Arithmetic arithmetic,
+                                  std::span<const std::string> changed) {
   ExpandedTensors expanded;
   for (const TensorInfo& tensor : file.tensors()) {
     const bool named = std::find(changed.begin(), changed.end(), tensor.name) != changed.end();
-    if (tensor.type != GgmlType::kF32 && (arithmetic == Arithmetic::kReference || named)) expanded.insert(tensor.name);
+    if (tensor.type != GgmlType::kF32 && (arithmetic == Arithmetic::kReference || named))
+      expanded.insert(tensor.name);
   }
   return expanded;
 }
 
 Result<PatchableModel> PatchableModel::create(const GgufFile& file, const ExpandedTensors& expanded,
                                               const EvaluatorOptions& options) {
-  Result<WeightImage> image = WeightImage::create(file, [&](const TensorInfo& tensor) { return expanded.contains(tensor.name); });
+  Result<WeightImage> image =
+      WeightImage::create(file, [&](const TensorInfo& tensor) { return expanded.contains(tensor.name); });
   if (!image) return tl::unexpected(image.error());
   Result<Model> model = Model::load(*image);
   if (!model) return tl::unexpected(model.error());
@@ -40,7 +43,8 @@ void PatchableModel::write_variant(const VariantChange& change) {
 
 void PatchableModel::write_control(const VariantChange& change, const ControlSpec& control) {
   for (const ChangedTensor& tensor : change.tensors)
-    apply_control(control, tensor.source.name, tensor.distortion.relative_mse, tensor.original, image_.floats(tensor.source.name));
+    apply_control(control, tensor.source.name, tensor.distortion.relative_mse, tensor.original,
+                  image_.floats(tensor.source.name));
 }
 
 void PatchableModel::restore(const VariantChange& change) {
@@ -48,24 +52,29 @@ void PatchableModel::restore(const VariantChange& change) {
     std::copy(tensor.original.begin(), tensor.original.end(), image_.floats(tensor.source.name).begin());
 }
 
-Result<void> check_memory(const GgufFile& file, std::span<const ExpandedTensors> images, uint64_t changed_values,
-                          const EvaluatorOptions& options) {
+Result<void> check_memory(const GgufFile& file, std::span<const ExpandedTensors> images,
+                          uint64_t changed_values, const EvaluatorOptions& options) {
   uint64_t weights = 0;
   for (const ExpandedTensors& expanded : images) {
-    Result<uint64_t> bytes =
-        WeightImage::planned_bytes(file, [&](const TensorInfo& tensor) { return expanded.contains(tensor.name); });
+    Result<uint64_t> bytes = WeightImage::planned_bytes(
+        file, [&](const TensorInfo& tensor) { return expanded.contains(tensor.name); });
     if (!bytes) return tl::unexpected(bytes.error());
     weights += *bytes;
   }
-  const uint64_t changes = 2 * sizeof(float) * changed_values;  // original and new values of each changed tensor
+  const uint64_t changes =
+      2 * sizeof(float) * changed_values;  // original and new values of each changed tensor
   const uint64_t working = (images.size() + 1) * Evaluator::planned_bytes(file, options);
-  const uint64_t needed = weights + changes + working + file.file_bytes(), available = memory_available_bytes();
+  const uint64_t needed = weights + changes + working + file.file_bytes(),
+                 available = memory_available_bytes();
   if (needed <= available) return {};
   return fail(ErrorCode::kSystem,
-              fmt::format("the comparison needs {} of memory and {} are available", human_bytes(needed), human_bytes(available)),
-              fmt::format("weights in float32 {}, the file itself {}, changed tensors {}, evaluation {}", human_bytes(weights),
-                          human_bytes(file.file_bytes()), human_bytes(changes), human_bytes(working)),
-              "--arithmetic native keeps the untouched tensors as stored; a smaller --ctx or fewer tensors need less");
+              fmt::format("the comparison needs {} of memory and {} are available", human_bytes(needed),
+                          human_bytes(available)),
+              fmt::format("weights in float32 {}, the file itself {}, changed tensors {}, evaluation {}",
+                          human_bytes(weights), human_bytes(file.file_bytes()), human_bytes(changes),
+                          human_bytes(working)),
+              "--arithmetic native keeps the untouched tensors as stored; a smaller --ctx or fewer tensors "
+              "need less");
 }
 
 }  // namespace fqlab

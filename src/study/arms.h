@@ -1,5 +1,5 @@
-// The models of a comparison: O as stored, and for each set of expanded tensors one model that is C, V and every
-// control in turn, by writing its weights.
+// The models of a comparison: O as stored, and for each set of expanded tensors one model that is C, V and
+// every control in turn, by writing its weights.
 #pragma once
 
 #include <memory>
@@ -20,12 +20,14 @@ namespace fqlab {
 using ExpandedTensors = std::set<std::string>;
 
 /// What C and V of a change need expanded: everything in reference arithmetic, in native the changed tensors.
-ExpandedTensors tensors_to_expand(const GgufFile& file, Arithmetic arithmetic, std::span<const std::string> changed);
+ExpandedTensors tensors_to_expand(const GgufFile& file, Arithmetic arithmetic,
+                                  std::span<const std::string> changed);
 
 /// A model whose weights can be written, ready to evaluate.
 class PatchableModel {
  public:
-  static Result<PatchableModel> create(const GgufFile& file, const ExpandedTensors& expanded, const EvaluatorOptions& options);
+  static Result<PatchableModel> create(const GgufFile& file, const ExpandedTensors& expanded,
+                                       const EvaluatorOptions& options);
 
   const Model& model() const { return model_; }
   Evaluator& evaluator() { return evaluator_; }
@@ -45,7 +47,7 @@ class PatchableModel {
 };
 
 /// Refuses, with the sizes, what does not fit into memory.
-Result<void> check_memory(const GgufFile& file, std::span<const ExpandedTensors> images, uint64_t changed_values,
-                          const EvaluatorOptions& options);
+Result<void> check_memory(const GgufFile& file, std::span<const ExpandedTensors> images,
+                          uint64_t changed_values, const EvaluatorOptions& options);
 
 }  // namespace fqlab

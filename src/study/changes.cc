@@ -47,7 +47,8 @@ bool same_value(const GgufValue& a, const GgufValue& b) {
   const auto* x = std::get_if<std::shared_ptr<const GgufArray>>(&a);
   const auto* y = std::get_if<std::shared_ptr<const GgufArray>>(&b);
   if (x == nullptr || y == nullptr) return a == b;
-  return std::equal((*x)->elements.begin(), (*x)->elements.end(), (*y)->elements.begin(), (*y)->elements.end(), same_value);
+  return std::equal((*x)->elements.begin(), (*x)->elements.end(), (*y)->elements.begin(),
+                    (*y)->elements.end(), same_value);
 }
 
 Result<void> check_same_model(const GgufFile& original, const GgufFile& variant) {
@@ -56,7 +57,8 @@ Result<void> check_same_model(const GgufFile& original, const GgufFile& variant)
                 "--variant compares two files of one model; make the variant from the original");
   };
   if (original.architecture() != variant.architecture())
-    return refuse(fmt::format("the variant's architecture is {}, the original's {}", variant.architecture(), original.architecture()));
+    return refuse(fmt::format("the variant's architecture is {}, the original's {}", variant.architecture(),
+                              original.architecture()));
   for (const char* key : {"tokenizer.ggml.model", "tokenizer.ggml.tokens"}) {
     const GgufValue* a = original.find_metadata(key);
     const GgufValue* b = variant.find_metadata(key);
@@ -66,10 +68,12 @@ Result<void> check_same_model(const GgufFile& original, const GgufFile& variant)
   for (const TensorInfo& tensor : original.tensors()) {
     const TensorInfo* other = variant.find_tensor(tensor.name);
     if (other == nullptr) return refuse(fmt::format("the variant has no tensor {}", tensor.name));
-    if (other->shape != tensor.shape) return refuse(fmt::format("tensor {} has another shape in the variant", tensor.name));
+    if (other->shape != tensor.shape)
+      return refuse(fmt::format("tensor {} has another shape in the variant", tensor.name));
   }
   for (const TensorInfo& tensor : variant.tensors())
-    if (original.find_tensor(tensor.name) == nullptr) return refuse(fmt::format("the variant has an additional tensor {}", tensor.name));
+    if (original.find_tensor(tensor.name) == nullptr)
+      return refuse(fmt::format("the variant has an additional tensor {}", tensor.name));
   return {};
 }
 
@@ -113,21 +117,23 @@ Result<VariantChange> change_by_file(const GgufFile& original, const GgufFile& v
     if (!after) return tl::unexpected(after.error());
     const QuantizeCounts counts = differences(*before, *after);
     if (counts.changed == 0) continue;
-    ChangedTensor changed{tensor, as_is, counts, distortion(*before, *after), std::move(*before), std::move(*after)};
+    ChangedTensor changed{tensor,           as_is, counts, distortion(*before, *after), std::move(*before),
+                          std::move(*after)};
     change.reports.push_back(report_of(changed, std::string(ggml_type_info(other.type)->name)));
     change.tensors.push_back(std::move(changed));
   }
   return change;
 }
 
-Result<void> write_variant_file(const GgufFile& original, const VariantChange& change, const std::filesystem::path& path,
-                                bool overwrite) {
+Result<void> write_variant_file(const GgufFile& original, const VariantChange& change,
+                                const std::filesystem::path& path, bool overwrite) {
   GgufRewrite rewrite;
   for (const ChangedTensor& tensor : change.tensors)
-    rewrite.replacements.push_back({tensor.source.name, GgmlType::kF32, [&tensor](std::span<std::byte> out) -> Result<void> {
-      std::memcpy(out.data(), tensor.values.data(), out.size());
-      return {};
-    }});
+    rewrite.replacements.push_back(
+        {tensor.source.name, GgmlType::kF32, [&tensor](std::span<std::byte> out) -> Result<void> {
+           std::memcpy(out.data(), tensor.values.data(), out.size());
+           return {};
+         }});
   Result<GgufLayout> written = write_gguf_file(original, rewrite, path, overwrite);
   if (!written) return tl::unexpected(written.error());
   return {};

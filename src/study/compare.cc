@@ -41,8 +41,8 @@ Result<std::vector<VariantRun>> make_variants(const CompareRequest& request, con
 }
 
 /// Which tensors each variant's arm expands; equal sets share an arm.
-std::vector<ExpandedTensors> plan_arms(const GgufFile& file, const CompareRequest& request, Arithmetic arithmetic,
-                                       std::vector<VariantRun>& variants) {
+std::vector<ExpandedTensors> plan_arms(const GgufFile& file, const CompareRequest& request,
+                                       Arithmetic arithmetic, std::vector<VariantRun>& variants) {
   std::vector<ExpandedTensors> arms;
   for (VariantRun& variant : variants) {
     std::vector<std::string> changed;
@@ -56,8 +56,8 @@ std::vector<ExpandedTensors> plan_arms(const GgufFile& file, const CompareReques
   return arms;
 }
 
-Result<std::vector<ExpandedTensors>> plan_within_memory(const GgufFile& file, PairedRun& run, const EvaluatorOptions& options,
-                                                        bool& fell_back) {
+Result<std::vector<ExpandedTensors>> plan_within_memory(const GgufFile& file, PairedRun& run,
+                                                        const EvaluatorOptions& options, bool& fell_back) {
   uint64_t changed_values = 0;
   for (const VariantRun& variant : run.variants) changed_values += variant.change.values_total();
   run.arithmetic = run.request.arithmetic.value_or(Arithmetic::kReference);
@@ -84,12 +84,15 @@ void plan_controls(PairedRun& run) {
     const bool changed = variant.change.values_changed() > 0;
     if (changed && run.arms[variant.arm].can_write(variant.change))
       variant.controls = controls_for(run.arithmetic, run.request.seed);
-    for (const ControlSpec& control : variant.controls) variant.control_passes.push_back({control.kind, control.change, control.seed, {}});
-    run.passes_total += (changed || variant.own ? chunks : 1) + run.floor_chunks * static_cast<int>(variant.controls.size());
+    for (const ControlSpec& control : variant.controls)
+      variant.control_passes.push_back({control.kind, control.change, control.seed, {}});
+    run.passes_total +=
+        (changed || variant.own ? chunks : 1) + run.floor_chunks * static_cast<int>(variant.controls.size());
   }
 }
 
-Result<void> load_arms(PairedRun& run, const GgufFile& file, std::span<const ExpandedTensors> expanded, const EvaluatorOptions& options) {
+Result<void> load_arms(PairedRun& run, const GgufFile& file, std::span<const ExpandedTensors> expanded,
+                       const EvaluatorOptions& options) {
   bool stored_is_an_arm = false;
   for (const ExpandedTensors& tensors : expanded) {
     Result<PatchableModel> arm = PatchableModel::create(file, tensors, options);
@@ -119,14 +122,14 @@ Result<void> load_arms(PairedRun& run, const GgufFile& file, std::span<const Exp
   return {};
 }
 
-/// Times the original's file against the variant's: the file given, or one made from the recipe (kept where asked).
-/// Absent where there is nothing to time; the reason is then a note of the comparison.
+/// Times the original's file against the variant's: the file given, or one made from the recipe (kept where
+/// asked). Absent where there is nothing to time; the reason is then a note of the comparison.
 Result<std::optional<SpeedRun>> run_speed(PairedRun& run, const GgufFile& file, const char*& reason) {
   const VariantRun& variant = run.variants.front();
-  reason = !run.request.speed                            ? "switched_off"
-           : run.variants.size() > 1                     ? "several_recipes"
-           : variant.change.values_changed() == 0        ? "same_file"
-                                                         : nullptr;
+  reason = !run.request.speed                     ? "switched_off"
+           : run.variants.size() > 1              ? "several_recipes"
+           : variant.change.values_changed() == 0 ? "same_file"
+                                                  : nullptr;
   if (reason != nullptr) return std::optional<SpeedRun>();
   run.arms.clear();  // their memory and threads are not part of what is timed
   run.as_stored.reset();
@@ -169,7 +172,8 @@ void add_dialogue(Comparison& c, std::vector<DialogueResult>&& dialogue, const A
     c.notes.push_back({"dialogue", "switched_off"});
     return;
   }
-  const bool identical = std::all_of(c.dialogue.begin(), c.dialogue.end(), [](const DialogueResult& d) { return d.identical; });
+  const bool identical =
+      std::all_of(c.dialogue.begin(), c.dialogue.end(), [](const DialogueResult& d) { return d.identical; });
   c.verdicts.dialogue = identical ? Verdict::kIdentical : Verdict::kDifferent;
 }
 
@@ -194,7 +198,10 @@ void add_speed(Comparison& c, const std::optional<SpeedRun>& speed, const char* 
 Result<ModelIdentity> identify(const GgufFile& file) {
   Result<std::string> hash = sha256_of_file(file.path());
   if (!hash) return tl::unexpected(hash.error());
-  ModelIdentity identity{.path = file.path().string(), .sha256 = *hash, .architecture = file.architecture(), .bytes = file.file_bytes()};
+  ModelIdentity identity{.path = file.path().string(),
+                         .sha256 = *hash,
+                         .architecture = file.architecture(),
+                         .bytes = file.file_bytes()};
   identity.layers = static_cast<int>(file.metadata_uint(file.architecture() + ".block_count").value_or(0));
   for (const TensorInfo& tensor : file.tensors()) identity.parameters += tensor.values();
   return identity;
@@ -221,15 +228,18 @@ TextView view_text(const PairedRun& run, const TokenText& text) {
 
 void list_worst(PairedRun& run, const TextView& view, const CutText& cut, const TokenText& text) {
   for (VariantRun& variant : run.variants) {
-    variant.worst = worst_positions(variant.positions, run.chunks, view.first_target, static_cast<size_t>(run.count), text,
-                                    static_cast<size_t>(run.request.worst));
+    variant.worst =
+        worst_positions(variant.positions, run.chunks, view.first_target, static_cast<size_t>(run.count),
+                        text, static_cast<size_t>(run.request.worst));
     for (WorstPosition& position : variant.worst)
       if (!cut.corpora.empty())
-        position.corpus = cut.corpora[static_cast<size_t>(cut.corpus_of_chunk[static_cast<size_t>(position.chunk)])].name;
+        position.corpus =
+            cut.corpora[static_cast<size_t>(cut.corpus_of_chunk[static_cast<size_t>(position.chunk)])].name;
   }
 }
 
-Comparison describe(const PairedRun& run, const VariantRun& variant, const TextView& view, const CutText& cut) {
+Comparison describe(const PairedRun& run, const VariantRun& variant, const TextView& view,
+                    const CutText& cut) {
   Comparison c;
   c.engine_version = engine_version();
   c.command = run.request.command;
@@ -266,10 +276,13 @@ Comparison describe(const PairedRun& run, const VariantRun& variant, const TextV
 }
 
 Result<void> check_settings(const CompareRequest& request) {
-  const auto refuse = [](std::string what, std::string where) { return fail(ErrorCode::kUsage, std::move(what), std::move(where)); };
+  const auto refuse = [](std::string what, std::string where) {
+    return fail(ErrorCode::kUsage, std::move(what), std::move(where));
+  };
   if (request.recipes.empty() == !request.variant)
     return refuse("give either --recipe (once or more often) or --variant", "--recipe, --variant");
-  if (request.n_ctx < 8) return refuse(fmt::format("{} tokens are too few for a chunk; 8 are the least", request.n_ctx), "--ctx");
+  if (request.n_ctx < 8)
+    return refuse(fmt::format("{} tokens are too few for a chunk; 8 are the least", request.n_ctx), "--ctx");
   if (request.n_batch < 1) return refuse("a batch needs at least one token", "--batch");
   if (request.chunks < 1) return refuse("at least one chunk is needed", "--chunks");
   if (request.worst < 0) return refuse("the number of positions to list is at least 0", "--worst");
@@ -304,7 +317,8 @@ Result<std::vector<Comparison>> compare(const CompareRequest& request, const Com
   bool fell_back = false;
   Result<std::vector<ExpandedTensors>> expanded = plan_within_memory(*file, run, options, fell_back);
   if (!expanded) return tl::unexpected(expanded.error());
-  if (Result<void> loaded = load_arms(run, *file, *expanded, options); !loaded) return tl::unexpected(loaded.error());
+  if (Result<void> loaded = load_arms(run, *file, *expanded, options); !loaded)
+    return tl::unexpected(loaded.error());
   Result<CutText> cut = cut_corpora(*corpora, run.arms[0].model(), request.n_ctx, request.chunks);
   if (!cut) return tl::unexpected(cut.error());
   run.chunks = std::move(cut->chunks);

@@ -11,8 +11,9 @@ namespace fqlab {
 
 std::vector<ControlSpec> controls_for(Arithmetic arithmetic, uint64_t seed) {
   constexpr uint64_t kSeeds = 3;
-  const std::vector<std::string> changes =
-      arithmetic == Arithmetic::kReference ? std::vector<std::string>{"ulp"} : std::vector<std::string>{"2^-23", "2^-18", "2^-13"};
+  const std::vector<std::string> changes = arithmetic == Arithmetic::kReference
+                                               ? std::vector<std::string>{"ulp"}
+                                               : std::vector<std::string>{"2^-23", "2^-18", "2^-13"};
   std::vector<ControlSpec> controls;
   for (const std::string& change : changes)
     for (uint64_t i = 0; i < kSeeds; ++i) controls.push_back({"noise_floor", change, seed + i});
@@ -35,7 +36,8 @@ void add_relative_noise(std::span<const float> original, std::span<float> out, d
     out[i] = static_cast<float>(static_cast<double>(original[i]) * (1 + random.sign() * size));
 }
 
-void add_matched_noise(std::span<const float> original, std::span<float> out, double relative_mse, uint64_t seed) {
+void add_matched_noise(std::span<const float> original, std::span<float> out, double relative_mse,
+                       uint64_t seed) {
   double signal = 0, noise = 0;
   Random draw(seed);
   for (float x : original) {
@@ -45,11 +47,12 @@ void add_matched_noise(std::span<const float> original, std::span<float> out, do
   }
   const double scale = noise > 0 ? std::sqrt(relative_mse * signal / noise) : 0;
   Random again(seed);  // the same draws: nothing of the tensor's size is kept
-  for (size_t i = 0; i < original.size(); ++i) out[i] = static_cast<float>(original[i] + scale * again.normal());
+  for (size_t i = 0; i < original.size(); ++i)
+    out[i] = static_cast<float>(original[i] + scale * again.normal());
 }
 
-void apply_control(const ControlSpec& control, std::string_view tensor, double relative_mse, std::span<const float> original,
-                   std::span<float> out) {
+void apply_control(const ControlSpec& control, std::string_view tensor, double relative_mse,
+                   std::span<const float> original, std::span<float> out) {
   const uint64_t seed = hash64(tensor, control.seed);
   if (control.change == "ulp") return add_ulp_noise(original, out, seed);
   if (control.change == "matched") return add_matched_noise(original, out, relative_mse, seed);

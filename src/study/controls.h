@@ -1,4 +1,5 @@
-// Controls: changes to a tensor that mean nothing (noise floor), or that have a format's size but not its shape.
+// Controls: changes to a tensor that mean nothing (noise floor), or that have a format's size but not its
+// shape.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +19,8 @@ struct ControlSpec {
   uint64_t seed = 0;
 };
 
-/// The controls of a comparison: reference: "ulp"; native: three sizes of relative noise; three seeds each; one "matched".
+/// The controls of a comparison: reference: "ulp"; native: three sizes of relative noise; three seeds each;
+/// one "matched".
 std::vector<ControlSpec> controls_for(Arithmetic arithmetic, uint64_t seed);
 
 /// Every nonzero value moved by one float32 unit in the last place, up or down at random.
@@ -28,10 +30,11 @@ void add_ulp_noise(std::span<const float> original, std::span<float> out, uint64
 void add_relative_noise(std::span<const float> original, std::span<float> out, double size, uint64_t seed);
 
 /// Normal noise, scaled so that sum (out-x)^2 / sum x^2 = relative_mse before rounding to float32.
-void add_matched_noise(std::span<const float> original, std::span<float> out, double relative_mse, uint64_t seed);
+void add_matched_noise(std::span<const float> original, std::span<float> out, double relative_mse,
+                       uint64_t seed);
 
 /// Applies one control to a tensor; the noise depends on the seed and the tensor's name only.
-void apply_control(const ControlSpec& control, std::string_view tensor, double relative_mse, std::span<const float> original,
-                   std::span<float> out);
+void apply_control(const ControlSpec& control, std::string_view tensor, double relative_mse,
+                   std::span<const float> original, std::span<float> out);
 
 }  // namespace fqlab

@@ -17,7 +17,9 @@ namespace fs = std::filesystem;
 
 Result<std::string> read_text(const fs::path& path) {
   std::ifstream file(path, std::ios::binary);
-  if (!file) return fail(ErrorCode::kSystem, "cannot read the text", path.string(), "check the path and its permissions");
+  if (!file)
+    return fail(ErrorCode::kSystem, "cannot read the text", path.string(),
+                "check the path and its permissions");
   return std::string(std::istreambuf_iterator<char>(file), {});
 }
 
@@ -32,8 +34,11 @@ Result<Corpus> read_corpus(const fs::path& path) {
   if (corpus.folder) {
     for (const fs::directory_entry& entry : fs::directory_iterator(path, ignored))
       if (entry.is_regular_file(ignored) && entry.path().extension() == ".txt") files.push_back(entry.path());
-    std::sort(files.begin(), files.end(), [](const fs::path& a, const fs::path& b) { return a.native() < b.native(); });
-    if (files.empty()) return fail(ErrorCode::kInput, "the folder holds no .txt file", path.string(), "give a text file or a folder of .txt documents");
+    std::sort(files.begin(), files.end(),
+              [](const fs::path& a, const fs::path& b) { return a.native() < b.native(); });
+    if (files.empty())
+      return fail(ErrorCode::kInput, "the folder holds no .txt file", path.string(),
+                  "give a text file or a folder of .txt documents");
   } else {
     files.push_back(path);
   }
@@ -55,7 +60,8 @@ Result<Corpus> read_corpus(const fs::path& path) {
 Result<std::vector<Chunk>> cut_chunks(const Corpus& corpus, const Model& model, int n_ctx, int wanted) {
   const size_t size = static_cast<size_t>(n_ctx);
   const int32_t bos = model.chunk_bos();
-  std::vector<std::optional<std::vector<int32_t>>> tokens(corpus.texts.size());  // tokenized when first needed
+  std::vector<std::optional<std::vector<int32_t>>> tokens(
+      corpus.texts.size());  // tokenized when first needed
   std::map<size_t, int> cluster_of_document;
   std::vector<Chunk> chunks;
   for (size_t round = 0; chunks.size() < static_cast<size_t>(wanted); ++round) {
@@ -71,8 +77,10 @@ Result<std::vector<Chunk>> cut_chunks(const Corpus& corpus, const Model& model, 
       const auto begin = tokens[d]->begin() + static_cast<std::ptrdiff_t>(round * size);
       chunk.tokens.assign(begin, begin + n_ctx);
       if (bos >= 0) chunk.tokens[0] = bos;
-      chunk.cluster = corpus.folder ? cluster_of_document.try_emplace(d, static_cast<int>(cluster_of_document.size())).first->second
-                                    : static_cast<int>(chunks.size());
+      chunk.cluster =
+          corpus.folder
+              ? cluster_of_document.try_emplace(d, static_cast<int>(cluster_of_document.size())).first->second
+              : static_cast<int>(chunks.size());
       chunks.push_back(std::move(chunk));
     }
     if (chunks.size() == before) break;
@@ -80,7 +88,8 @@ Result<std::vector<Chunk>> cut_chunks(const Corpus& corpus, const Model& model, 
   if (chunks.empty()) {
     size_t longest = 0;
     for (const auto& document : tokens) longest = std::max(longest, document->size());
-    return fail(ErrorCode::kInput, fmt::format("the text is too short for one chunk: {} tokens, {} needed", longest, n_ctx),
+    return fail(ErrorCode::kInput,
+                fmt::format("the text is too short for one chunk: {} tokens, {} needed", longest, n_ctx),
                 corpus.identity.path, "give a longer text or a smaller --ctx");
   }
   return chunks;

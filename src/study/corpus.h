@@ -22,11 +22,12 @@ Result<Corpus> read_corpus(const std::filesystem::path& path);
 /// n_ctx tokens that are evaluated on their own.
 struct Chunk {
   std::vector<int32_t> tokens;
-  int cluster = 0;  ///< document of a folder, in order of first appearance; the chunk's own number for a single file
+  int cluster =
+      0;  ///< document of a folder, in order of first appearance; the chunk's own number for a single file
 };
 
-/// The first `wanted` chunks (fewer where the text ends): of a file in order; of a folder the first chunk of every
-/// document before the second of any. The first token is replaced by BOS where the vocabulary adds one.
+/// The first `wanted` chunks (fewer where the text ends): of a file in order; of a folder the first chunk of
+/// every document before the second of any. The first token is replaced by BOS where the vocabulary adds one.
 /// kInput where the text is too short for one chunk.
 Result<std::vector<Chunk>> cut_chunks(const Corpus& corpus, const Model& model, int n_ctx, int wanted);
 

@@ -14,7 +14,8 @@ using nlohmann::json;
 Result<Conversation> parse_line(const std::string& line, const std::string& where) {
   if (line.front() != '[' && line.front() != '{') return Conversation{{"user", line}};
   const auto refuse = [&](const std::string& what) {
-    return fail(ErrorCode::kInput, what, where, R"(write [{"role": "user", "content": "..."}, ...] on one line, or plain text)");
+    return fail(ErrorCode::kInput, what, where,
+                R"(write [{"role": "user", "content": "..."}, ...] on one line, or plain text)");
   };
   const json parsed = json::parse(line, nullptr, /*allow_exceptions=*/false);
   if (parsed.is_discarded()) return refuse("the line is not valid JSON");
@@ -22,14 +23,16 @@ Result<Conversation> parse_line(const std::string& line, const std::string& wher
   if (!messages.is_array() || messages.empty()) return refuse("the line holds no messages");
   Conversation conversation;
   for (const json& message : messages) {
-    if (!message.is_object() || !message.contains("role") || !message.contains("content") || !message["role"].is_string() ||
-        !message["content"].is_string())
+    if (!message.is_object() || !message.contains("role") || !message.contains("content") ||
+        !message["role"].is_string() || !message["content"].is_string())
       return refuse("a message needs a role and a content, both texts");
     const std::string role = message["role"];
-    if (role != "system" && role != "user" && role != "assistant") return refuse(fmt::format("unknown role '{}'", role));
+    if (role != "system" && role != "user" && role != "assistant")
+      return refuse(fmt::format("unknown role '{}'", role));
     conversation.push_back({role, message["content"]});
   }
-  if (std::none_of(conversation.begin(), conversation.end(), [](const ChatMessage& m) { return m.role == "user"; }))
+  if (std::none_of(conversation.begin(), conversation.end(),
+                   [](const ChatMessage& m) { return m.role == "user"; }))
     return refuse("a conversation needs a user message");
   return conversation;
 }
@@ -44,7 +47,8 @@ std::string text_of(const Model& model, std::span<const int32_t> tokens) {
 
 std::vector<Conversation> default_conversations() {
   std::vector<Conversation> conversations;
-  for (const char* prompt : {"What is 2+2?", "Hello, can you introduce yourself?", "Write a short story about a robot."})
+  for (const char* prompt :
+       {"What is 2+2?", "Hello, can you introduce yourself?", "Write a short story about a robot."})
     conversations.push_back({{"user", prompt}});
   return conversations;
 }
@@ -62,7 +66,8 @@ Result<std::vector<Conversation>> read_conversations(const std::filesystem::path
     if (!conversation) return tl::unexpected(conversation.error());
     conversations.push_back(std::move(*conversation));
   }
-  if (conversations.empty()) return fail(ErrorCode::kInput, "the file holds no prompt", path.string(), "write one prompt a line");
+  if (conversations.empty())
+    return fail(ErrorCode::kInput, "the file holds no prompt", path.string(), "write one prompt a line");
   return conversations;
 }
 
@@ -74,7 +79,8 @@ Result<int> dialogue_context(const Model& model, std::span<const Conversation> c
     Result<std::vector<int32_t>> tokens = model.tokenize_prompt(rendered->text);
     if (!tokens) return tl::unexpected(tokens.error());
     // Answers become part of later contexts; 16 covers a template's own tokens around one.
-    const auto turns = std::count_if(conversation.begin(), conversation.end(), [](const ChatMessage& m) { return m.role == "user"; });
+    const auto turns = std::count_if(conversation.begin(), conversation.end(),
+                                     [](const ChatMessage& m) { return m.role == "user"; });
     needed = std::max(needed, static_cast<int>(tokens->size()) + static_cast<int>(turns) * (most + 16));
   }
   constexpr int kStep = 256;  // llama.cpp pads the context to this
@@ -99,7 +105,8 @@ Result<std::vector<Turn>> answer_conversations(const Model& model, Evaluator& ev
       if (!answer) return tl::unexpected(answer.error());
       const bool given = i + 1 < conversation.size() && conversation[i + 1].role == "assistant";
       if (!given) context.push_back({"assistant", text_of(model, *answer)});
-      turns.push_back({number, conversation[i].content, rendered->chat_template, std::move(*tokens), std::move(*answer)});
+      turns.push_back(
+          {number, conversation[i].content, rendered->chat_template, std::move(*tokens), std::move(*answer)});
     }
   }
   return turns;

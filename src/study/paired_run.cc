@@ -14,7 +14,8 @@ std::vector<int32_t> targets_of(const PairedRun& run, const Chunk& chunk) {
   return {begin, begin + run.count};
 }
 
-Result<std::span<const float>> logits_of(PairedRun& run, Evaluator& evaluator, const Chunk& chunk, const std::string& label) {
+Result<std::span<const float>> logits_of(PairedRun& run, Evaluator& evaluator, const Chunk& chunk,
+                                         const std::string& label) {
   run.tell(label);
   return evaluator.logits(chunk.tokens, run.first, run.count);
 }
@@ -35,14 +36,17 @@ struct OriginalLogits {
 
 /// The check that always runs: C evaluated again gives the same bits and a divergence of exactly 0.
 Result<void> check_repeats(PairedRun& run, size_t arm, const OriginalLogits& original, const char* when) {
-  Result<std::span<const float>> again = logits_of(run, run.arms[arm].evaluator(), run.chunks[0], fmt::format("check {}", when));
+  Result<std::span<const float>> again =
+      logits_of(run, run.arms[arm].evaluator(), run.chunks[0], fmt::format("check {}", when));
   if (!again) return tl::unexpected(again.error());
   const std::vector<int32_t> targets = targets_of(run, run.chunks[0]);
   bool zero = same_bits(original.logits, *again);
-  for (const PairedPosition& p : compare_positions(original.logits, original.scores, *again, targets, run.request.threads))
+  for (const PairedPosition& p :
+       compare_positions(original.logits, original.scores, *again, targets, run.request.threads))
     zero = zero && p.kl_nats == 0;
   if (zero) return {};
-  return fail(ErrorCode::kCheck, fmt::format("the original differs from itself {}", when), run.request.model.string(),
+  return fail(ErrorCode::kCheck, fmt::format("the original differs from itself {}", when),
+              run.request.model.string(),
               "the numbers of this run must not be used; try --threads 1 and report the model");
 }
 
@@ -61,7 +65,8 @@ Result<void> run_variant(PairedRun& run, VariantRun& variant, size_t c, const Or
   }
   const Stopwatch stopwatch;
   if (!variant.own) arm.write_variant(variant.change);
-  Result<std::span<const float>> logits = logits_of(run, variant.own ? *variant.own : arm.evaluator(), chunk, variant.label);
+  Result<std::span<const float>> logits =
+      logits_of(run, variant.own ? *variant.own : arm.evaluator(), chunk, variant.label);
   if (!logits) return tl::unexpected(logits.error());
   variant.logits_identical = variant.logits_identical && same_bits(original.logits, *logits);
   append(variant.positions, compared(*logits));
@@ -70,7 +75,8 @@ Result<void> run_variant(PairedRun& run, VariantRun& variant, size_t c, const Or
     for (size_t k = 0; k < variant.controls.size(); ++k) {
       arm.write_control(variant.change, variant.controls[k]);
       Result<std::span<const float>> noise =
-          logits_of(run, arm.evaluator(), chunk, fmt::format("{}, control {}", variant.label, variant.controls[k].change));
+          logits_of(run, arm.evaluator(), chunk,
+                    fmt::format("{}, control {}", variant.label, variant.controls[k].change));
       if (!noise) return tl::unexpected(noise.error());
       append(variant.control_passes[k].positions, compared(*noise));
     }
@@ -103,7 +109,8 @@ Result<void> run_chunks(PairedRun& run) {
       original.scores = score_positions(original.logits, targets, run.request.threads);
       run.original_seconds[a] += stopwatch.seconds();
       if (run.as_stored)
-        append(run.storage[a], compare_positions(stored, stored_scores, original.logits, targets, run.request.threads));
+        append(run.storage[a],
+               compare_positions(stored, stored_scores, original.logits, targets, run.request.threads));
       if (c == 0) {
         if (Result<void> same = check_repeats(run, a, original, "before the work"); !same) return same;
       }

@@ -17,9 +17,9 @@ struct VariantRun {
   std::string label;
   std::optional<std::string> recipe;
   VariantChange change;
-  size_t arm = 0;                        ///< index of its PatchableModel
-  std::optional<Model> own_model;        ///< native --variant FILE: V is the file itself
-  std::optional<Evaluator> own;          ///< of own_model
+  size_t arm = 0;                  ///< index of its PatchableModel
+  std::optional<Model> own_model;  ///< native --variant FILE: V is the file itself
+  std::optional<Evaluator> own;    ///< of own_model
   std::vector<ControlSpec> controls;
   PairedPass positions;
   std::vector<ControlPass> control_passes;
@@ -33,8 +33,8 @@ struct PairedRun {
   CompareRequest request;
   Arithmetic arithmetic = Arithmetic::kReference;
   std::vector<Chunk> chunks;
-  int first = 0, count = 0;              ///< scored positions of a chunk
-  std::optional<Evaluator> as_stored;    ///< O; absent where O is C
+  int first = 0, count = 0;            ///< scored positions of a chunk
+  std::optional<Evaluator> as_stored;  ///< O; absent where O is C
   std::vector<PatchableModel> arms;
   std::vector<VariantRun> variants;
   std::vector<PairedPass> storage;       ///< one an arm, C against O
@@ -50,8 +50,8 @@ struct PairedRun {
   }
 };
 
-/// Evaluates every pass and fills variants, storage and times. kCheck where an always-on check fails: C evaluated again,
-/// before and after the work, must give the same bits and a divergence of exactly 0.
+/// Evaluates every pass and fills variants, storage and times. kCheck where an always-on check fails: C
+/// evaluated again, before and after the work, must give the same bits and a divergence of exactly 0.
 Result<void> run_chunks(PairedRun& run);
 
 }  // namespace fqlab

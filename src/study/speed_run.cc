@@ -16,7 +16,8 @@
 namespace fqlab {
 namespace {
 
-/// The machine's busy share of all cores over a short moment in which we do nothing; 0 where it cannot be read.
+/// The machine's busy share of all cores over a short moment in which we do nothing; 0 where it cannot be
+/// read.
 double busy_share() {
   const auto read = [] {
     std::ifstream file("/proc/stat");
@@ -90,7 +91,8 @@ Result<SpeedResult> summary(const Series& series, uint64_t seed, bool& outlier) 
     result.blocks.push_back({false, std::exp(effect->block_log_ratios[i])});
     result.blocks.push_back({true, std::exp(noise->block_log_ratios[i])});
   }
-  // A block far outside the quartiles of its series (hyperfine's and Tukey's rule, 3 quartile distances) is said, not dropped.
+  // A block far outside the quartiles of its series (hyperfine's and Tukey's rule, 3 quartile distances) is
+  // said, not dropped.
   std::vector<double> sorted = effect->block_log_ratios;
   const double q1 = quantile(sorted, 0.25), q3 = quantile(sorted, 0.75), spread = std::max(q3 - q1, 0.005);
   outlier = outlier || sorted.front() < q1 - 3 * spread || sorted.back() > q3 + 3 * spread;
@@ -111,8 +113,10 @@ Result<SpeedRun> measure_speed(const std::filesystem::path& original, const std:
     Series firsts;
     std::vector<double> first_values;
     Result<void> added = add_block(ready, [&](int subject) -> Result<double> {
-      if (drop && !drop_page_cache(paths[static_cast<size_t>(subject)])) return fail(ErrorCode::kSystem, "page cache");
-      Result<TimedModel> model = TimedModel::load(paths[static_cast<size_t>(subject)], settings.threads, n_ctx);
+      if (drop && !drop_page_cache(paths[static_cast<size_t>(subject)]))
+        return fail(ErrorCode::kSystem, "page cache");
+      Result<TimedModel> model =
+          TimedModel::load(paths[static_cast<size_t>(subject)], settings.threads, n_ctx);
       if (!model) return tl::unexpected(model.error());
       first_values.push_back(model->first_token_ms());
       return model->load_ms();
@@ -125,7 +129,8 @@ Result<SpeedRun> measure_speed(const std::filesystem::path& original, const std:
   const int total = 2 * settings.blocks + 1;
   for (int block = 0; block < settings.blocks; ++block) {
     tell(block, total);
-    if (Result<void> loaded = load_time(load, first_token, /*drop=*/false); !loaded) return tl::unexpected(loaded.error());
+    if (Result<void> loaded = load_time(load, first_token, /*drop=*/false); !loaded)
+      return tl::unexpected(loaded.error());
   }
   std::vector<TimedModel> subjects;
   for (const std::string& path : paths) {
@@ -134,10 +139,12 @@ Result<SpeedRun> measure_speed(const std::filesystem::path& original, const std:
     subjects.push_back(std::move(*model));
   }
   const auto prompt_speed = [&](int subject) {
-    return subjects[static_cast<size_t>(subject)].prompt_tokens_per_second(settings.prompt_tokens, settings.seed);
+    return subjects[static_cast<size_t>(subject)].prompt_tokens_per_second(settings.prompt_tokens,
+                                                                           settings.seed);
   };
   const auto generation_speed = [&](int subject) {
-    return subjects[static_cast<size_t>(subject)].generation_tokens_per_second(settings.generated_tokens, settings.seed);
+    return subjects[static_cast<size_t>(subject)].generation_tokens_per_second(settings.generated_tokens,
+                                                                               settings.seed);
   };
   for (int subject = 0; subject < 3; ++subject) {  // warm-up
     if (Result<double> speed = prompt_speed(subject); !speed) return tl::unexpected(speed.error());
@@ -146,24 +153,28 @@ Result<SpeedRun> measure_speed(const std::filesystem::path& original, const std:
   for (int block = 0; block < settings.blocks; ++block) {
     tell(settings.blocks + block, total);
     if (Result<void> added = add_block(prompt, prompt_speed); !added) return tl::unexpected(added.error());
-    if (Result<void> added = add_block(generation, generation_speed); !added) return tl::unexpected(added.error());
+    if (Result<void> added = add_block(generation, generation_speed); !added)
+      return tl::unexpected(added.error());
   }
   subjects.clear();
   tell(2 * settings.blocks, total);
   Series cold_first;
   bool cold_works = true;
-  for (int block = 0; block < 2 && cold_works; ++block) cold_works = load_time(cold, cold_first, /*drop=*/true).has_value();
+  for (int block = 0; block < 2 && cold_works; ++block)
+    cold_works = load_time(cold, cold_first, /*drop=*/true).has_value();
 
   bool outlier = false;
-  for (const auto& [series, result] : {std::pair{&load, &run.load_ms}, std::pair{&first_token, &run.first_token_ms},
-                                       std::pair{&prompt, &run.prompt_tps}, std::pair{&generation, &run.generation_tps}}) {
+  for (const auto& [series, result] :
+       {std::pair{&load, &run.load_ms}, std::pair{&first_token, &run.first_token_ms},
+        std::pair{&prompt, &run.prompt_tps}, std::pair{&generation, &run.generation_tps}}) {
     Result<SpeedResult> found = summary(*series, settings.seed, outlier);
     if (!found) return tl::unexpected(found.error());
     *result = std::move(*found);
   }
   if (cold_works) {
     bool ignored = false;
-    if (Result<SpeedResult> found = summary(cold, settings.seed, ignored); found) run.cold_load_ms = std::move(*found);
+    if (Result<SpeedResult> found = summary(cold, settings.seed, ignored); found)
+      run.cold_load_ms = std::move(*found);
   }
   if (outlier) run.warnings.push_back("speed_outliers");
   return run;

@@ -14,7 +14,7 @@ namespace fqlab {
 
 struct SpeedSettings {
   int threads = 2;
-  int blocks = 5;             ///< A B B A blocks; more give a narrower interval
+  int blocks = 5;  ///< A B B A blocks; more give a narrower interval
   int prompt_tokens = 512;
   int generated_tokens = 64;
   uint64_t seed = 1;
@@ -26,8 +26,8 @@ struct SpeedRun {
   std::vector<std::string> warnings;        ///< "busy_machine", "speed_outliers"
 };
 
-/// Measures in blocks A A' B B A' A, A' being a second load of the original: A against B gives the result, A against A'
-/// the machine's own noise, from the same minutes. One unmeasured round of each comes first.
+/// Measures in blocks A A' B B A' A, A' being a second load of the original: A against B gives the result, A
+/// against A' the machine's own noise, from the same minutes. One unmeasured round of each comes first.
 /// `tell(done, total)` is called before each block.
 Result<SpeedRun> measure_speed(const std::filesystem::path& original, const std::filesystem::path& variant,
                                const SpeedSettings& settings, const std::function<void(int, int)>& tell);

@@ -1,4 +1,5 @@
-// From the scored positions of a comparison to its numbers and verdicts. Pure functions, tested without a model.
+// From the scored positions of a comparison to its numbers and verdicts. Pure functions, tested without a
+// model.
 #pragma once
 
 #include <optional>
@@ -26,9 +27,9 @@ struct ComparisonPasses {
   std::span<const TokenClass> classes;    ///< of every target, parallel to `variant`; empty: not asked
 };
 
-/// Fills perplexity, kl, same_top, storage effect, power, the KLD table, chunks, token classes, clusters, verdicts and
-/// their notes. `comparison` has its settings, values_changed, vacuous and logits_identical set, and in `corpora` the
-/// identity of each of several corpora, whose numbers are filled too.
+/// Fills perplexity, kl, same_top, storage effect, power, the KLD table, chunks, token classes, clusters,
+/// verdicts and their notes. `comparison` has its settings, values_changed, vacuous and logits_identical set,
+/// and in `corpora` the identity of each of several corpora, whose numbers are filled too.
 void summarize(const ComparisonPasses& passes, Comparison& comparison);
 
 }  // namespace fqlab

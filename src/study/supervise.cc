@@ -24,7 +24,8 @@ void send_last_words(const char* reason) {
   if (write(last_words_descriptor, reason, std::strlen(reason)) < 0) return;  // nobody is left to tell
 }
 
-[[noreturn]] void run_child(const std::function<int()>& work, int descriptor, const struct sigaction& old_interrupt) {
+[[noreturn]] void run_child(const std::function<int()>& work, int descriptor,
+                            const struct sigaction& old_interrupt) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   const rlimit no_core{0, 0};
   setrlimit(RLIMIT_CORE, &no_core);
@@ -51,9 +52,11 @@ std::string read_all(int descriptor) {
 
 Result<int> run_supervised(const std::function<int()>& work) {
   std::array<int, 2> words{};
-  if (pipe(words.data()) != 0) return fail(ErrorCode::kSystem, std::string("cannot make a pipe: ") + std::strerror(errno));
+  if (pipe(words.data()) != 0)
+    return fail(ErrorCode::kSystem, std::string("cannot make a pipe: ") + std::strerror(errno));
   std::fflush(nullptr);
-  struct sigaction ignore {}, old_interrupt {};
+  struct sigaction ignore {
+  }, old_interrupt{};
   ignore.sa_handler = SIG_IGN;
   sigaction(SIGINT, &ignore, &old_interrupt);  // the child decides; we wait for it
   const pid_t child = fork();
@@ -76,10 +79,12 @@ Result<int> run_supervised(const std::function<int()>& work) {
   if (WIFEXITED(status)) return WEXITSTATUS(status);
   const int signal = WTERMSIG(status);
   if (signal == SIGINT) return fail(ErrorCode::kSystem, "interrupted; nothing was written");
-  const char* hint = signal == SIGKILL ? "the system may have run out of memory" : "see whether llama-cli of the same version runs the file";
+  const char* hint = signal == SIGKILL ? "the system may have run out of memory"
+                                       : "see whether llama-cli of the same version runs the file";
   return fail(ErrorCode::kEngine,
-              last_words.empty() ? fmt::format("the engine died: {}", strsignal(signal)) : "the engine gave up: " + last_words, {},
-              hint);
+              last_words.empty() ? fmt::format("the engine died: {}", strsignal(signal))
+                                 : "the engine gave up: " + last_words,
+              {}, hint);
 }
 
 }  // namespace fqlab

@@ -1,4 +1,5 @@
-// Work with the engine runs in a child process, so that an abort inside llama.cpp costs one message, not the program.
+// Work with the engine runs in a child process, so that an abort inside llama.cpp costs one message, not the
+// program.
 #pragma once
 
 #include <functional>
@@ -8,8 +9,8 @@
 namespace fqlab {
 
 /// Runs `work` in a child process that shares the terminal, and returns what `work` returned (0..255).
-/// kEngine where the child died: with the engine's last words, or the signal's name. An interrupt (Ctrl+C) reaches the
-/// child too; the answer is then kSystem "interrupted". Call before any thread is started.
+/// kEngine where the child died: with the engine's last words, or the signal's name. An interrupt (Ctrl+C)
+/// reaches the child too; the answer is then kSystem "interrupted". Call before any thread is started.
 Result<int> run_supervised(const std::function<int()>& work);
 
 }  // namespace fqlab

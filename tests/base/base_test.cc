@@ -32,7 +32,8 @@ TEST(Hash, GivesTheStandardTestVector) {
   EXPECT_EQ(sha256({}), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
   testing::TemporaryFolder folder;
   testing::write_file(folder / "abc", "abc");
-  EXPECT_EQ(sha256_of_file(folder / "abc").value(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+  EXPECT_EQ(sha256_of_file(folder / "abc").value(),
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
   EXPECT_EQ(sha256_of_file(folder / "none").error().code, ErrorCode::kSystem);
 }
 
@@ -51,7 +52,7 @@ TEST(Random, DrawsNormalsOfMeanZeroAndVarianceOne) {
     sum += x;
     squares += x * x;
   }
-  EXPECT_NEAR(sum / kDraws, 0, 5 / std::sqrt(kDraws));           // five standard errors
+  EXPECT_NEAR(sum / kDraws, 0, 5 / std::sqrt(kDraws));            // five standard errors
   EXPECT_NEAR(squares / kDraws, 1, 5 * std::sqrt(2.0 / kDraws));  // Var(x^2) = 2
 }
 

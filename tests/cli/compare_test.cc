@@ -12,9 +12,9 @@ namespace {
 
 using nlohmann::json;
 using testing::fqlab;
-using testing::read_file;
 using ::testing::HasSubstr;
 using ::testing::Not;
+using testing::read_file;
 
 class CompareCommand : public ::testing::Test {
  protected:
@@ -23,8 +23,9 @@ class CompareCommand : public ::testing::Test {
     FQLAB_REQUIRE_FILE(text_);
   }
   std::vector<std::string> command(std::vector<std::string> more) {
-    std::vector<std::string> all = {"compare", model_.string(), "--corpus", text_.string(), "--chunks", "2", "--ctx", "64",
-                                    "--no-dialogue", "--no-speed", "--out", out_.string()};
+    std::vector<std::string> all = {"compare", model_.string(), "--corpus", text_.string(),  "--chunks",
+                                    "2",       "--ctx",         "64",       "--no-dialogue", "--no-speed",
+                                    "--out",   out_.string()};
     all.insert(all.end(), more.begin(), more.end());
     return all;
   }
@@ -48,7 +49,8 @@ TEST_F(CompareCommand, WritesTheReportInBothLanguages) {
 
 TEST_F(CompareCommand, TheSameCommandGivesTheSameNumbersForAnyNumberOfThreads) {
   const auto numbers = [&](const char* threads) {
-    const testing::Ran ran = fqlab(command({"--recipe", "0/ffn_down=int4:g32:sym", "--threads", threads, "--force"}));
+    const testing::Ran ran =
+        fqlab(command({"--recipe", "0/ffn_down=int4:g32:sym", "--threads", threads, "--force"}));
     EXPECT_EQ(ran.code, 0) << ran.err;
     json report = json::parse(read_file(out_ / "report.json"));
     for (const char* key : {"created", "command", "timing", "environment"}) report.erase(key);
@@ -62,10 +64,12 @@ TEST_F(CompareCommand, TheSameCommandGivesTheSameNumbersForAnyNumberOfThreads) {
 }
 
 TEST_F(CompareCommand, ACrossedThresholdExitsWithThreeAndSaysWhy) {
-  const testing::Ran crossed = fqlab(command({"--recipe", "0/ffn_down=int2:channel", "--fail-on", "kl=0.000001"}));
+  const testing::Ran crossed =
+      fqlab(command({"--recipe", "0/ffn_down=int2:channel", "--fail-on", "kl=0.000001"}));
   EXPECT_EQ(crossed.code, 3);
   EXPECT_THAT(crossed.err, HasSubstr("exceeds the limit"));
-  const testing::Ran kept = fqlab(command({"--recipe", "0/ffn_down=int2:channel", "--fail-on", "kl=100", "--force"}));
+  const testing::Ran kept =
+      fqlab(command({"--recipe", "0/ffn_down=int2:channel", "--fail-on", "kl=100", "--force"}));
   EXPECT_EQ(kept.code, 0);
 }
 
@@ -92,13 +96,20 @@ TEST_F(CompareCommand, EachBadInputGetsOneClearMessageAndLeavesNothing) {
   const std::vector<BadInput> inputs = {
       {"truncated model", {"compare", cut, "--recipe", "*=bf16", "--out", out_.string()}, 1, "byte"},
       {"text as model", {"compare", not_a_model, "--recipe", "*=bf16", "--out", out_.string()}, 1, "GGUF"},
-      {"missing model", {"compare", "none.gguf", "--recipe", "*=bf16", "--out", out_.string()}, 1, "none.gguf"},
-      {"short text", command({"--recipe", "*=bf16", "--corpus", (folder_ / "short.txt").string()}), 1, "too short"},
+      {"missing model",
+       {"compare", "none.gguf", "--recipe", "*=bf16", "--out", out_.string()},
+       1,
+       "none.gguf"},
+      {"short text", command({"--recipe", "*=bf16", "--corpus", (folder_ / "short.txt").string()}), 1,
+       "too short"},
       {"no match", command({"--recipe", "0/ffn_nrom=bf16"}), 2, "ffn_norm"},
       {"bad format", command({"--recipe", "0/ffn_norm=fp8_e4m4"}), 2, "fp8_e4m3"},
       {"no recipe", command({}), 2, "--recipe"},
       {"unwritable out", command({"--recipe", "*=bf16", "--out", "/proc/report"}), 1, "/proc"},
-      {"out is a file", {"compare", model_.string(), "--recipe", "*=bf16", "--out", model_.string()}, 2, "folder"},
+      {"out is a file",
+       {"compare", model_.string(), "--recipe", "*=bf16", "--out", model_.string()},
+       2,
+       "folder"},
       {"unknown option", command({"--recipe", "*=bf16", "--chunk", "3"}), 2, "--chunks"},
       {"bad language", command({"--recipe", "*=bf16", "--lang", "fr"}), 2, "zh-TW"},
   };
@@ -106,7 +117,8 @@ TEST_F(CompareCommand, EachBadInputGetsOneClearMessageAndLeavesNothing) {
     std::vector<std::string> arguments = input.arguments;
     for (const char* option : {"--corpus", "--out"}) {  // given twice: the later one is meant
       const auto first = std::find(arguments.begin(), arguments.end(), option);
-      if (first != arguments.end() && std::find(first + 1, arguments.end(), option) != arguments.end()) arguments.erase(first, first + 2);
+      if (first != arguments.end() && std::find(first + 1, arguments.end(), option) != arguments.end())
+        arguments.erase(first, first + 2);
     }
     const testing::Ran ran = fqlab(arguments);
     EXPECT_EQ(ran.code, input.code) << input.name << ": " << ran.err;

@@ -42,7 +42,8 @@ TEST_F(Inspect, ShowsKindsTypesAndWhichValuesFitSixteenBits) {
   EXPECT_EQ(ran.err, "");
   EXPECT_THAT(ran.out, AllOf(HasSubstr("architecture  llama"), HasSubstr("parameters    73 in 3 tensors")));
   EXPECT_THAT(ran.out, HasSubstr("ffn_down    0       q8_0  32 x 2        1     68\n"));
-  EXPECT_THAT(ran.out, HasSubstr("blk.0.ffn_norm.weight  f32        3               2         2              2 "));
+  EXPECT_THAT(ran.out,
+              HasSubstr("blk.0.ffn_norm.weight  f32        3               2         2              2 "));
 }
 
 TEST_F(Inspect, GivesTheSameAsJson) {

@@ -31,7 +31,8 @@ class EngineTest : public ::testing::Test {
   }
   std::vector<int32_t> tokens(const Model& model, size_t n) {
     std::string text;
-    for (int i = 0; i < 40; ++i) text += "The quick brown fox jumps over the lazy dog, and then it sleeps in the sun. ";
+    for (int i = 0; i < 40; ++i)
+      text += "The quick brown fox jumps over the lazy dog, and then it sleeps in the sun. ";
     std::vector<int32_t> all = model.tokenize(text).value();
     all.resize(n);
     return all;
@@ -47,7 +48,8 @@ TEST_F(EngineTest, AnImageWithoutExpansionGivesTheFilesLogitsBitForBit) {
   const Model stored = Model::load(*file_).value();
   const WeightImage image = WeightImage::create(*file_, expand_none).value();
   const Model loaded = Model::load(image).value();
-  Evaluator a = Evaluator::create(stored, {64, 64, 2}).value(), b = Evaluator::create(loaded, {64, 64, 2}).value();
+  Evaluator a = Evaluator::create(stored, {64, 64, 2}).value(),
+            b = Evaluator::create(loaded, {64, 64, 2}).value();
   const std::vector<int32_t> chunk = tokens(stored, 64);
   EXPECT_TRUE(same_bits(logits(a, chunk, 32, 31), logits(b, chunk, 32, 31)));
   EXPECT_EQ(image.bytes(), file_->file_bytes());
@@ -74,9 +76,11 @@ TEST_F(EngineTest, ResultsDoNotDependOnBatchSizeOrThreads) {
   const std::vector<int32_t> chunk = tokens(model, 96);
   Evaluator whole = Evaluator::create(model, {96, 96, 2}).value();
   const std::vector<float> expected = logits(whole, chunk, 48, 47);
-  for (const EvaluatorOptions options : {EvaluatorOptions{96, 8, 2}, EvaluatorOptions{96, 40, 1}, EvaluatorOptions{96, 96, 1}}) {
+  for (const EvaluatorOptions options :
+       {EvaluatorOptions{96, 8, 2}, EvaluatorOptions{96, 40, 1}, EvaluatorOptions{96, 96, 1}}) {
     Evaluator other = Evaluator::create(model, options).value();
-    EXPECT_TRUE(same_bits(expected, logits(other, chunk, 48, 47))) << options.n_batch << " " << options.threads;
+    EXPECT_TRUE(same_bits(expected, logits(other, chunk, 48, 47)))
+        << options.n_batch << " " << options.threads;
   }
 }
 

@@ -162,7 +162,8 @@ TEST(Cast, RoundsStochasticallyWithTheRightProbability) {
 class CastLong : public ::testing::TestWithParam<SlowFormat> {};
 
 TEST_P(CastLong, RoundsAllFloatsAsSpecified) {
-  if (std::getenv("FQLAB_LONG") == nullptr) GTEST_SKIP() << "set FQLAB_LONG=1 (make test-long): all 2^32 inputs take minutes";
+  if (std::getenv("FQLAB_LONG") == nullptr)
+    GTEST_SKIP() << "set FQLAB_LONG=1 (make test-long): all 2^32 inputs take minutes";
   const SlowFormat& format = GetParam();
   const auto numbers = format.finite_magnitudes();
   const auto run = [&](uint32_t part) {

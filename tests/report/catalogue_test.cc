@@ -105,8 +105,7 @@ TEST(Catalogue, UsesTheTermsThatWereAgreed) {
 
 TEST(Catalogue, HasNoMessageThatNothingSays) {
   std::string sources;
-  for (const auto& entry :
-       std::filesystem::directory_iterator(testing::source_folder() / "src/report")) {
+  for (const auto& entry : std::filesystem::directory_iterator(testing::source_folder() / "src/report")) {
     if (entry.path().extension() == ".cc") sources += testing::read_file(entry.path());
   }
   for (const Message& message : kMessages) {

@@ -217,16 +217,17 @@ TEST(Json, HasTheKeysOfTheSchemaInOrder) {
   EXPECT_THAT(keys(json["changes"]["tensors"][0]),
               ElementsAre("name", "kind", "layer", "from", "format", "stored_as", "values", "changed",
                           "saturated", "flushed_to_zero", "relative_mse", "snr_db", "max_abs_error"));
-  EXPECT_THAT(keys(json["perplexity"]),
-              ElementsAre("original", "variant", "difference", "log_ratio", "log_ratio_interval",
-                          "original_interval", "variant_interval", "seconds", "log_ratio_interval90",
-                          "design_effect"));
+  EXPECT_THAT(
+      keys(json["perplexity"]),
+      ElementsAre("original", "variant", "difference", "log_ratio", "log_ratio_interval", "original_interval",
+                  "variant_interval", "seconds", "log_ratio_interval90", "design_effect"));
   EXPECT_THAT(keys(json["kl"]),
               ElementsAre("mean", "interval", "median", "p90", "p95", "p99", "p999", "max", "resolved",
                           "noise_floor", "matched_control", "interval90", "histogram", "by_position"));
   EXPECT_THAT(keys(json["dialogue"][0]),
               ElementsAre("prompt", "original", "variant", "identical", "first_divergent_token",
-                          "teacher_forced_agreement", "chat_template", "conversation", "tokens", "kl_mean", "sampled"));
+                          "teacher_forced_agreement", "chat_template", "conversation", "tokens", "kl_mean",
+                          "sampled"));
   EXPECT_THAT(keys(json["speed"]["load_ms"]),
               ElementsAre("original", "variant", "ratio", "interval", "interval90", "aa_interval",
                           "aa_interval90", "blocks"));

@@ -115,7 +115,8 @@ TEST_F(CompareTest, AModelAgainstItselfIsIdentical) {
 
 TEST_F(CompareTest, AVariantFileGivesWhatItsRecipeGives) {
   const GgufFile original = GgufFile::open(testing::smollm2_file()).value();
-  const VariantChange change = change_by_recipe(original, Recipe::parse("0-1/attn_q=fp8_e4m3").value(), 2).value();
+  const VariantChange change =
+      change_by_recipe(original, Recipe::parse("0-1/attn_q=fp8_e4m3").value(), 2).value();
   ASSERT_TRUE(write_variant_file(original, change, folder_ / "variant.gguf", false));
   add_recipe("0-1/attn_q=fp8_e4m3");
   const Comparison by_recipe = only();

@@ -26,7 +26,8 @@ TEST(Controls, UlpNoiseMovesEveryNonzeroValueByOneUnitInTheLastPlace) {
   add_ulp_noise(original, out, 1);
   int up = 0;
   for (size_t i = 0; i < original.size(); ++i) {
-    const int64_t moved = static_cast<int64_t>(std::bit_cast<uint32_t>(out[i])) - std::bit_cast<uint32_t>(original[i]);
+    const int64_t moved =
+        static_cast<int64_t>(std::bit_cast<uint32_t>(out[i])) - std::bit_cast<uint32_t>(original[i]);
     EXPECT_EQ(std::abs(moved), original[i] == 0 ? 0 : 1);
     up += moved > 0;
   }
@@ -50,7 +51,8 @@ TEST(Controls, RelativeNoiseIsPlusOrMinusItsSize) {
   std::vector<float> out(original.size());
   add_relative_noise(original, out, 0x1p-13, 3);
   for (size_t i = 0; i < original.size(); ++i)
-    EXPECT_NEAR(std::abs(out[i] / original[i] - 1.0f), 0x1p-13, 0x1p-23);  // one rounding to float32 and one of the division
+    EXPECT_NEAR(std::abs(out[i] / original[i] - 1.0f), 0x1p-13,
+                0x1p-23);  // one rounding to float32 and one of the division
 }
 
 TEST(Controls, DependOnSeedAndTensorNameOnly) {

@@ -35,7 +35,8 @@ struct Fixture {
     };
     for (int c = 0; c < chunks; ++c) clusters.push_back(c);
     variant = pass(chunks, kl);
-    for (uint64_t seed = 1; seed <= 3; ++seed) controls.push_back({"noise_floor", "ulp", seed, pass(4, noise)});
+    for (uint64_t seed = 1; seed <= 3; ++seed)
+      controls.push_back({"noise_floor", "ulp", seed, pass(4, noise)});
     controls.push_back({"matched", "matched", 1, pass(4, kl)});
   }
   Comparison summary(const PairedPass* storage = nullptr) const {
@@ -74,7 +75,8 @@ TEST(Summarize, AnIdenticalPairIsIdenticalAndHasNoFloor) {
   Comparison c;
   c.vacuous = true;
   c.logits_identical = true;
-  summarize({{fixture.clusters, {}, fixture.per_chunk}, &fixture.variant, fixture.controls, nullptr, 26, {}}, c);
+  summarize({{fixture.clusters, {}, fixture.per_chunk}, &fixture.variant, fixture.controls, nullptr, 26, {}},
+            c);
   EXPECT_EQ(c.kl.mean, 0);
   EXPECT_EQ(c.kl.max, 0);
   EXPECT_EQ(c.perplexity.log_ratio, 0);
@@ -136,7 +138,8 @@ TEST(Summarize, TheTableTheBinsAndTheHistogramHoldEveryPosition) {
 
 TEST(Summarize, CountsRightAndWrongTokens) {
   Fixture fixture(4, 1e-3, 1e-12);
-  for (size_t i = 0; i < 12; ++i) fixture.variant[i].original_right = true, fixture.variant[i].variant_right = i < 3;
+  for (size_t i = 0; i < 12; ++i)
+    fixture.variant[i].original_right = true, fixture.variant[i].variant_right = i < 3;
   for (size_t i = 12; i < 17; ++i) fixture.variant[i].variant_right = true;
   const Comparison c = fixture.summary();
   EXPECT_EQ(c.right_wrong.right_to_wrong, 9u);
@@ -162,7 +165,9 @@ TEST(Summarize, GivesSeveralCorporaTheSameWeightAndEachItsOwnNumbers) {
   c.values_changed = 1;
   c.corpora.resize(2);
   c.corpora[0].name = "letters", c.corpora[1].name = "numbers";
-  summarize({{fixture.clusters, corpus, fixture.per_chunk}, &fixture.variant, fixture.controls, nullptr, 26, {}}, c);
+  summarize(
+      {{fixture.clusters, corpus, fixture.per_chunk}, &fixture.variant, fixture.controls, nullptr, 26, {}},
+      c);
   EXPECT_NEAR(c.kl.mean, 0.501, 1e-3);
   EXPECT_NEAR(c.corpora[0].kl_mean, 1e-3, 1e-4);
   EXPECT_NEAR(c.corpora[1].kl_mean, 1.001, 1e-3);
