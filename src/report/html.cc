@@ -32,22 +32,6 @@ std::string inline_html(std::string_view text) {
   return out;
 }
 
-const char* css_class(Verdict verdict) {
-  switch (verdict) {
-    case Verdict::kIdentical:
-      return "identical";
-    case Verdict::kVacuous:
-      return "vacuous";
-    case Verdict::kEquivalent:
-      return "equivalent";
-    case Verdict::kDifferent:
-      return "different";
-    case Verdict::kInconclusive:
-      break;
-  }
-  return "inconclusive";
-}
-
 struct Renderer {
   std::string& out;
   const Text& text;
@@ -57,7 +41,7 @@ struct Renderer {
     for (const Verdict verdict : {Verdict::kIdentical, Verdict::kVacuous, Verdict::kEquivalent,
                                   Verdict::kDifferent, Verdict::kInconclusive}) {
       if (content == text.verdict(verdict)) {
-        return std::string("<span class=\"badge ") + css_class(verdict) + "\">" + escape_html(content) +
+        return std::string("<span class=\"badge ").append(name(verdict)) + "\">" + escape_html(content) +
                "</span>";
       }
     }
@@ -74,7 +58,7 @@ struct Renderer {
   }
   void operator()(const Paragraph& paragraph) { out += "<p>" + inline_html(paragraph.text) + "</p>\n"; }
   void operator()(const Callout& callout) {
-    const std::string style = callout.verdict   ? std::string("verdict ") + css_class(*callout.verdict)
+    const std::string style = callout.verdict   ? std::string("verdict ").append(name(*callout.verdict))
                               : callout.warning ? "warning"
                                                 : "";
     out += "<div class=\"callout " + style + "\"><p>" + inline_html(callout.text) + "</p></div>\n";

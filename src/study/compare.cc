@@ -18,7 +18,8 @@ namespace fqlab {
 namespace {
 
 /// The variants of a request, fake-quantized; nothing is loaded yet.
-Result<std::vector<VariantRun>> make_variants(const CompareRequest& request, const GgufFile& file) {
+Result<std::vector<VariantRun>> make_variants(const CompareRequest& request, const GgufFile& file,
+                                              const std::optional<GgufFile>& variant_file) {
   std::vector<VariantRun> variants;
   for (const Recipe& recipe : request.recipes) {
     Result<VariantChange> change = change_by_recipe(file, recipe, request.threads);
@@ -28,10 +29,8 @@ Result<std::vector<VariantRun>> make_variants(const CompareRequest& request, con
     variants.back().recipe = recipe.print();
     variants.back().change = std::move(*change);
   }
-  if (request.variant) {
-    Result<GgufFile> other = GgufFile::open(*request.variant);
-    if (!other) return tl::unexpected(other.error());
-    Result<VariantChange> change = change_by_file(file, *other);
+  if (variant_file) {
+    Result<VariantChange> change = change_by_file(file, *variant_file);
     if (!change) return tl::unexpected(change.error());
     variants.emplace_back();
     variants.back().label = request.variant->filename().string();
@@ -92,7 +91,7 @@ void plan_controls(PairedRun& run) {
 }
 
 Result<void> load_arms(PairedRun& run, const GgufFile& file, std::span<const ExpandedTensors> expanded,
-                       const EvaluatorOptions& options) {
+                       const std::optional<GgufFile>& variant_file, const EvaluatorOptions& options) {
   bool stored_is_an_arm = false;
   for (const ExpandedTensors& tensors : expanded) {
     Result<PatchableModel> arm = PatchableModel::create(file, tensors, options);
@@ -107,10 +106,8 @@ Result<void> load_arms(PairedRun& run, const GgufFile& file, std::span<const Exp
     if (!evaluator) return tl::unexpected(evaluator.error());
     run.as_stored = std::move(*evaluator);
   }
-  if (run.request.variant && run.arithmetic == Arithmetic::kNative) {
-    Result<GgufFile> other = GgufFile::open(*run.request.variant);
-    if (!other) return tl::unexpected(other.error());
-    Result<Model> model = Model::load(*other);
+  if (variant_file && run.arithmetic == Arithmetic::kNative) {
+    Result<Model> model = Model::load(*variant_file);
     if (!model) return tl::unexpected(model.error());
     Result<Evaluator> evaluator = Evaluator::create(*model, options);
     if (!evaluator) return tl::unexpected(evaluator.error());
@@ -299,6 +296,12 @@ Result<std::vector<Comparison>> compare(const CompareRequest& request, const Com
   if (Result<void> sound = check_settings(request); !sound) return tl::unexpected(sound.error());
   Result<GgufFile> file = GgufFile::open(request.model);
   if (!file) return tl::unexpected(file.error());
+  std::optional<GgufFile> variant_file;
+  if (request.variant) {
+    Result<GgufFile> opened = GgufFile::open(*request.variant);
+    if (!opened) return tl::unexpected(opened.error());
+    variant_file = std::move(*opened);
+  }
   std::vector<CorpusSource> sources = request.corpora;
   if (sources.empty()) sources.push_back({request.corpus.filename().string(), request.corpus});
   Result<Corpora> corpora = read_corpora(sources);
@@ -309,7 +312,7 @@ Result<std::vector<Comparison>> compare(const CompareRequest& request, const Com
   run.progress = progress;
   run.first = request.n_ctx / 2;  // llama-perplexity's rule: the second half, but the last position
   run.count = request.n_ctx - 1 - run.first;
-  Result<std::vector<VariantRun>> variants = make_variants(request, *file);
+  Result<std::vector<VariantRun>> variants = make_variants(request, *file, variant_file);
   if (!variants) return tl::unexpected(variants.error());
   run.variants = std::move(*variants);
 
@@ -317,7 +320,7 @@ Result<std::vector<Comparison>> compare(const CompareRequest& request, const Com
   bool fell_back = false;
   Result<std::vector<ExpandedTensors>> expanded = plan_within_memory(*file, run, options, fell_back);
   if (!expanded) return tl::unexpected(expanded.error());
-  if (Result<void> loaded = load_arms(run, *file, *expanded, options); !loaded)
+  if (Result<void> loaded = load_arms(run, *file, *expanded, variant_file, options); !loaded)
     return tl::unexpected(loaded.error());
   Result<CutText> cut = cut_corpora(*corpora, run.arms[0].model(), request.n_ctx, request.chunks);
   if (!cut) return tl::unexpected(cut.error());
@@ -336,13 +339,11 @@ Result<std::vector<Comparison>> compare(const CompareRequest& request, const Com
 
   Result<ModelIdentity> original = identify(*file);
   if (!original) return tl::unexpected(original.error());
-  std::optional<ModelIdentity> variant_file;
-  if (request.variant) {
-    Result<GgufFile> other = GgufFile::open(*request.variant);
-    if (!other) return tl::unexpected(other.error());
-    Result<ModelIdentity> identity = identify(*other);
+  std::optional<ModelIdentity> variant_identity;
+  if (variant_file) {
+    Result<ModelIdentity> identity = identify(*variant_file);
     if (!identity) return tl::unexpected(identity.error());
-    variant_file = std::move(*identity);
+    variant_identity = std::move(*identity);
   }
   std::vector<Comparison> comparisons;
   for (size_t v = 0; v < run.variants.size(); ++v) {
@@ -350,7 +351,7 @@ Result<std::vector<Comparison>> compare(const CompareRequest& request, const Com
     add_dialogue(c, std::move((*dialogues)[v]), answer_settings(request));
     add_speed(c, *speed, no_speed);
     c.original = *original;
-    c.variant_file = variant_file;
+    c.variant_file = variant_identity;
     if (fell_back) c.warnings.push_back("native_memory");
     if (cut->fewer) c.warnings.push_back("fewer_chunks");
     if (request.n_ctx > trained_context) c.warnings.push_back("beyond_trained_context");
