@@ -50,8 +50,6 @@ Table perplexity_table(const Comparison& c, const Text& text) {
   Table table{text("divergence.perplexity"),
               {{text("head.quantity")}, {text("head.value"), true}, {text("perplexity.interval"), true}},
               {}};
-  if (c.as_stored_perplexity)
-    table.rows.push_back({text("perplexity.as_stored"), fixed(*c.as_stored_perplexity, 4), text("none")});
   const Key original = c.settings.arithmetic == Arithmetic::kReference ? Key("perplexity.original_reference")
                                                                        : Key("perplexity.original");
   table.rows.push_back({text(original), fixed(p.original, 4), interval_or_none(p.original_interval, text)});
@@ -60,11 +58,15 @@ Table perplexity_table(const Comparison& c, const Text& text) {
   table.rows.push_back({text("perplexity.difference"), number(p.difference), text("none")});
   table.rows.push_back({text("perplexity.log_ratio"), number(p.log_ratio),
                         interval_or_none(shown(c, p.log_ratio_interval), text)});
-  if (c.storage_effect_log_ratio)
-    table.rows.push_back(
-        {text("perplexity.storage_log_ratio"), number(*c.storage_effect_log_ratio), text("none")});
-  if (c.storage_effect_kl)
-    table.rows.push_back({text("perplexity.storage_kl"), number(*c.storage_effect_kl), text("none")});
+  if (c.storage) {
+    const auto add = [&](Key key, const std::string& value, const std::optional<Interval>& interval) {
+      table.rows.push_back(
+          {text(key, {{"n", std::to_string(c.storage->chunks)}}), value, interval_or_none(interval, text)});
+    };
+    add("perplexity.as_stored", fixed(c.storage->perplexity, 4), {});
+    add("perplexity.storage_log_ratio", number(c.storage->log_ratio.value), c.storage->log_ratio.interval);
+    add("perplexity.storage_kl", number(c.storage->kl.value), c.storage->kl.interval);
+  }
   return table;
 }
 
@@ -166,8 +168,7 @@ void add_divergence(const Comparison& c, const Text& text, const SectionPlace& p
   add_section_heading(3, "section.divergence", text, place, document);
   blocks.push_back(Paragraph{text("divergence.lead")});
   blocks.push_back(perplexity_table(c, text));
-  if (c.storage_effect_kl || c.storage_effect_log_ratio)
-    blocks.push_back(Paragraph{text("perplexity.storage_explain")});
+  if (c.storage) blocks.push_back(Paragraph{text("perplexity.storage_explain")});
   if (c.logits_identical) {
     blocks.push_back(Paragraph{text("divergence.identical")});
   } else if (c.kl.resolved) {
