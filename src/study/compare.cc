@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/atomic_file.h"
 #include "base/hash.h"
 #include "base/stopwatch.h"
 #include "base/system.h"
@@ -301,6 +302,14 @@ Result<void> check_settings(const CompareRequest& request) {
   if (request.samples < 0) return refuse("the number of drawn answers is at least 0", "--samples");
   if (!(request.temperature > 0)) return refuse("a temperature is above 0", "--temperature");
   if (request.threads < 1) return refuse("at least one thread is needed", "--threads");
+  if (request.keep_variant) {
+    if (!request.speed || request.variant || request.recipes.size() != 1)
+      return refuse(
+          "a variant's file is only made for the speed measurement of one recipe; `fqlab quantize` makes one",
+          "--keep-variant");
+    if (Result<void> possible = check_output(*request.keep_variant, Existing::kRefuse); !possible)
+      return tl::unexpected(possible.error());
+  }
   return {};
 }
 

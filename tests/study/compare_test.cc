@@ -175,6 +175,20 @@ TEST_F(CompareTest, TheOriginalReportsSettingsWork) {
   EXPECT_FALSE(c.kl.interval.has_value());
 }
 
+TEST_F(CompareTest, AFileToKeepThatCannotBeMadeIsRefusedBeforeAnythingIsMeasured) {
+  add_recipe("0/ffn_norm=fp8_e4m3");
+  request_.keep_variant = folder_ / "kept.gguf";
+  EXPECT_EQ(compare(request_, {}).error().code, ErrorCode::kUsage);  // nothing makes a file without --speed
+  request_.speed = true;
+  testing::write_file(*request_.keep_variant, "precious");
+  int passes = 0;
+  const auto result = compare(request_, [&](int, int, const std::string&) { ++passes; });
+  ASSERT_FALSE(result);
+  EXPECT_EQ(result.error().code, ErrorCode::kUsage);
+  EXPECT_EQ(passes, 0);
+  EXPECT_EQ(testing::read_file(*request_.keep_variant), "precious");
+}
+
 TEST_F(CompareTest, ABatchSoShortThatTheEngineRoundsDifferentlyIsRefused) {
   add_recipe("0/ffn_norm=fp8_e4m3");
   request_.n_batch = 15;
