@@ -59,7 +59,7 @@ Result<std::span<const float>> ChunkContext::logits(std::span<const int32_t> tok
   llama_memory_clear(llama_get_memory(context_.get()), /*data=*/pass.wipe);
   collected_.clear();
   const size_t row = static_cast<size_t>(vocabulary_);
-  const int stop = pass.every_position ? n : first + count;
+  const int stop = first + count;
   for (int begin = 0; begin < stop; begin += n_batch_) {
     const int end = std::min(begin + n_batch_, stop);
     batch_->n_tokens = end - begin;
@@ -70,9 +70,8 @@ Result<std::span<const float>> ChunkContext::logits(std::span<const int32_t> tok
       batch_->pos[k] = i;
       batch_->n_seq_id[k] = 1;
       batch_->seq_id[k][0] = 0;
-      const bool scored = i >= first && i < first + count;
-      batch_->logits[k] = scored;
-      outputs += scored;
+      batch_->logits[k] = i >= first;
+      outputs += i >= first;
     }
     if (pass.watcher != nullptr) pass.watcher->before_decode(begin, end);
     if (const int status = llama_decode(context_.get(), *batch_); status != 0)
