@@ -36,11 +36,11 @@ Scene& scene() {
   return the_scene;
 }
 
-void report(benchmark::State& state, int cut) {
+void report(benchmark::State& state, int cut, int first = kFirst, int count = kCount) {
   const double runs = static_cast<double>(state.iterations());
   state.counters["tokens/s"] = benchmark::Counter(runs * kTokens, benchmark::Counter::kIsRate);
   state.counters["FLOP/s"] = benchmark::Counter(
-      runs * scene().replay.operations(cut, kTokens, kFirst, kCount).value(), benchmark::Counter::kIsRate);
+      runs * scene().replay.operations(cut, kTokens, first, count).value(), benchmark::Counter::kIsRate);
 }
 
 void replay(benchmark::State& state) {
@@ -53,13 +53,17 @@ void replay(benchmark::State& state) {
   report(state, cut);
 }
 
-void plain_evaluation(benchmark::State& state) {
+void evaluate(benchmark::State& state, int first, int count) {
   Scene& s = scene();
   const Model model = Model::load(s.image).value();
   Evaluator evaluator = Evaluator::create(model, {kTokens, kTokens, 1}).value();
-  for (auto _ : state) benchmark::DoNotOptimize(evaluator.logits(s.tokens, kFirst, kCount).value().data());
-  report(state, 0);
+  for (auto _ : state) benchmark::DoNotOptimize(evaluator.logits(s.tokens, first, count).value().data());
+  report(state, 0, first, count);
 }
+void plain_evaluation(benchmark::State& state) { evaluate(state, kFirst, kCount); }
+/// The logits of the last position only, as llama-bench's prompt test: its FLOP/s are its tokens/s times the
+/// ratio of these two counters.
+void prompt(benchmark::State& state) { evaluate(state, kTokens - 1, 1); }
 
 void capture(benchmark::State& state) {
   Scene& s = scene();
@@ -74,6 +78,7 @@ void setup_of_a_model(benchmark::State& state) {
     benchmark::DoNotOptimize(ReplayModel::create(s.file, s.image, {kTokens, kTokens, 1}).value().layers());
 }
 
+BENCHMARK(prompt)->Unit(benchmark::kMillisecond)->UseRealTime();
 BENCHMARK(plain_evaluation)->Unit(benchmark::kMillisecond)->UseRealTime();
 BENCHMARK(replay)
     ->ArgName("cut")
