@@ -14,7 +14,7 @@ constexpr double kMapShare = 1.0 / 4;      // most of the exhaustive map's chunk
 constexpr double kTopShare = 1.0 / 3;      // most of them that a race may take
 constexpr double kSettledSpearman = 0.99;  // expected against the exhaustive map, where a map may stop
 constexpr double kIndifference = 0.05;     // a race's winners may be this share below the K-th largest
-constexpr double kRaceDeviations = 2.5;    // of a paired difference, from which an order counts as known
+constexpr double kRaceDeviations = 3.5;    // of a paired difference, from which an order counts as known
 constexpr double kNormal95 = 1.959963984540054;
 // Under a limit nobody runs ahead: a chunk that few cells have compares few cells, and chunks differ by more
 // than a shift (measured: ranks got worse on a model where some cells had three chunks and some one).
@@ -26,9 +26,10 @@ class Ledger {
  public:
   Ledger(std::span<const CellEvidence> cells, const AllocationGoal& goal, double share)
       : cells_(cells), chunks_(goal.chunks), count_(cells.size(), 0), cursor_(cells.size(), 0) {
+    const int budget_chunks = goal.budget_chunks.value_or(goal.chunks);
     for (size_t i = 0; i < cells.size(); ++i) {
-      tokens_left_ += share * goal.chunks;
-      cost_left_ += share * goal.chunks * cells[i].cost;
+      tokens_left_ += share * budget_chunks;
+      cost_left_ += share * budget_chunks * cells[i].cost;
       for (const auto& kl : cells[i].chunk_kl)
         if (kl) charge(i);
     }
@@ -132,7 +133,8 @@ bool is_precise(const CellEstimate& cell, const AllocationGoal& goal) {
 void ask_for_order(std::span<const CellEvidence> cells, const ChunkModel& model, const Order& order,
                    const AllocationGoal& goal, Ledger& ledger) {
   const bool limited = !goal.precision_asked;
-  const int most = std::max(kLeastPairs, static_cast<int>(std::ceil(goal.chunks * kMapShare)));
+  const int most = std::max(
+      kLeastPairs, static_cast<int>(std::ceil(goal.budget_chunks.value_or(goal.chunks) * kMapShare)));
   const auto gain = [&](size_t i) {
     const double n = ledger.count(i);
     const double moved = order.ranks_moved[i] * model.cells[i].scatter;

@@ -24,7 +24,7 @@ struct AllocationGoal {
   enum class Kind {
     kExhaustive,  ///< every chunk of every cell
     kMap,         ///< the order of all cells; every cell's value where `precision_asked`
-    kTop,         ///< which cells are the `top` largest
+    kTop,  ///< which cells are the `top` largest, within 5 %, for a third of the exhaustive map at most
   } kind = Kind::kMap;
   /// Half width of a cell's 95 % interval over its KL, against the KL of the exhaustive map.
   double precision = 0.10;
@@ -32,7 +32,10 @@ struct AllocationGoal {
   /// its order is settled, and at a quarter of the exhaustive map's chunks and cost in any case.
   bool precision_asked = false;
   int top = 10;
-  int chunks = 8;     ///< most that a cell may get
+  int chunks = 8;  ///< most that a cell may get
+  /// Chunks of the exhaustive map that limits are parts of; absent: `chunks`. A race of 16 chunks a cell on
+  /// the budget of 8 settles what 8 chunks of every cell cannot: with 8 the cells beside the K-th look alike.
+  std::optional<int> budget_chunks;
   uint64_t seed = 1;  ///< kept for callers; no policy draws random numbers
 };
 

@@ -33,7 +33,7 @@ TEST(ChunkModel, FindsTheScatterThatWasPutIn) {
   std::vector<CellEvidence> cells(map.kl.size());
   for (size_t i = 0; i < cells.size(); ++i) cells[i].chunk_kl.assign(map.kl[i].begin(), map.kl[i].end());
   const ChunkModel model = fit_chunk_model(cells);
-  // 0.25 * 2^u, u uniform in (-1, 1): mean square factor (4 - 1/4) / (4 ln 2) = 1.3525; 3135 degrees, and
+  // 0.25 * 2^u, u uniform in (-1, 1): mean square factor 15 / (16 ln 2) = 1.3525; 3135 degrees, and
   // cells that differ: relative deviation of the root mean square about 0.04.
   EXPECT_NEAR(model.scatter, 0.25 * std::sqrt(1.3525), 0.03);
   EXPECT_EQ(model.degrees, 210 * 15 - 15);
