@@ -3,29 +3,14 @@
 
 #include "report/numbers.h"
 #include "report/sections.h"
+#include "report/word_diff.h"
 
 namespace fqlab::report {
 namespace {
 
-// Cuts both answers into a common head, the differing middle and a common tail, at character boundaries.
 SideBySide side_by_side(const DialogueResult& d, const Text& text) {
-  const auto is_continuation = [](char c) { return (static_cast<unsigned char>(c) & 0xC0) == 0x80; };
-  const std::string &a = d.original, &b = d.variant;
-  size_t head = std::mismatch(a.begin(), a.end(), b.begin(), b.end()).first - a.begin();
-  while (head > 0 && head < a.size() && is_continuation(a[head])) --head;
-  while (head > 0 && head < b.size() && is_continuation(b[head])) --head;
-  const size_t most = std::min(a.size(), b.size()) - head;
-  size_t tail = 0;
-  while (tail < most && a[a.size() - 1 - tail] == b[b.size() - 1 - tail]) ++tail;
-  while (tail > 0 && is_continuation(a[a.size() - tail])) --tail;
-  const auto pieces = [&](const std::string& answer) {
-    std::vector<TextPiece> list;
-    if (head > 0) list.push_back({answer.substr(0, head), false});
-    if (answer.size() > head + tail) list.push_back({answer.substr(head, answer.size() - head - tail), true});
-    if (tail > 0) list.push_back({answer.substr(answer.size() - tail), false});
-    return list;
-  };
-  return {text("head.original"), text("head.variant"), pieces(a), pieces(b)};
+  WordDiff diff = diff_words(d.original, d.variant);
+  return {text("head.original"), text("head.variant"), std::move(diff.left), std::move(diff.right)};
 }
 
 // A heading holds one line: the prompt up to its first line break or about 80 bytes, cut between characters.

@@ -16,6 +16,8 @@
 namespace fqlab {
 namespace {
 
+constexpr int kWarmUpTokens = 64;  // of a prompt: enough to touch every weight and to wake every thread
+
 /// The machine's busy share of all cores over a short moment in which we do nothing; 0 where it cannot be
 /// read.
 double busy_share() {
@@ -146,10 +148,9 @@ Result<SpeedRun> measure_speed(const std::filesystem::path& original, const std:
     return subjects[static_cast<size_t>(subject)].generation_tokens_per_second(settings.generated_tokens,
                                                                                settings.seed);
   };
-  for (int subject = 0; subject < 3; ++subject) {  // warm-up
-    if (Result<double> speed = prompt_speed(subject); !speed) return tl::unexpected(speed.error());
-    if (Result<double> speed = generation_speed(subject); !speed) return tl::unexpected(speed.error());
-  }
+  for (TimedModel& subject : subjects)  // generation warms up by itself
+    if (Result<double> speed = subject.prompt_tokens_per_second(kWarmUpTokens, settings.seed); !speed)
+      return tl::unexpected(speed.error());
   for (int block = 0; block < settings.blocks; ++block) {
     tell(settings.blocks + block, total);
     if (Result<void> added = add_block(prompt, prompt_speed); !added) return tl::unexpected(added.error());

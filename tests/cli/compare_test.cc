@@ -63,6 +63,31 @@ TEST_F(CompareCommand, TheSameCommandGivesTheSameNumbersForAnyNumberOfThreads) {
   EXPECT_EQ(once, numbers("1"));
 }
 
+TEST_F(CompareCommand, DialogueAndSpeedLeaveTheRestOfTheNumbersTheSameForAnyNumberOfThreads) {
+  const auto numbers = [&](const char* threads) {
+    std::vector<std::string> all =
+        command({"--recipe", "0/ffn_down=int2:channel", "--threads", threads, "--force", "--predict", "24",
+                 "--samples", "2", "--speed-blocks", "2"});
+    std::erase_if(all,
+                  [](const std::string& word) { return word == "--no-dialogue" || word == "--no-speed"; });
+    const testing::Ran ran = fqlab(all);
+    EXPECT_EQ(ran.code, 0) << ran.err;
+    json report = json::parse(read_file(out_ / "report.json"));
+    EXPECT_TRUE(report["speed"]["prompt_tps"].is_object());
+    EXPECT_FALSE(report["dialogue"].empty());
+    // What may differ: dates, times, and everything that follows from speeds.
+    for (const char* key : {"created", "command", "timing", "environment", "speed", "warnings"})
+      report.erase(key);
+    for (const char* key : {"load", "prompt", "generation"}) report["verdicts"].erase(key);
+    report["settings"].erase("threads");
+    report["perplexity"].erase("seconds");
+    return report.dump();
+  };
+  const std::string once = numbers("2");
+  EXPECT_EQ(once, numbers("2"));
+  EXPECT_EQ(once, numbers("1"));
+}
+
 TEST_F(CompareCommand, ACrossedThresholdExitsWithThreeAndSaysWhy) {
   const testing::Ran crossed =
       fqlab(command({"--recipe", "0/ffn_down=int2:channel", "--fail-on", "kl=0.000001"}));

@@ -89,8 +89,9 @@ TEST(Html, EscapesWhatTheModelsSaid) {
 }
 
 TEST(Html, MarksWhereAnswersDiffer) {
-  EXPECT_THAT(page({testing::different()}), AllOf(HasSubstr("<mark>named Zeta, who loved"),
-                                                  HasSubstr("<mark>called Max | who loved `oil`</mark>")));
+  EXPECT_THAT(page({testing::different()}),
+              AllOf(HasSubstr("<mark>named Zeta,</mark> who loved"),
+                    HasSubstr("<mark>called Max | </mark>who loved <mark>`oil`</mark>")));
 }
 
 TEST(Html, PutsADataTableBehindEveryFigure) {
