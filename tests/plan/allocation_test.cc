@@ -3,7 +3,6 @@
 #include <gmock/gmock.h>
 #include <rapidcheck/gtest.h>
 
-#include <cstdlib>
 #include <set>
 
 #include "plan/simulated_map.h"
@@ -29,7 +28,9 @@ AllocationGoal goal_of(Kind kind, int chunks = 8) {
 // 2)).
 constexpr double kScatterFactor = 1.163;
 
-int seeds(int quick) { return std::getenv("FQLAB_LONG") ? 20 : quick; }
+constexpr int kSeeds = 20;
+// Costs are added up in another order here: 420 additions, 2^-53 of the sum each.
+constexpr double kRounding = 1e-12;
 
 TEST(AllocateNext, AsksForEveryChunkOfEveryCellWhenExhaustive) {
   const std::vector<CellEvidence> cells = {{{1.0, std::nullopt}}, {{}}};
@@ -94,7 +95,9 @@ RC_GTEST_PROP(AllocateNext, AsksOnlyForWhatIsMissingAndForNothingTwice, ()) {
     RC_ASSERT(cell < cells.size());
     RC_ASSERT(chunk >= 0 && chunk < goal.chunks);
     const auto& known = cells[cell].chunk_kl;
-    RC_ASSERT(static_cast<size_t>(chunk) >= known.size() || !known[static_cast<size_t>(chunk)]);
+    const size_t index = static_cast<size_t>(chunk);
+    const bool missing = index >= known.size() || !known[index];  // RC_ASSERT would evaluate both sides
+    RC_ASSERT(missing);
     RC_ASSERT(asked.insert({cell, chunk}).second);
   }
   RC_ASSERT(allocate_next(cells, goal).next == allocation.next);
@@ -124,10 +127,10 @@ TEST(Map, OrdersTheCellsLikeTheExhaustiveMapForAQuarterOfItsTokens) {
   shape.cell = 0.83;
   shape.scatter = 0.195 / kScatterFactor;
   shape.chunk = 0.11;
-  const MapFigures figures = map_figures(shape, seeds(3));
+  const MapFigures figures = map_figures(shape, kSeeds);
   EXPECT_GE(figures.worst_spearman, 0.97);
   EXPECT_LE(figures.most_tokens, 0.25);
-  EXPECT_LE(figures.most_cost, 0.25);
+  EXPECT_LE(figures.most_cost, 0.25 + kRounding);
 }
 
 TEST(Map, StopsAtAQuarterHoweverOpenTheOrderIs) {
@@ -135,7 +138,7 @@ TEST(Map, StopsAtAQuarterHoweverOpenTheOrderIs) {
   shape.scatter = 1;
   const MapFigures figures = map_figures(shape, 1);
   EXPECT_LE(figures.most_tokens, 0.25);
-  EXPECT_LE(figures.most_cost, 0.25);
+  EXPECT_LE(figures.most_cost, 0.25 + kRounding);
 }
 
 TEST(Map, StopsEarlyWhereTheOrderIsClear) {
@@ -191,9 +194,8 @@ TEST(Race, FindsTheTop10InNineteenOfTwentySeedsForAThirdOfTheTokens) {
   shape.cell = 0.83;
   shape.scatter = 0.195 / kScatterFactor;
   shape.chunk = 0.11;
-  const int count = seeds(3);
-  const RaceFigures figures = race_figures(shape, count);
-  EXPECT_GE(figures.won, count - count / 20);
+  const RaceFigures figures = race_figures(shape, kSeeds);
+  EXPECT_GE(figures.won, kSeeds - 1);
   EXPECT_LE(figures.most_tokens, 1.0 / 3);
 }
 
@@ -202,7 +204,7 @@ TEST(Race, StopsAtAThirdHoweverCloseItIs) {
   shape.cell = 0.05;  // everybody is as good as the tenth
   const RaceFigures figures = race_figures(shape, 1);
   EXPECT_LE(figures.most_tokens, 1.0 / 3);
-  EXPECT_LE(figures.most_cost, 1.0 / 3);
+  EXPECT_LE(figures.most_cost, 1.0 / 3 + kRounding);
 }
 
 TEST(Race, LeavesHopelessCellsAtOneChunk) {
