@@ -1,0 +1,117 @@
+#!/usr/bin/env python3
+"""fqlab sweep against the pipeline by hand, one run (make bench-sweep; half an hour on a quiet machine of two cores).
+
+    bench/sweep_vs_by_hand.py [--chunks 8] [--all-chunks 2] [--every 10] [--adaptive int4:g32,fp8_e4m3,mxfp4] [--keep FOLDER]
+
+SmolLM2, its 210 matrices, int4:g32. By hand, for every tenth matrix: write the patched file, llama-perplexity --kl-divergence against a
+prepared base (its own time is not counted). fqlab: the whole exhaustive sweep, set-up, controls and checks included, over its 210 cells.
+Bars: at least 3.5 times faster a cell at the same chunks and scored positions; 5.5 times a scored token with --score all;
+at least 95 % of the workers' time inside llama_decode.
+Then the default map (adaptive): its time and tokens, and its order against the exhaustive one's: Spearman at least 0.97, at most a
+quarter of the tokens. --adaptive '' leaves it out.
+"""
+import argparse
+import json
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tests/oracles"))
+import peers  # noqa: E402
+
+FORMAT = "int4:g32"
+KINDS = ["attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down"]
+SCORED = {"second-half": 255, "all": 479}  # positions of a chunk of 512 tokens
+
+
+def by_hand(folder, model, text, chunks, every):
+    """Seconds a cell."""
+    perplexity, base = peers.setup("tools") + "/llama-perplexity", folder / "base.kld"
+    wide, patched = peers.quantize(model, "*=f32", folder / "f32.gguf"), folder / "patched.gguf"
+    common = [perplexity, "-f", text, "-c", 512, "--chunks", chunks, "-t", peers.THREADS, *peers.SAME_KERNELS, "--kl-divergence-base", base]
+    peers.run([*common, "-m", wide])
+    names = [f"{layer}/{kind}" for layer in range(30) for kind in KINDS][::every]
+    start = time.perf_counter()
+    for name in names:
+        peers.fqlab("quantize", wide, "--recipe", f"{name}={FORMAT}", "-o", patched, "--threads", peers.THREADS, "--force")
+        peers.run([*common, "-m", patched, "--kl-divergence"])
+    return (time.perf_counter() - start) / len(names)
+
+
+def sweep(study, model, text, formats, chunks, *more):
+    """(seconds of the whole command, share of the workers' time inside the engine)."""
+    start = time.perf_counter()
+    done = subprocess.run([str(word) for word in (peers.FQLAB, "sweep", model, "--formats", formats, "--select", ",".join(KINDS), "--corpus", text,
+                                                  "--chunks", chunks, "--study", study, "--workers", peers.THREADS, *more)],
+                          capture_output=True, text=True)
+    seconds = time.perf_counter() - start
+    if done.returncode != 0:
+        sys.exit(done.stderr[-2000:])
+    share = re.search(r"(\d+) % of the workers' time inside the engine", done.stdout + done.stderr)
+    return seconds, int(share.group(1)) / 100
+
+
+def map_of(study):
+    return json.loads(peers.fqlab("show", study, "--json")[0])
+
+
+def singles(found, number_format):
+    """{group: (rank by KL, chunks)} of the cells where one matrix is changed."""
+    return {cell["group"]: (cell["rank"], len(cell["chunks"])) for cell in found["cells"]
+            if cell["format"] == number_format and cell["mode"] == "only" and cell["kl"] is not None}
+
+
+def ranks(values):
+    order = sorted(range(len(values)), key=values.__getitem__)
+    result = [0] * len(values)
+    for rank, index in enumerate(order):
+        result[index] = rank
+    return result
+
+
+def spearman(a, b):
+    x, y = ranks(a), ranks(b)
+    n = len(a)
+    return 1 - 6 * sum((p - q) ** 2 for p, q in zip(x, y)) / (n * (n * n - 1))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    for name, default in (("chunks", 8), ("all-chunks", 2), ("every", 10)):
+        parser.add_argument(f"--{name}", type=int, default=default)
+    parser.add_argument("--adaptive", default="int4:g32,fp8_e4m3,mxfp4")
+    parser.add_argument("--keep", type=pathlib.Path, help="keep the studies here; those that are complete are not measured again")
+    options = parser.parse_args()
+    table = peers.Table(f"A sweep of 210 matrices and by hand, {peers.THREADS} cores, {options.chunks} chunks", ["what", "found", "beside", "ratio"])
+    with tempfile.TemporaryDirectory() as name:
+        folder, model = pathlib.Path(name), peers.setup("model")
+        studies = options.keep or folder
+        text = peers.text_file(folder)
+        hand = by_hand(folder, model, text, options.chunks, options.every)
+        exhaustive = studies / "exhaustive.fqlab"
+        seconds, share = sweep(exhaustive, model, text, FORMAT, options.chunks, "--exhaustive")
+        cell = seconds / 210
+        table.add(hand / cell >= 3.5, "seconds a cell, second half", f"{cell:.2f} (in all {seconds:.0f})", f"by hand {hand:.2f}", f"{hand / cell:.2f} (bar 3.5)")
+        table.add(share >= 0.95, "workers' time inside the engine", f"{share:.0%}", "", "bar 95 %")
+        if options.all_chunks:
+            seconds, _ = sweep(studies / "all.fqlab", model, text, FORMAT, options.all_chunks, "--exhaustive", "--score", "all")
+            ours, theirs = (seconds / 210 / options.all_chunks / SCORED["all"], hand / options.chunks / SCORED["second-half"])
+            table.add(theirs / ours >= 5.5, "milliseconds a scored token, --score all", f"{1000 * ours:.2f} (in all {seconds:.0f} s)",
+                      f"by hand {1000 * theirs:.2f}", f"{theirs / ours:.2f} (bar 5.5)")
+        if options.adaptive:
+            seconds, _ = sweep(studies / "adaptive.fqlab", model, text, options.adaptive, options.chunks)
+            table.note("default map, minutes", f"{seconds / 60:.1f}", f"by hand {210 * len(options.adaptive.split(',')) * hand / 3600:.1f} h", "bar 12 min")
+            truth, found = singles(map_of(exhaustive), FORMAT), singles(map_of(studies / "adaptive.fqlab"), FORMAT)
+            groups = sorted(set(truth) & set(found))
+            order = spearman([truth[group][0] for group in groups], [found[group][0] for group in groups])
+            tokens = sum(found[group][1] for group in groups) / sum(truth[group][1] for group in groups)
+            table.add(order >= 0.97, f"Spearman over {len(groups)} cells of {FORMAT}", f"{order:.4f}", "exhaustive", "bar 0.97")
+            table.add(tokens <= 0.25, "chunks evaluated for it", f"{tokens:.1%}", "exhaustive", "bar 25 %")
+    return table.finish()
+
+
+sys.exit(main())
