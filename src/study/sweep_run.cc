@@ -79,6 +79,8 @@ Result<std::optional<SweepJob>> SweepRun::job_for(size_t worker, const TrialChun
                                     state == Cut::kUsable ? cut : 0});
     case StudyStore::Claim::kDone:
     case StudyStore::Claim::kFailed:
+      look_now_ = true;
+      [[fallthrough]];
     case StudyStore::Claim::kTaken:
       taken_.push_back(pair);
       break;
@@ -265,7 +267,9 @@ Result<SweepOutcome> SweepRun::run(const std::function<void(const SweepProgress&
       if (Result<void> given = dispatch(); !given) return tl::unexpected(given.error());
     }
     const bool poll = !taken_.empty() || request_.limit_seconds.has_value();
-    for (WorkerEvent& event : pool_.wait(interrupts_, poll ? kTakenMilliseconds : -1))
+    const int timeout_ms = look_now_ ? 0 : poll ? kTakenMilliseconds : -1;
+    look_now_ = false;
+    for (WorkerEvent& event : pool_.wait(interrupts_, timeout_ms))
       if (Result<void> handled = handle(event); !handled) return tl::unexpected(handled.error());
   }
   if (interrupts_.count() < 2)
