@@ -7,6 +7,7 @@
 #include "cli/commands.h"
 #include "cli/quantities.h"
 #include "cli/terminal.h"
+#include "report/sections.h"
 #include "study/study_status.h"
 
 namespace fqlab::cli {
@@ -14,7 +15,7 @@ namespace {
 
 void print_sweep(const SweepStatus& sweep) {
   fmt::print("\nsweep     {}\n", printable(sweep.request));
-  fmt::print("command   {}\n", printable(sweep.command));
+  fmt::print("command   {}\n", printable(report::shell_command(sweep.command)));
   const std::string left =
       sweep.finished ? "complete"
       : sweep.cells_open > 0

@@ -6,12 +6,12 @@
 #include <CLI/CLI.hpp>
 #include <memory>
 
-#include "base/stopwatch.h"
 #include "base/system.h"
 #include "cli/commands.h"
 #include "cli/default_corpus.h"
 #include "cli/quantities.h"
 #include "cli/terminal.h"
+#include "report/sections.h"
 #include "study/corpora.h"
 
 namespace fqlab::cli {
@@ -126,23 +126,6 @@ Result<ExitCode> print_estimate(const SweepRequest& request) {
   return kDone;
 }
 
-/// The command line as a shell takes it.
-std::string shell_line(const std::vector<std::string>& arguments) {
-  constexpr const char* kPlain =
-      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./=:,+%@";
-  std::string line;
-  for (const std::string& argument : arguments) {
-    std::string word = argument;
-    if (word.empty() || word.find_first_not_of(kPlain) != std::string::npos) {
-      std::string quoted = "'";
-      for (const char c : word) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
-      word = quoted + "'";
-    }
-    line += (line.empty() ? "" : " ") + word;
-  }
-  return line;
-}
-
 ExitCode tell_outcome(const SweepRequest& request, const SweepOutcome& outcome) {
   const std::string study = printable(request.study.string());
   const std::string runs = fmt::format(
@@ -153,7 +136,7 @@ ExitCode tell_outcome(const SweepRequest& request, const SweepOutcome& outcome) 
   if (outcome.state != State::kFinished) {
     say(fmt::format("{} after {}. Nothing measured is lost; go on with:\n  {}",
                     outcome.state == State::kInterrupted ? "interrupted" : "the time is over", runs,
-                    shell_line(request.command)));
+                    report::shell_command(request.command)));
     return outcome.state == State::kInterrupted ? kInterrupted : kDone;
   }
   say(runs);

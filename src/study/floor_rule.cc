@@ -12,7 +12,7 @@ double sum_over(const MeasuredChunks& measured, std::span<const int> counted) {
   return sum;
 }
 
-/// One cluster: is the effect more than one more seed of the noise could be?
+/// Is the effect more than one more seed of the noise could be?
 bool beyond_noise(const MeasuredChunks& effect, std::span<const MeasuredChunks> floors,
                   std::span<const int> counted) {
   const double value = sum_over(effect, counted);
@@ -64,7 +64,7 @@ std::optional<bool> effect_is_resolved(const MeasuredChunks& effect, std::span<c
   const std::vector<int> common = common_chunks(effect, floors);
   if (common.empty() || floors.empty()) return std::nullopt;
   const std::vector<ClusterSum> clusters = kl_by_cluster(effect, cluster_of_chunk, common);
-  if (clusters.size() < 2) return beyond_noise(effect, floors, common);
+  if (clusters.size() < kReliableClusters) return beyond_noise(effect, floors, common);
   std::vector<std::vector<ClusterSum>> noise;
   for (const MeasuredChunks& floor : floors) noise.push_back(kl_by_cluster(floor, cluster_of_chunk, common));
   return resolve_effect(clusters, noise).resolved;

@@ -33,8 +33,11 @@ CREATE TABLE sweep(id INTEGER PRIMARY KEY, request TEXT NOT NULL UNIQUE, command
   finished TEXT NOT NULL DEFAULT '') STRICT;
 CREATE TABLE cell(sweep INTEGER NOT NULL REFERENCES sweep(id), position INTEGER NOT NULL, format TEXT NOT NULL,
   mode TEXT NOT NULL, grouping TEXT NOT NULL, label TEXT NOT NULL, layer INTEGER, kind TEXT NOT NULL,
-  value_count INTEGER NOT NULL, trial INTEGER NOT NULL REFERENCES trial(id),
+  trial INTEGER NOT NULL REFERENCES trial(id), tensors TEXT NOT NULL, value_count INTEGER NOT NULL,
+  selector TEXT NOT NULL,
   PRIMARY KEY(sweep, position)) STRICT, WITHOUT ROWID;
+CREATE TABLE cell_floor(sweep INTEGER NOT NULL REFERENCES sweep(id), position INTEGER NOT NULL,
+  trial INTEGER NOT NULL REFERENCES trial(id), PRIMARY KEY(sweep, position, trial)) STRICT, WITHOUT ROWID;
 )sql"};
 constexpr auto kVersion = static_cast<int64_t>(kMigrations.size());
 

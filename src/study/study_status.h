@@ -11,7 +11,8 @@
 namespace fqlab {
 
 struct SweepStatus {
-  std::string request, command;
+  std::string request;
+  std::vector<std::string> command;
   bool finished = false;
   uint64_t cells = 0, cells_measured = 0, cells_failed = 0, cells_open = 0;
 };

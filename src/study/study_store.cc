@@ -1,14 +1,19 @@
 #include "study/study_store.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <map>
+#include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "base/system.h"
 #include "study/study_schema.h"
 
 namespace fqlab {
 namespace {
+
+constexpr int64_t kJoint = -1;  // position of the floors of all tensors together
 
 /// "model_sha256 is a1b2..., the study has c3d4...".
 std::string difference(const std::string& name, const std::string& mine, const std::string& stored) {
@@ -147,14 +152,15 @@ Result<std::vector<StoredTrial>> StudyStore::trials() {
   }
 }
 
-Result<int64_t> StudyStore::add_sweep(const StoredSweep& sweep, std::span<const StoredCell> cells) {
+Result<int64_t> StudyStore::add_sweep(const StoredSweep& sweep, std::span<const StoredCell> cells,
+                                      std::span<const int64_t> joint_floors) {
   Result<Transaction> transaction = Transaction::begin(database_);
   if (!transaction) return tl::unexpected(transaction.error());
   Result<Statement> insert = database_.prepare(
       "INSERT INTO sweep(request, command, created) VALUES(?, ?, ?) ON CONFLICT(request) DO UPDATE SET "
       "command = excluded.command, finished = ''");
   if (!insert) return tl::unexpected(insert.error());
-  insert->bind(1, sweep.request).bind(2, sweep.command).bind(3, sweep.created);
+  insert->bind(1, sweep.request).bind(2, nlohmann::json(sweep.command).dump()).bind(3, sweep.created);
   if (Result<void> done = insert->run(); !done) return tl::unexpected(done.error());
   Result<Statement> select = database_.prepare("SELECT id FROM sweep WHERE request = ?");
   if (!select) return tl::unexpected(select.error());
@@ -162,17 +168,30 @@ Result<int64_t> StudyStore::add_sweep(const StoredSweep& sweep, std::span<const 
   if (const Result<bool> row = select->step(); !row) return tl::unexpected(row.error());
   const int64_t id = select->integer(0);
   select->reset();
-  Result<Statement> add = database_.prepare("INSERT OR IGNORE INTO cell VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+  Result<Statement> add = database_.prepare("INSERT OR IGNORE INTO cell VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
   if (!add) return tl::unexpected(add.error());
-  for (size_t i = 0; i < cells.size(); ++i) {
+  Result<Statement> add_floor = database_.prepare("INSERT OR IGNORE INTO cell_floor VALUES(?, ?, ?)");
+  if (!add_floor) return tl::unexpected(add_floor.error());
+  const auto add_floors = [&](int64_t position, std::span<const int64_t> floors) -> Result<void> {
+    for (const int64_t floor : floors) {
+      add_floor->bind(1, id).bind(2, position).bind(3, floor);
+      if (Result<void> done = add_floor->run(); !done) return done;
+    }
+    return {};
+  };
+  Result<void> done = add_floors(kJoint, joint_floors);
+  for (size_t i = 0; done && i < cells.size(); ++i) {
     const StoredCell& cell = cells[i];
-    add->bind(1, id).bind(2, static_cast<int64_t>(i)).bind(3, cell.format).bind(4, cell.mode);
-    add->bind(5, cell.grouping).bind(6, cell.label).bind(8, cell.kind);
-    add->bind_or_null(7, cell.layer);
-    add->bind(9, static_cast<int64_t>(cell.values)).bind(10, cell.trial);
-    if (Result<void> done = add->run(); !done) return tl::unexpected(done.error());
+    const auto position = static_cast<int64_t>(i);
+    add->bind(1, id).bind(2, position).bind(3, cell.format).bind(4, cell.mode);
+    add->bind(5, cell.grouping).bind(6, cell.label).bind_or_null(7, cell.layer).bind(8, cell.kind);
+    add->bind(9, cell.trial).bind(10, fmt::format("{}", fmt::join(cell.tensors, "\n")));
+    add->bind(11, static_cast<int64_t>(cell.values)).bind(12, cell.selector);
+    done = add->run();
+    if (done) done = add_floors(position, cell.own_floors);
   }
-  if (Result<void> done = transaction->commit(); !done) return tl::unexpected(done.error());
+  if (done) done = transaction->commit();
+  if (!done) return tl::unexpected(done.error());
   return id;
 }
 
@@ -185,14 +204,34 @@ Result<std::vector<StoredSweep>> StudyStore::sweeps() {
     const Result<bool> row = select->step();
     if (!row) return tl::unexpected(row.error());
     if (!*row) return sweeps;
-    sweeps.push_back(
-        {select->integer(0), select->text(1), select->text(2), select->text(3), select->text(4)});
+    StoredSweep sweep{select->integer(0), select->text(1), {}, select->text(3), select->text(4)};
+    const nlohmann::json command = nlohmann::json::parse(select->text(2), nullptr, /*allow_exceptions=*/false);
+    if (command.is_array())
+      for (const nlohmann::json& word : command)
+        if (word.is_string()) sweep.command.push_back(word.get<std::string>());
+    sweeps.push_back(std::move(sweep));
   }
 }
 
+Result<std::vector<int64_t>> StudyStore::floors(int64_t sweep, int64_t position) {
+  Result<Statement> select =
+      database_.prepare("SELECT trial FROM cell_floor WHERE sweep = ? AND position = ? ORDER BY trial");
+  if (!select) return tl::unexpected(select.error());
+  select->bind(1, sweep).bind(2, position);
+  std::vector<int64_t> floors;
+  for (;;) {
+    const Result<bool> row = select->step();
+    if (!row) return tl::unexpected(row.error());
+    if (!*row) return floors;
+    floors.push_back(select->integer(0));
+  }
+}
+
+Result<std::vector<int64_t>> StudyStore::joint_floors(int64_t sweep) { return floors(sweep, kJoint); }
+
 Result<std::vector<StoredCell>> StudyStore::cells(int64_t sweep) {
   Result<Statement> select = database_.prepare(
-      "SELECT format, mode, grouping, label, layer, kind, value_count, trial FROM cell WHERE sweep = ? "
+      "SELECT format, mode, grouping, label, layer, kind, trial, tensors, value_count, selector FROM cell WHERE sweep = ? "
       "ORDER BY position");
   if (!select) return tl::unexpected(select.error());
   select->bind(1, sweep);
@@ -200,13 +239,22 @@ Result<std::vector<StoredCell>> StudyStore::cells(int64_t sweep) {
   for (;;) {
     const Result<bool> row = select->step();
     if (!row) return tl::unexpected(row.error());
-    if (!*row) return cells;
+    if (!*row) break;
     StoredCell cell{select->text(0), select->text(1), select->text(2), select->text(3), {}, select->text(5)};
     if (!select->is_null(4)) cell.layer = static_cast<int>(select->integer(4));
-    cell.values = static_cast<uint64_t>(select->integer(6));
-    cell.trial = select->integer(7);
+    cell.trial = select->integer(6);
+    std::istringstream tensors(select->text(7));
+    for (std::string name; std::getline(tensors, name);) cell.tensors.push_back(name);
+    cell.values = static_cast<uint64_t>(select->integer(8));
+    cell.selector = select->text(9);
     cells.push_back(std::move(cell));
   }
+  for (size_t i = 0; i < cells.size(); ++i) {
+    Result<std::vector<int64_t>> own = floors(sweep, static_cast<int64_t>(i));
+    if (!own) return tl::unexpected(own.error());
+    cells[i].own_floors = std::move(*own);
+  }
+  return cells;
 }
 
 Result<void> StudyStore::finish_sweep(int64_t sweep) {

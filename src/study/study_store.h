@@ -42,19 +42,22 @@ struct StoredTrial {
 /// What one sweep asked for, and one cell of what it asked for.
 struct StoredSweep {
   int64_t id = 0;
-  std::string request;  ///< canonical text: two sweeps with the same request are one sweep
-  std::string command;  ///< what the person typed
+  std::string request;               ///< canonical text: two sweeps with the same request are one sweep
+  std::vector<std::string> command;  ///< what the person typed
   std::string created, finished;  ///< ISO 8601; `finished` is empty while something is left
 };
 struct StoredCell {
   std::string format;
   std::string mode;      ///< "only", "except", "front", "back" or "all"
   std::string grouping;  ///< "tensor", "kind", "layer", "layer-kind"
-  std::string label;     ///< group: "blk.3.attn_q.weight", "attn_q", "3", "3/attn_q"
+  std::string label;     ///< group: "blk.3.attn_q.weight", "attn_q", "layer 3", "3/attn_q"
   std::optional<int> layer;
   std::string kind;
   int64_t trial = 0;
-  uint64_t values = 0;  ///< of its tensors
+  std::vector<std::string> tensors;  ///< of the group; with "except" those left as they are
+  uint64_t values = 0;               ///< in them
+  std::string selector;              ///< of the group; empty where there is none
+  std::vector<int64_t> own_floors;   ///< trials that may have been run
 };
 
 struct StoredResult {
@@ -89,9 +92,12 @@ class StudyStore {
 
   /// Registers a sweep with its cells, or finds the one with the same request; gives its id. It counts as
   /// unfinished until finish_sweep().
-  Result<int64_t> add_sweep(const StoredSweep& sweep, std::span<const StoredCell> cells);
+  Result<int64_t> add_sweep(const StoredSweep& sweep, std::span<const StoredCell> cells,
+                            std::span<const int64_t> joint_floors);
   Result<std::vector<StoredSweep>> sweeps();
   Result<std::vector<StoredCell>> cells(int64_t sweep);
+  /// The floors of all its tensors together.
+  Result<std::vector<int64_t>> joint_floors(int64_t sweep);
   /// Nothing is left to do.
   Result<void> finish_sweep(int64_t sweep);
 
@@ -127,6 +133,7 @@ class StudyStore {
  private:
   explicit StudyStore(Database database) : database_(std::move(database)) {}
   Result<int64_t> own_id();
+  Result<std::vector<int64_t>> floors(int64_t sweep, int64_t position);
   Database database_;
   std::optional<int64_t> owner_;
 };

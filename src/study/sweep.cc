@@ -1,7 +1,6 @@
 #include "study/sweep.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <map>
@@ -46,10 +45,22 @@ std::string request_text(const SweepRequest& request, const SweepSetup& setup) {
 std::vector<StoredCell> stored_cells(const SweepRequest& request, const SweepSetup& setup,
                                      std::span<const int64_t> ids) {
   std::vector<StoredCell> cells;
-  for (const SweepCell& cell : setup.plan.cells)
-    cells.push_back({request.selection.formats[cell.format].print(), cell.mode,
-                     std::string(name(request.selection.grouping)), cell.label, cell.layer, cell.kind,
-                     ids[cell.trial], cell.values});
+  for (const SweepCell& cell : setup.plan.cells) {
+    const bool curve = cell.mode == "front" || cell.mode == "back";
+    StoredCell stored{request.selection.formats[cell.format].print(), cell.mode};
+    stored.grouping = cell.mode == "all" ? "all" : curve ? "cumulative" : std::string(name(request.selection.grouping));
+    stored.label = cell.label;
+    stored.layer = cell.layer;
+    stored.kind = cell.kind;
+    stored.trial = ids[cell.trial];
+    stored.selector = cell.selector;
+    for (const size_t tensor : cell.tensors) {
+      stored.tensors.push_back(setup.file.tensors()[tensor].name);
+      stored.values += setup.file.tensors()[tensor].values();
+    }
+    for (const size_t floor : cell.own_floors) stored.own_floors.push_back(ids[floor]);
+    cells.push_back(std::move(stored));
+  }
   return cells;
 }
 
@@ -86,8 +97,11 @@ Result<SweepOutcome> measure(const SweepRequest& request, const SweepSetup& setu
     if (Result<void> forgotten = store.forget_failures(); !forgotten) return tl::unexpected(forgotten.error());
   const Result<std::vector<int64_t>> ids = store.add_trials(stored_trials(setup.plan));
   if (!ids) return tl::unexpected(ids.error());
-  StoredSweep sweep{0, request_text(request, setup), fmt::format("{}", fmt::join(request.command, " ")), utc_now(), {}};
-  const Result<int64_t> sweep_id = store.add_sweep(sweep, stored_cells(request, setup, *ids));
+  std::vector<int64_t> joint_floors;
+  for (const size_t floor : setup.plan.joint_floors) joint_floors.push_back((*ids)[floor]);
+  const Result<int64_t> sweep_id =
+      store.add_sweep({0, request_text(request, setup), request.command, utc_now(), {}},
+                      stored_cells(request, setup, *ids), joint_floors);
   if (!sweep_id) return tl::unexpected(sweep_id.error());
   SweepSchedule schedule = make_schedule(setup);
   const Result<size_t> failed_before = recall(store, *ids, schedule);

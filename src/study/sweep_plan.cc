@@ -7,9 +7,9 @@
 #include <map>
 #include <set>
 
-#include "base/nearest.h"
 #include "formats/format_details.h"
 #include "fqlab/weight_damage.h"
+#include "recipe/layer_list.h"
 
 namespace fqlab {
 namespace {
@@ -57,7 +57,7 @@ Group group_of(const TensorInfo& tensor, Grouping grouping) {
     case Grouping::kKind:
       return {name.kind, std::nullopt, name.kind, {}};
     case Grouping::kLayer:  // what belongs to no layer stays by itself
-      return name.layer ? Group{layer, name.layer, "", {}} : Group{name.kind, std::nullopt, name.kind, {}};
+      return name.layer ? Group{"layer " + layer, name.layer, "", {}} : Group{name.kind, std::nullopt, name.kind, {}};
     case Grouping::kLayerKind:
       return name.layer ? Group{layer + "/" + name.kind, name.layer, name.kind, {}}
                         : Group{name.kind, std::nullopt, name.kind, {}};
@@ -89,6 +89,26 @@ Result<std::vector<size_t>> selected_tensors(const GgufFile& file, const SweepSe
   if (selected.empty())
     return fail(ErrorCode::kInput, "the model has neither matrices nor norms", file.path().string());
   return selected;
+}
+
+/// A selector of exactly these tensors, tried out; empty where none of the simple ones is.
+std::string selector_for(std::span<const size_t> wanted, std::span<const TensorInfo> tensors) {
+  std::set<int> layers;
+  std::string kinds;
+  std::set<std::string> known;
+  for (const size_t i : wanted) {
+    const TensorName name = parse_tensor_name(tensors[i].name);
+    if (name.layer) layers.insert(*name.layer);
+    if (known.insert(name.kind).second) kinds += (kinds.empty() ? "" : ",") + name.kind;
+  }
+  const std::string in_layers = layers.empty() ? "" : layer_list(layers) + "/";
+  for (const std::string& text : {std::string("*"), in_layers + "*", kinds, in_layers + kinds}) {
+    const Result<Selector> selector = Selector::parse(text);
+    if (!selector) continue;
+    const Result<std::vector<size_t>> found = select(*selector, tensors);
+    if (found && std::ranges::equal(*found, wanted)) return text;
+  }
+  return "";
 }
 
 /// The tensors of `selected` that a format can hold; the reason of the first that it cannot.
@@ -139,13 +159,12 @@ class Builder {
     return found->second;
   }
 
-  Result<void> add_cell(size_t format, const char* mode, const Group& group) {
-    SweepCell cell{format, mode, group.label, group.layer, group.kind};
+  /// `changed`: the group's tensors, or with "except" all others.
+  Result<void> add_cell(size_t format, const char* mode, const Group& group, std::span<const size_t> changed) {
+    SweepCell cell{format, mode, group.label, group.layer, group.kind, group.tensors};
+    cell.selector = selector_for(group.tensors, file_.tensors());
     TrialSpec trial;
-    for (const size_t tensor : group.tensors) {
-      trial.changes.push_back({tensor, selection_.formats[format]});
-      cell.values += file_.tensors()[tensor].values();
-    }
+    for (const size_t tensor : changed) trial.changes.push_back({tensor, selection_.formats[format]});
     const std::string mark = cell.mode == "except" ? "all but " : "";
     trial.what = mark + group.label + "=" + selection_.formats[format].print();
     Result<size_t> added = add_trial(std::move(trial));
@@ -186,11 +205,11 @@ class Builder {
   std::map<std::string, size_t> index_;
 };
 
-Group all_but(std::span<const size_t> all, const Group& group) {
-  Group rest{group.label, group.layer, group.kind, {}};
+std::vector<size_t> all_but(std::span<const size_t> all, const Group& group) {
+  std::vector<size_t> rest;
   const std::set<size_t> left_out(group.tensors.begin(), group.tensors.end());
   for (const size_t tensor : all)
-    if (!left_out.contains(tensor)) rest.tensors.push_back(tensor);
+    if (!left_out.contains(tensor)) rest.push_back(tensor);
   return rest;
 }
 
@@ -202,7 +221,7 @@ Result<void> add_curves(Builder& builder, size_t format, std::vector<Group> grou
                 "select tensors of layers");
   std::ranges::sort(groups, {}, [](const Group& group) { return *group.layer; });
   const auto label = [](const Group& first, const Group& last) {
-    return first.layer == last.layer ? first.label : first.label + "-" + last.label;
+    return first.layer == last.layer ? first.label : fmt::format("layers {}-{}", *first.layer, *last.layer);
   };
   for (const bool front : {true, false}) {
     for (size_t k = 0; k < groups.size(); ++k) {
@@ -211,7 +230,7 @@ Result<void> add_curves(Builder& builder, size_t format, std::vector<Group> grou
       for (size_t i = begin; i < end; ++i)
         part.tensors.insert(part.tensors.end(), groups[i].tensors.begin(), groups[i].tensors.end());
       std::ranges::sort(part.tensors);
-      if (Result<void> added = builder.add_cell(format, front ? "front" : "back", part); !added) return added;
+      if (Result<void> added = builder.add_cell(format, front ? "front" : "back", part, part.tensors); !added) return added;
     }
   }
   return {};
@@ -247,7 +266,7 @@ Result<SweepPlan> plan_sweep(const GgufFile& file, const SweepSelection& selecti
                                                     selection.formats[f].print(), selected->size() - fit->size(),
                                                     selected->size(), why_not));
     const std::vector<Group> groups = groups_of(*fit, file.tensors(), selection.grouping);
-    if (Result<void> added = builder.add_cell(f, "all", {"all", std::nullopt, "", *fit}); !added)
+    if (Result<void> added = builder.add_cell(f, "all", {"all", std::nullopt, "", *fit}, *fit); !added)
       return tl::unexpected(added.error());
     Result<void> added;
     if (selection.mode == SweepMode::kCumulative) added = add_curves(builder, f, groups);
@@ -257,7 +276,7 @@ Result<SweepPlan> plan_sweep(const GgufFile& file, const SweepSelection& selecti
       if (!only && groups.size() == 1)
         return fail(ErrorCode::kUsage, "the selection is one group, so nothing is left without it", "--mode except",
                     "select more, or group more finely");
-      added = builder.add_cell(f, only ? "only" : "except", only ? group : all_but(*fit, group));
+      added = builder.add_cell(f, only ? "only" : "except", group, only ? group.tensors : all_but(*fit, group));
     }
     if (!added) return tl::unexpected(added.error());
   }

@@ -36,10 +36,11 @@ struct SweepSelection {
 struct SweepCell {
   size_t format = 0;    ///< index into the selection's formats
   std::string mode;     ///< "only", "except", "front", "back", "all"
-  std::string label;    ///< "blk.3.attn_q.weight", "attn_q", "3", "3/attn_q", "0-3", "all"
+  std::string label;    ///< "blk.3.attn_q.weight", "attn_q", "layer 3", "3/attn_q", "layers 0-3", "all"
   std::optional<int> layer;
   std::string kind;     ///< empty where a group has several
-  uint64_t values = 0;  ///< of the tensors it changes
+  std::vector<size_t> tensors;  ///< of the group; with "except" those left as they are
+  std::string selector;         ///< of the group, for a command line; empty where there is none
   size_t trial = 0;     ///< index into the plan's trials
   std::vector<size_t> own_floors;  ///< trials; of "only" cells
 };
