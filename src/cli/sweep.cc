@@ -72,6 +72,7 @@ Result<AllocationGoal> understand_goal(const Options& options) {
   const Result<double> precision = parse_fraction(options.precision, "--precision");
   if (!precision) return tl::unexpected(precision.error());
   goal.precision = *precision;
+  goal.precision_asked = true;
   return goal;
 }
 
@@ -194,7 +195,7 @@ void add_sweep(CLI::App& app, const std::vector<std::string>& arguments, Action&
       ->check(CLI::IsMember({"second-half", "all"}))
       ->capture_default_str();
   command->add_option("--precision", options->precision,
-                      "more chunks until each cell's KL is known within this share (default: 10%)");
+                      "more chunks until every cell's KL is known within this share, such as 10% (default: until the order is settled)");
   command->add_option("--top", options->top, "instead: more chunks only where the K largest are still open")
       ->check(CLI::Range(1, 1000000));
   command->add_flag("--exhaustive", options->exhaustive, "instead: every chunk for every cell");

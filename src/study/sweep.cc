@@ -33,9 +33,9 @@ std::string request_text(const SweepRequest& request, const SweepSetup& setup) {
     formats += (formats.empty() ? "" : ",") + format.print();
   const AllocationGoal& goal = setup.goal;
   const std::string rule = goal.kind == AllocationGoal::Kind::kExhaustive ? "exhaustive"
-                           : goal.kind == AllocationGoal::Kind::kMap
-                               ? fmt::format("precision {}", goal.precision)
-                               : fmt::format("top {}", goal.top);
+                           : goal.kind == AllocationGoal::Kind::kTop ? fmt::format("top {}", goal.top)
+                           : goal.precision_asked                  ? fmt::format("precision {}", goal.precision)
+                                                                   : "until the order is settled";
   return fmt::format("{} | {} | {} | {} | at most {} chunks | {} | seed {}", formats,
                      request.selection.select ? request.selection.select->print() : "all matrices and norms",
                      name(request.selection.grouping), name(request.selection.mode), goal.chunks, rule,

@@ -90,23 +90,22 @@ bool SweepSchedule::advance_race(Race& race) {
     return false;
   for (const TrialChunk& pair : race.asked) race.visible[pair.trial].insert(pair.chunk);
   race.asked.clear();
-  std::vector<size_t> cells;  // still in the race
   std::vector<CellEvidence> evidence;
   for (const size_t cell : race.cells) {
     const size_t trial = plan_.cells[cell].trial;
-    if (failed_[trial]) continue;
     CellEvidence seen;
     seen.cost = cost_[trial];
+    seen.closed = failed_[trial];
     seen.chunk_kl.resize(static_cast<size_t>(race.goal.chunks));
     for (const int chunk : race.visible[trial])
-      seen.chunk_kl[static_cast<size_t>(chunk)] = measured_[trial].at(chunk).kl_mean();
-    cells.push_back(cell);
+      if (const auto found = measured_[trial].find(chunk); found != measured_[trial].end())
+        seen.chunk_kl[static_cast<size_t>(chunk)] = found->second.kl_mean();
     evidence.push_back(std::move(seen));
   }
   const Allocation allocation = allocate_next(evidence, race.goal);
   race.done = allocation.done || allocation.next.empty();
   for (const auto& [cell, chunk] : allocation.next) {
-    const size_t trial = plan_.cells[cells[cell]].trial;
+    const size_t trial = plan_.cells[race.cells[cell]].trial;
     race.asked.push_back({trial, chunk});
     race.allocated += cost_[trial];
   }
