@@ -49,7 +49,9 @@ bench: bench-formats bench-metrics bench-inspect bench-compare bench-speed  ## a
 
 bench-compare: build  ## fqlab compare against llama.cpp's tools by hand, alternately in one run
 	@scripts/setup --test-data
+	@cmake --preset release >/dev/null && cmake --build $(BUILD) --target bench_engine
 	@bench/compare_vs_perplexity.py
+	@bench/compare_vs_decode.py
 	@bench/compare_by_hand.py
 
 bench-speed: build  ## fqlab's speeds against llama-bench's, A/A and half the bytes (an hour on a quiet machine)

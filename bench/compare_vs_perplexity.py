@@ -21,7 +21,7 @@ RECIPE = "0/ffn_norm=fp8_e4m3"
 
 
 def main():
-    model = peers.setup("model")
+    model = peers.setup("model")  # Q4_1
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         text, wide = peers.text_file(folder), peers.quantize(model, "*=f32", folder / "f32.gguf")
@@ -31,13 +31,14 @@ def main():
             per_chunk = seconds / CHUNKS
             stored_per_chunk = peers.llama_perplexity(model, text, 512, CHUNKS)[1] / CHUNKS
             start = time.perf_counter()
-            timing = peers.compare(folder / "report", model, "--recipe", RECIPE, "--corpus", text, "--chunks", CHUNKS, "--no-dialogue",
-                                   "--no-speed")["timing"]
+            report = peers.compare(folder / "report", model, "--recipe", RECIPE, "--corpus", text, "--chunks", CHUNKS, "--no-dialogue",
+                                   "--no-speed")
             wall = time.perf_counter() - start
-            ratios.append(wall / (timing["passes"] * per_chunk))
-            weighed.append(wall / ((timing["passes"] - CHUNKS) * per_chunk + CHUNKS * stored_per_chunk))
-            print(f"round {i + 1}: llama-perplexity {per_chunk:.3f} s a chunk ({stored_per_chunk:.3f} s as stored); fqlab compare {wall:.1f} s for {timing['passes']} passes"
-                  f" = {wall / timing['passes']:.3f} s a pass; ratio {ratios[-1]:.3f}, weighed {weighed[-1]:.3f}")
+            passes, stored = report["timing"]["passes"], report["as_stored"]["chunks"]
+            ratios.append(wall / (passes * per_chunk))
+            weighed.append(wall / ((passes - stored) * per_chunk + stored * stored_per_chunk))
+            print(f"round {i + 1}: llama-perplexity {per_chunk:.3f} s a chunk ({stored_per_chunk:.3f} s as stored); fqlab compare {wall:.1f} s"
+                  f" for {passes} passes ({stored} as stored) = {wall / passes:.3f} s a pass; ratio {ratios[-1]:.3f}, weighed {weighed[-1]:.3f}")
         ratio = statistics.median(ratios)
         print(f"median ratio {ratio:.3f} (bar {BAR}; min {min(ratios):.3f}, max {max(ratios):.3f}, {ROUNDS} rounds); weighed {statistics.median(weighed):.3f}")
         return ratio > BAR

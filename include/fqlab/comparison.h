@@ -196,6 +196,14 @@ struct Verdicts {
   Verdict overall = Verdict::kInconclusive;  ///< vacuous > identical > different > inconclusive > equivalent
 };
 
+/// The file as stored (O), and C against it, on the first `chunks` chunks.
+struct StorageEffect {
+  int chunks = 0;
+  double perplexity = 0;  ///< of O
+  Estimate kl;            ///< nats
+  Estimate log_ratio;     ///< ln(PPL_C / PPL_O)
+};
+
 struct Comparison {
   std::string engine_version;
   std::vector<std::string> command;  ///< argv
@@ -211,8 +219,7 @@ struct Comparison {
   bool logits_identical = false;  ///< every logit of C and V bitwise equal
   std::vector<TensorReport> tensors;
 
-  std::optional<double> as_stored_perplexity;                         ///< arm O
-  std::optional<double> storage_effect_kl, storage_effect_log_ratio;  ///< O against C
+  std::optional<StorageEffect> storage;  ///< absent where it was switched off
   PerplexityResult perplexity;
   KlResult kl;
   SameTopResult same_top;

@@ -104,7 +104,7 @@ class Model {
 
 struct EvaluatorOptions {
   int n_ctx = 512;    ///< tokens a chunk
-  int n_batch = 512;  ///< tokens a call of the engine; results do not depend on it from 2 on
+  int n_batch = 512;  ///< tokens a call of the engine; results do not depend on it from 16 on
   int threads = 2;
 };
 
@@ -119,6 +119,11 @@ class Evaluator {
   /// Logits of the positions first .. first + count - 1 of one chunk (at most n_ctx tokens), row-major, count
   /// x vocabulary. Valid until the next call.
   Result<std::span<const float>> logits(std::span<const int32_t> tokens, int first, int count);
+
+  /// The same of several chunks at once, each computed by its own share of the threads: faster than one after
+  /// the other with all threads, bit for bit the same. Each chunk takes the working memory of an evaluator.
+  Result<std::vector<std::span<const float>>> logits(std::span<const std::span<const int32_t>> chunks,
+                                                     int first, int count);
 
   /// The greedy answer: the largest logit's token (the smallest id among equals), one after the other, until
   /// `most` tokens or a token that ends the answer, which is left out. Each token is decoded by itself, as a

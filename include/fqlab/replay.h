@@ -34,10 +34,11 @@ class ReplayModel {
   int embedding_size() const;
   int vocabulary_size() const;
 
-  /// The whole model on one chunk (at most n_ctx tokens). Fills `streams` (empty: nothing is kept) with
+  /// The whole model on one chunk (at most n_ctx tokens): the logits of the positions first .. first + count
+  /// - 1, as Evaluator gives them, valid until the next call. Fills `streams` (empty: nothing is kept) with
   /// layers x tokens x embedding_size values: [L] is what enters layer L, for every L that best_cut() can
-  /// give; [0] and the streams of layers where no cut is possible are left as they were. Returns the logits
-  /// of the positions first .. first + count - 1, valid until the next call.
+  /// give. Left as they were: [0], layers where no cut is possible, and positions from first + count on,
+  /// which are not evaluated.
   Result<std::span<const float>> capture(std::span<const int32_t> tokens, int first, int count,
                                          std::span<float> streams);
 

@@ -182,6 +182,10 @@ void add_compare(CLI::App& app, const std::vector<std::string>& arguments, Actio
       "what counts as the same, such as ppl=0.5%,kl=0.01,top=1%,speed=2% (these are the defaults)");
   command->add_option("--prompts", options->prompts,
                       "prompts for the dialogue: one a line, or JSON lines with roles");
+  command->add_option(
+      "--stored-chunks", request.stored_chunks,
+      "chunks on which the file as stored is measured too (default: a quarter, at least 4; 0: "
+      "none)");
   command->add_option("--predict", request.predict, "tokens an answer at the most")
       ->check(CLI::Range(1, 100000))
       ->capture_default_str();

@@ -9,6 +9,9 @@
 namespace fqlab {
 namespace {
 
+// The engine multiplies fewer rows than this with other kernels, which round differently.
+constexpr int kFewestRows = 8;
+
 llama_context_params context_parameters(const EvaluatorOptions& options) {
   llama_context_params parameters = llama_context_default_params();
   parameters.n_ctx = static_cast<uint32_t>(options.n_ctx);
@@ -59,20 +62,20 @@ Result<std::span<const float>> ChunkContext::logits(std::span<const int32_t> tok
   llama_memory_clear(llama_get_memory(context_.get()), /*data=*/pass.wipe);
   collected_.clear();
   const size_t row = static_cast<size_t>(vocabulary_);
-  const int stop = pass.every_position ? n : first + count;
-  for (int begin = 0; begin < stop; begin += n_batch_) {
-    const int end = std::min(begin + n_batch_, stop);
+  // Calls of nearly equal length, so that none is so short that other kernels run.
+  const int total = first + count, calls = (total + n_batch_ - 1) / n_batch_;
+  for (int call = 0, begin = 0; call < calls; ++call) {
+    const int end = total * (call + 1) / calls;
+    // A call with outputs has enough of them; those before `first` are left out again.
+    const int first_output = end <= first ? end : std::max(begin, std::min(first, end - kFewestRows));
     batch_->n_tokens = end - begin;
-    int outputs = 0;
     for (int i = begin; i < end; ++i) {
       const int k = i - begin;
       batch_->token[k] = tokens[static_cast<size_t>(i)];
       batch_->pos[k] = i;
       batch_->n_seq_id[k] = 1;
       batch_->seq_id[k][0] = 0;
-      const bool scored = i >= first && i < first + count;
-      batch_->logits[k] = scored;
-      outputs += scored;
+      batch_->logits[k] = i >= first_output;
     }
     if (pass.watcher != nullptr) pass.watcher->before_decode(begin, end);
     if (const int status = llama_decode(context_.get(), *batch_); status != 0)
@@ -82,11 +85,14 @@ Result<std::span<const float>> ChunkContext::logits(std::span<const int32_t> tok
     llama_synchronize(context_.get());
     if (pass.watcher != nullptr)
       if (Result<void> seen = pass.watcher->after_decode(); !seen) return tl::unexpected(seen.error());
-    if (outputs == 0) continue;
-    const float* rows = llama_get_logits(context_.get());
-    if (outputs == count && end == stop)
-      return std::span<const float>(rows, row * static_cast<size_t>(count));
-    collected_.insert(collected_.end(), rows, rows + row * static_cast<size_t>(outputs));
+    const int wanted_from = std::max(begin, first);
+    begin = end;
+    if (end <= first) continue;
+    const float* rows =
+        llama_get_logits(context_.get()) + row * static_cast<size_t>(wanted_from - first_output);
+    const size_t values = row * static_cast<size_t>(end - wanted_from);
+    if (end - wanted_from == count) return std::span<const float>(rows, values);
+    collected_.insert(collected_.end(), rows, rows + values);
   }
   return std::span<const float>(collected_);
 }

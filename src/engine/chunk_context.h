@@ -24,7 +24,6 @@ class DecodeWatcher {
 
 struct ChunkPass {
   DecodeWatcher* watcher = nullptr;
-  bool every_position = false;  ///< evaluate the positions after the last scored one too
   bool wipe = false;  ///< zero the caches first: changes nothing unless something reads what it should not
 };
 

@@ -2,6 +2,8 @@
 #include <llama.h>
 
 #include <algorithm>
+#include <thread>
+#include <vector>
 
 #include "engine/chunk_context.h"
 #include "engine/runtime.h"
@@ -9,7 +11,18 @@
 
 namespace fqlab {
 struct Evaluator::State {
-  ChunkContext chunk;
+  Model model;
+  EvaluatorOptions options;
+  std::vector<ChunkContext> lanes;  // the first always, the others when chunks come in numbers
+
+  llama_context* context() const { return lanes.front().context(); }
+
+  Result<void> add_lane() {
+    Result<ChunkContext> lane = ChunkContext::create(model, options);
+    if (!lane) return tl::unexpected(lane.error());
+    lanes.push_back(*std::move(lane));
+    return {};
+  }
 };
 
 Evaluator::Evaluator(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -18,13 +31,38 @@ Evaluator& Evaluator::operator=(Evaluator&&) noexcept = default;
 Evaluator::~Evaluator() = default;
 
 Result<Evaluator> Evaluator::create(const Model& model, const EvaluatorOptions& options) {
-  Result<ChunkContext> chunk = ChunkContext::create(model, options);
-  if (!chunk) return tl::unexpected(chunk.error());
-  return Evaluator(std::unique_ptr<State>(new State{*std::move(chunk)}));
+  auto state = std::unique_ptr<State>(new State{model, options, {}});
+  if (Result<void> added = state->add_lane(); !added) return tl::unexpected(added.error());
+  return Evaluator(std::move(state));
 }
 
 Result<std::span<const float>> Evaluator::logits(std::span<const int32_t> tokens, int first, int count) {
-  return state_->chunk.logits(tokens, first, count);
+  llama_set_n_threads(state_->context(), state_->options.threads, state_->options.threads);
+  return state_->lanes.front().logits(tokens, first, count);
+}
+
+Result<std::vector<std::span<const float>>> Evaluator::logits(
+    std::span<const std::span<const int32_t>> chunks, int first, int count) {
+  State& s = *state_;
+  while (s.lanes.size() < chunks.size())
+    if (Result<void> added = s.add_lane(); !added) return tl::unexpected(added.error());
+  const int threads = std::max(1, s.options.threads / std::max(1, static_cast<int>(chunks.size())));
+  std::vector<Result<std::span<const float>>> found(chunks.size());
+  const auto work = [&](size_t i) {
+    llama_set_n_threads(s.lanes[i].context(), threads, threads);
+    found[i] = s.lanes[i].logits(chunks[i], first, count);
+  };
+  {
+    std::vector<std::jthread> others;
+    for (size_t i = 1; i < chunks.size(); ++i) others.emplace_back(work, i);
+    if (!chunks.empty()) work(0);
+  }
+  std::vector<std::span<const float>> logits;
+  for (const Result<std::span<const float>>& one : found) {
+    if (!one) return tl::unexpected(one.error());
+    logits.push_back(*one);
+  }
+  return logits;
 }
 
 struct Evaluator::Chooser {
@@ -50,25 +88,27 @@ Result<std::vector<int32_t>> Evaluator::sample(std::span<const int32_t> prompt, 
 }
 
 Result<std::vector<int32_t>> Evaluator::answer(std::span<const int32_t> prompt, int most, Chooser& chooser) {
-  ChunkContext& s = state_->chunk;
+  State& s = *state_;
+  const int n_batch = s.lanes.front().n_batch();
   std::vector<int32_t> chosen, next(prompt.begin(), prompt.end());
-  if (prompt.empty() || static_cast<int>(prompt.size()) + most > s.n_ctx())
+  if (prompt.empty() || static_cast<int>(prompt.size()) + most > s.options.n_ctx)
     return fail(ErrorCode::kUsage,
                 fmt::format("a prompt of {} tokens and an answer of {} do not fit into {} tokens",
-                            prompt.size(), most, s.n_ctx()));
+                            prompt.size(), most, s.options.n_ctx));
+  llama_set_n_threads(s.context(), s.options.threads, s.options.threads);
   llama_memory_clear(llama_get_memory(s.context()), /*data=*/false);
   while (static_cast<int>(chosen.size()) < most) {
-    for (size_t begin = 0; begin < next.size(); begin += static_cast<size_t>(s.n_batch())) {
-      const auto n = static_cast<int32_t>(std::min(next.size() - begin, static_cast<size_t>(s.n_batch())));
+    for (size_t begin = 0; begin < next.size(); begin += static_cast<size_t>(n_batch)) {
+      const auto n = static_cast<int32_t>(std::min(next.size() - begin, static_cast<size_t>(n_batch)));
       if (const int status = llama_decode(s.context(), llama_batch_get_one(next.data() + begin, n));
           status != 0)
         return fail(
             ErrorCode::kEngine,
             fmt::format("llama.cpp could not evaluate the tokens (status {})", status) + engine_said(),
-            s.model().shown_name);
+            s.lanes.front().model().shown_name);
     }
     const int32_t token = llama_sampler_sample(chooser.sampler.get(), s.context(), -1);
-    if (llama_vocab_is_eog(s.model().vocabulary(), token)) break;
+    if (llama_vocab_is_eog(s.lanes.front().model().vocabulary(), token)) break;
     chosen.push_back(token);
     next.assign(1, token);
   }

@@ -4,8 +4,10 @@
 #include <ggml-backend.h>
 
 #include <algorithm>
-#include <cstdio>
-#include <utility>
+#include <charconv>
+#include <cstring>
+#include <iterator>
+#include <string_view>
 
 namespace fqlab {
 namespace {
@@ -23,6 +25,25 @@ double product_operations(const ggml_tensor& tensor) {
 bool is_weight(const ggml_tensor& leaf) {
   return leaf.buffer != nullptr &&
          ggml_backend_buffer_get_usage(leaf.buffer) == GGML_BACKEND_BUFFER_USAGE_WEIGHTS;
+}
+
+// How the engine's architectures name the last node of a layer, the most telling name first.
+constexpr const char* kLayerOutputs[] = {"nemotron_h_block_out-", "l_out-", "ffn_residual-"};
+
+struct LayerOutput {
+  int layer = -1;
+  size_t rank = 0;  // in kLayerOutputs
+};
+
+LayerOutput parse_layer_output(std::string_view name) {
+  for (size_t rank = 0; rank < std::size(kLayerOutputs); ++rank) {
+    if (!name.starts_with(kLayerOutputs[rank])) continue;
+    const std::string_view digits = name.substr(std::strlen(kLayerOutputs[rank]));
+    int layer = 0;
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), layer);
+    if (error == std::errc() && end == digits.data() + digits.size()) return {layer, rank};
+  }
+  return {};
 }
 
 }  // namespace
@@ -70,15 +91,17 @@ GraphRecord::GraphRecord(std::span<ggml_tensor* const> nodes, int layers, int to
 
 void GraphRecord::find_streams(std::span<ggml_tensor* const> nodes, int tokens, int width) {
   const int layers = static_cast<int>(outputs_.size());
-  problems_[0] = "";
+  problems_[0].clear();
+  std::vector<size_t> rank(outputs_.size(), std::size(kLayerOutputs));
   for (size_t i = 0; i < nodes.size(); ++i) {
-    int before = 0, used = 0;
-    if (std::sscanf(nodes[i]->name, "l_out-%d%n", &before, &used) != 1 || nodes[i]->name[used] != '\0')
-      continue;
-    if (before < 0 || before >= layers) continue;
-    const bool again = std::exchange(outputs_[static_cast<size_t>(before)], static_cast<int>(i)) >= 0;
-    const size_t layer = static_cast<size_t>(before + 1);
-    if (before + 1 == layers) continue;  // nothing enters after the last layer but the rows that are scored
+    const LayerOutput found = parse_layer_output(nodes[i]->name);
+    if (found.layer < 0 || found.layer >= layers) continue;
+    const size_t before = static_cast<size_t>(found.layer), layer = before + 1;
+    if (found.rank > rank[before]) continue;
+    const bool again = found.rank == rank[before];
+    rank[before] = found.rank;
+    outputs_[before] = static_cast<int>(i);
+    if (found.layer + 1 == layers) continue;  // only the rows that are scored leave the last layer
     const ggml_tensor& tensor = *nodes[i];
     streams_[layer] = -1;
     if (again)

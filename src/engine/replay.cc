@@ -27,7 +27,7 @@ uint64_t hash_of(std::span<const int32_t> tokens) {
 }  // namespace
 
 struct ReplayModel::State {
-  using ChunkShape = std::tuple<int, int, int, bool>;  // tokens, first, count, every position
+  using ChunkShape = std::tuple<int, int, int>;  // tokens, first, count
 
   GgufFile source;
   Model model;
@@ -52,7 +52,7 @@ struct ReplayModel::State {
         vocabulary(model.vocabulary_size()),
         player(0, 0) {}
 
-  Result<ChunkGraphs*> graphs_of(std::span<const int32_t> tokens, int first, int count, bool every_position);
+  Result<ChunkGraphs*> graphs_of(std::span<const int32_t> tokens, int first, int count);
   Result<std::span<const float>> play(std::span<const int32_t> tokens, int first, int count,
                                       bool wipe = false) {
     return chunk->logits(tokens, first, count, {.watcher = &player, .wipe = wipe});
@@ -87,7 +87,7 @@ Result<ReplayModel> ReplayModel::create(const GgufFile& source, const WeightImag
   s.chunk = *std::move(chunk);
 
   const int32_t tokens[2] = {0, 1};
-  Result<ChunkGraphs*> graphs = s.graphs_of(tokens, 1, 1, false);
+  Result<ChunkGraphs*> graphs = s.graphs_of(tokens, 1, 1);
   if (!graphs) return tl::unexpected(graphs.error());
   s.small = (*graphs)->graphs.front();
   s.first_layers = s.small->first_layers();
@@ -99,15 +99,12 @@ int ReplayModel::embedding_size() const { return state_->width; }
 int ReplayModel::vocabulary_size() const { return state_->vocabulary; }
 
 // A pass in which nothing is computed tells what the graphs of such a chunk look like: a few milliseconds.
-Result<ChunkGraphs*> ReplayModel::State::graphs_of(std::span<const int32_t> tokens, int first, int count,
-                                                   bool every_position) {
-  const ChunkShape shape = {static_cast<int>(tokens.size()), first, count, every_position};
+Result<ChunkGraphs*> ReplayModel::State::graphs_of(std::span<const int32_t> tokens, int first, int count) {
+  const ChunkShape shape = {static_cast<int>(tokens.size()), first, count};
   if (const auto found = graphs.find(shape); found != graphs.end()) return &found->second;
   ChunkGraphs recorded;
   player.record(recorded);
-  if (auto passed =
-          chunk->logits(tokens, first, count, {.watcher = &player, .every_position = every_position});
-      !passed)
+  if (auto passed = chunk->logits(tokens, first, count, {.watcher = &player}); !passed)
     return tl::unexpected(passed.error());
   return &graphs.emplace(shape, std::move(recorded)).first->second;
 }
@@ -125,10 +122,10 @@ Result<std::span<const float>> ReplayModel::capture(std::span<const int32_t> tok
     s.player.play_all();
     return s.play(tokens, first, count);
   }
-  Result<ChunkGraphs*> graphs = s.graphs_of(tokens, first, count, true);
+  Result<ChunkGraphs*> graphs = s.graphs_of(tokens, first, count);
   if (!graphs) return tl::unexpected(graphs.error());
   s.player.capture(**graphs, streams);
-  return s.chunk->logits(tokens, first, count, {.watcher = &s.player, .every_position = true});
+  return s.play(tokens, first, count);
 }
 
 Result<void> ReplayModel::replace(std::string_view tensor, std::span<const float> values) {
@@ -187,7 +184,7 @@ Result<std::span<const float>> ReplayModel::State::play_from(int from, std::span
   if (stream.size() != tokens.size() * static_cast<size_t>(width))
     return fail(ErrorCode::kUsage, fmt::format("a stream of {} values for {} tokens of {}", stream.size(),
                                                tokens.size(), width));
-  Result<ChunkGraphs*> recorded = graphs_of(tokens, first, count, false);
+  Result<ChunkGraphs*> recorded = graphs_of(tokens, first, count);
   if (!recorded) return tl::unexpected(recorded.error());
   if (const std::string problem = (*recorded)->problem(from); !problem.empty())
     return fail(ErrorCode::kUsage, problem, fmt::format("layer {}", from));
@@ -214,7 +211,7 @@ Result<std::optional<std::string>> ReplayModel::State::check(int from, std::span
     return fail(ErrorCode::kUsage, "the check needs all streams of a chunk of 3 or more tokens");
   if (from < 0 || from >= layers)
     return std::optional(fmt::format("the model has no cut at layer {}, only 0 to {}", from, layers - 1));
-  Result<ChunkGraphs*> recorded = graphs_of(tokens, first, count, false);
+  Result<ChunkGraphs*> recorded = graphs_of(tokens, first, count);
   if (!recorded) return tl::unexpected(recorded.error());
   if (std::string problem = (*recorded)->problem(from); !problem.empty())
     return std::optional(std::move(problem));
@@ -236,7 +233,7 @@ Result<std::optional<std::string>> ReplayModel::State::check(int from, std::span
 Result<double> ReplayModel::operations(int from, int tokens, int first, int count) {
   State& s = *state_;
   const std::vector<int32_t> some(static_cast<size_t>(std::max(tokens, 0)), 0);
-  Result<ChunkGraphs*> recorded = s.graphs_of(some, first, count, false);
+  Result<ChunkGraphs*> recorded = s.graphs_of(some, first, count);
   if (!recorded) return tl::unexpected(recorded.error());
   if (!s.names_cut(from) || (from > 0 && !(*recorded)->problem(from).empty()))
     return fail(ErrorCode::kUsage, fmt::format("no cut is possible at layer {} of {}", from, s.layers));

@@ -27,10 +27,10 @@ std::string comparisons_csv(std::span<const Comparison> all) {
     const ComparisonSettings& s = c.settings;
     csv << variant_name(c) << c.original.path
         << (s.arithmetic == Arithmetic::kReference ? "reference" : "native") << s.n_ctx << s.chunks
-        << s.scored_positions << c.values_total << c.values_changed << c.as_stored_perplexity
-        << c.perplexity.original << c.perplexity.variant << c.perplexity.log_ratio
-        << c.perplexity.log_ratio_interval << c.kl.mean << c.kl.interval << c.kl.median << c.kl.p90
-        << c.kl.p95 << c.kl.p99 << c.kl.p999 << c.kl.max;
+        << s.scored_positions << c.values_total << c.values_changed
+        << (c.storage ? std::optional(c.storage->perplexity) : std::nullopt) << c.perplexity.original
+        << c.perplexity.variant << c.perplexity.log_ratio << c.perplexity.log_ratio_interval << c.kl.mean
+        << c.kl.interval << c.kl.median << c.kl.p90 << c.kl.p95 << c.kl.p99 << c.kl.p999 << c.kl.max;
     add(c.kl.noise_floor);
     add(c.kl.matched_control);
     csv << c.same_top.fraction << c.same_top.interval << c.same_top.noise_floor << name(c.verdicts.overall);

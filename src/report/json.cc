@@ -252,6 +252,19 @@ Json notes(const Comparison& c, Json& json) {
   return list;
 }
 
+void add_storage(const std::optional<StorageEffect>& storage, Json& json) {
+  const char* keys[] = {"chunks", "kl_mean", "kl_interval", "log_ratio", "log_ratio_interval"};
+  json["as_stored"] = {{"perplexity", nullptr}, {"chunks", nullptr}};
+  for (const char* key : keys) json["storage_effect"][key] = nullptr;
+  if (!storage) return;
+  json["as_stored"] = {{"perplexity", storage->perplexity}, {"chunks", storage->chunks}};
+  json["storage_effect"] = {{"chunks", storage->chunks},
+                            {"kl_mean", storage->kl.value},
+                            {"kl_interval", from(storage->kl.interval)},
+                            {"log_ratio", storage->log_ratio.value},
+                            {"log_ratio_interval", from(storage->log_ratio.interval)}};
+}
+
 Json comparison_object(const Comparison& c) {
   Json json;
   json["schema_version"] = 1;
@@ -262,9 +275,7 @@ Json comparison_object(const Comparison& c) {
   json["variant"] = variant(c);
   json["settings"] = settings(c);
   json["changes"] = changes(c);
-  json["as_stored"] = {{"perplexity", from(c.as_stored_perplexity)}};
-  json["storage_effect"] = {{"kl_mean", from(c.storage_effect_kl)},
-                            {"log_ratio", from(c.storage_effect_log_ratio)}};
+  add_storage(c.storage, json);
   json["perplexity"] = perplexity(c.perplexity);
   json["kl"] = kl(c.kl);
   json["same_top"] = {{"fraction", c.same_top.fraction},

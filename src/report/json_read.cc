@@ -98,6 +98,20 @@ void read_changes(const Json& json, Comparison& c) {
   }
 }
 
+void read_storage(const Json& json, std::optional<StorageEffect>& storage) {
+  const Json& effect = part(json, "storage_effect");
+  std::optional<double> kl;
+  read(effect, "kl_mean", kl);
+  if (!kl) return;
+  storage.emplace();
+  read(part(json, "as_stored"), "perplexity", storage->perplexity);
+  read(effect, "chunks", storage->chunks);
+  storage->kl.value = *kl;
+  read(effect, "kl_interval", storage->kl.interval);
+  read(effect, "log_ratio", storage->log_ratio.value);
+  read(effect, "log_ratio_interval", storage->log_ratio.interval);
+}
+
 void read_perplexity(const Json& json, PerplexityResult& p) {
   read(json, "original", p.original);
   read(json, "variant", p.variant);
@@ -242,9 +256,7 @@ Comparison read_comparison(const Json& json) {
   if (!part(variant, "path").is_object()) c.variant_file = identity(variant);
   read_settings(part(json, "settings"), c.settings);
   read_changes(part(json, "changes"), c);
-  read(part(json, "as_stored"), "perplexity", c.as_stored_perplexity);
-  read(part(json, "storage_effect"), "kl_mean", c.storage_effect_kl);
-  read(part(json, "storage_effect"), "log_ratio", c.storage_effect_log_ratio);
+  read_storage(json, c.storage);
   read_perplexity(json.at("perplexity"), c.perplexity);
   read_kl(json.at("kl"), c.kl);
   read_figures(json.at("kl"), c.kl);

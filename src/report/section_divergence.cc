@@ -3,6 +3,7 @@
 #include <cmath>
 #include <filesystem>
 
+#include "report/clusters.h"
 #include "report/figures.h"
 #include "report/numbers.h"
 #include "report/sections.h"
@@ -13,9 +14,6 @@ namespace {
 Table settings_table(const Comparison& c, const Text& text) {
   const ComparisonSettings& s = c.settings;
   const std::string corpus = std::filesystem::path(s.corpus.path).filename().string();
-  const std::string clusters = c.cluster_kind == "document"
-                                   ? text.plural(c.clusters, "unit.document", "unit.documents")
-                                   : text.plural(c.clusters, "unit.chunk", "unit.chunks");
   const Margins& m = s.margins;
   Table table{text("divergence.settings"), {{text("head.setting")}, {text("head.value")}}, {}};
   table.rows = {
@@ -27,7 +25,7 @@ Table settings_table(const Comparison& c, const Text& text) {
       {text("setting.n_batch"), count(s.n_batch)},
       {text("setting.chunks"), count(s.chunks)},
       {text("setting.positions"), count(s.scored_positions)},
-      {text("setting.clusters"), clusters},
+      {text("setting.clusters"), cluster_count(c.clusters, c.cluster_kind, text)},
       {text("setting.design_effect"), c.design_effect ? number(*c.design_effect, 3) : text("none")},
       {text("setting.arithmetic"),
        text(s.arithmetic == Arithmetic::kReference ? Key("arithmetic.reference") : Key("arithmetic.native"))},
@@ -48,23 +46,32 @@ std::string interval_or_none(const std::optional<Interval>& interval, const Text
 Table perplexity_table(const Comparison& c, const Text& text) {
   const PerplexityResult& p = c.perplexity;
   Table table{text("divergence.perplexity"),
-              {{text("head.quantity")}, {text("head.value"), true}, {text("perplexity.interval"), true}},
+              {{text("head.quantity")},
+               {text("head.value"), true},
+               {text("perplexity.interval"), true},
+               {text("head.clusters_and_effect"), true}},
               {}};
-  if (c.as_stored_perplexity)
-    table.rows.push_back({text("perplexity.as_stored"), fixed(*c.as_stored_perplexity, 4), text("none")});
+  const std::string clusters = clusters_and_effect(c.clusters, {});
   const Key original = c.settings.arithmetic == Arithmetic::kReference ? Key("perplexity.original_reference")
                                                                        : Key("perplexity.original");
-  table.rows.push_back({text(original), fixed(p.original, 4), interval_or_none(p.original_interval, text)});
   table.rows.push_back(
-      {text("perplexity.variant"), fixed(p.variant, 4), interval_or_none(p.variant_interval, text)});
-  table.rows.push_back({text("perplexity.difference"), number(p.difference), text("none")});
+      {text(original), fixed(p.original, 4), interval_or_none(p.original_interval, text), clusters});
+  table.rows.push_back({text("perplexity.variant"), fixed(p.variant, 4),
+                        interval_or_none(p.variant_interval, text), clusters});
+  table.rows.push_back({text("perplexity.difference"), number(p.difference), text("none"), text("none")});
   table.rows.push_back({text("perplexity.log_ratio"), number(p.log_ratio),
-                        interval_or_none(shown(c, p.log_ratio_interval), text)});
-  if (c.storage_effect_log_ratio)
-    table.rows.push_back(
-        {text("perplexity.storage_log_ratio"), number(*c.storage_effect_log_ratio), text("none")});
-  if (c.storage_effect_kl)
-    table.rows.push_back({text("perplexity.storage_kl"), number(*c.storage_effect_kl), text("none")});
+                        interval_or_none(shown(c, p.log_ratio_interval), text),
+                        clusters_and_effect(c.clusters, p.design_effect)});
+  if (c.storage) {
+    const auto add = [&](Key key, const std::string& value, const std::optional<Interval>& interval) {
+      table.rows.push_back({text(key, {{"n", std::to_string(c.storage->chunks)}}), value,
+                            interval_or_none(interval, text),
+                            clusters_and_effect(std::min(c.storage->chunks, c.clusters), {})});
+    };
+    add("perplexity.as_stored", fixed(c.storage->perplexity, 4), {});
+    add("perplexity.storage_log_ratio", number(c.storage->log_ratio.value), c.storage->log_ratio.interval);
+    add("perplexity.storage_kl", number(c.storage->kl.value), c.storage->kl.interval);
+  }
   return table;
 }
 
@@ -166,8 +173,7 @@ void add_divergence(const Comparison& c, const Text& text, const SectionPlace& p
   add_section_heading(3, "section.divergence", text, place, document);
   blocks.push_back(Paragraph{text("divergence.lead")});
   blocks.push_back(perplexity_table(c, text));
-  if (c.storage_effect_kl || c.storage_effect_log_ratio)
-    blocks.push_back(Paragraph{text("perplexity.storage_explain")});
+  if (c.storage) blocks.push_back(Paragraph{text("perplexity.storage_explain")});
   if (c.logits_identical) {
     blocks.push_back(Paragraph{text("divergence.identical")});
   } else if (c.kl.resolved) {

@@ -1,6 +1,7 @@
 // The rest of section 3: how sure its numbers are, and where in the text the models differ.
 #include <cmath>
 
+#include "report/clusters.h"
 #include "report/numbers.h"
 #include "report/sections.h"
 #include "report/visible.h"
@@ -122,12 +123,8 @@ Table corpora_table(const Comparison& c, const Text& text) {
                {text("certainty.same_top"), true}},
               {}};
   for (const CorpusResult& corpus : c.corpora) {
-    const bool documents = corpus.cluster_kind == "document";
-    const auto clusters = static_cast<uint64_t>(corpus.clusters);
     table.rows.push_back({"`" + corpus.name + "`", count(static_cast<uint64_t>(corpus.chunks)),
-                          count(corpus.positions),
-                          documents ? text.plural(clusters, "unit.document", "unit.documents")
-                                    : text.plural(clusters, "unit.chunk", "unit.chunks"),
+                          count(corpus.positions), cluster_count(corpus.clusters, corpus.cluster_kind, text),
                           optional_number(corpus.design_effect, text),
                           fixed(corpus.perplexity_original, 4) + " → " + fixed(corpus.perplexity_variant, 4),
                           estimate(corpus.log_ratio, shown(c, corpus.log_ratio_interval), true),

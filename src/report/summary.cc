@@ -3,6 +3,7 @@
 #include <cmath>
 #include <functional>
 
+#include "report/clusters.h"
 #include "report/numbers.h"
 #include "report/sections.h"
 
@@ -78,8 +79,8 @@ std::string speed_cell(const std::optional<SpeedResult>& speed, double SpeedResu
 void add_speed_row(const Text& text, Key name, const std::optional<SpeedResult>& speed,
                    const std::optional<Verdict>& verdict, Table& table) {
   if (!speed) {
-    table.rows.push_back(
-        {text(name), text("none"), text("none"), text("none"), text("none"), text("head.not_measured")});
+    table.rows.push_back({text(name), text("none"), text("none"), text("none"), text("none"), text("none"),
+                          text("head.not_measured")});
     return;
   }
   const auto less_one = [](double ratio) { return ratio - 1; };
@@ -90,14 +91,15 @@ void add_speed_row(const Text& text, Key name, const std::optional<SpeedResult>&
   }
   table.rows.push_back({text(name), speed_cell(speed, &SpeedResult::original, text),
                         speed_cell(speed, &SpeedResult::variant, text),
-                        percent(speed->ratio - 1, mapped(speed->interval, less_one), true), aa,
+                        percent(speed->ratio - 1, mapped(speed->interval, less_one), true),
+                        text("unit.blocks", {{"n", count(speed->blocks.size() / 2)}}), aa,
                         verdict ? text.verdict(*verdict) : text("none")});
 }
 
 void add_dialogue_row(const Comparison& c, const Text& text, Table& table) {
   if (c.dialogue.empty()) {
     table.rows.push_back({text("metric.dialogue"), text("none"), text("none"), text("none"), text("none"),
-                          text("head.not_measured")});
+                          text("none"), text("head.not_measured")});
     return;
   }
   const auto same =
@@ -105,7 +107,7 @@ void add_dialogue_row(const Comparison& c, const Text& text, Table& table) {
   table.rows.push_back(
       {text("metric.dialogue"), text("none"), text("none"),
        text("metric.dialogue_same", {{"same", count(same)}, {"all", count(c.dialogue.size())}}), text("none"),
-       c.verdicts.dialogue ? text.verdict(*c.verdicts.dialogue) : text("none")});
+       text("none"), c.verdicts.dialogue ? text.verdict(*c.verdicts.dialogue) : text("none")});
 }
 
 Table summary_table(const Comparison& c, const Text& text) {
@@ -114,20 +116,24 @@ Table summary_table(const Comparison& c, const Text& text) {
                {text("head.original"), true},
                {text("head.variant"), true},
                {text("head.difference"), true},
+               {text("head.clusters_and_effect"), true},
                {text("head.floor"), true},
                {text("head.verdict")}},
               {}};
   const std::string none = text("none");
   table.rows.push_back({text("metric.perplexity"), fixed(c.perplexity.original, 4),
-                        fixed(c.perplexity.variant, 4), perplexity_change(c), none,
+                        fixed(c.perplexity.variant, 4), perplexity_change(c),
+                        clusters_and_effect(c.clusters, c.perplexity.design_effect), none,
                         text.verdict(c.verdicts.perplexity)});
-  table.rows.push_back(
-      {text("metric.kl"), none, none, kl_value(c), floor_value(c, text), text.verdict(c.verdicts.kl)});
+  table.rows.push_back({text("metric.kl"), none, none, kl_value(c),
+                        clusters_and_effect(c.clusters, c.design_effect), floor_value(c, text),
+                        text.verdict(c.verdicts.kl)});
   const std::string floor_flips =
       c.same_top.noise_floor ? text("metric.flips", {{"value", percent(flips(*c.same_top.noise_floor))}})
                              : none;
   table.rows.push_back({text("metric.same_top"), none, percent(c.same_top.fraction),
-                        text("metric.flips", {{"value", flips_value(c)}}), floor_flips,
+                        text("metric.flips", {{"value", flips_value(c)}}),
+                        clusters_and_effect(c.clusters, c.same_top.design_effect), floor_flips,
                         text.verdict(c.verdicts.same_top)});
   add_speed_row(text, "metric.load", c.load_ms, c.verdicts.load, table);
   add_speed_row(text, "metric.prompt", c.prompt_tps, c.verdicts.prompt, table);
@@ -201,16 +207,15 @@ void add_summary(const Comparison& c, const Text& text, const SectionPlace& plac
         Callout{true, text("summary.warning", {{"text", text.dynamic("warning.", warning)}})});
   }
   document.blocks.push_back(summary_table(c, text));
-  const bool documents = c.cluster_kind == "document";
-  const std::string clusters = documents ? text.plural(c.clusters, "unit.document", "unit.documents")
-                                         : text.plural(c.clusters, "unit.chunk", "unit.chunks");
+  const Key sampled = c.cluster_kind == "document" ? Key("summary.sampled_document")
+                      : c.cluster_kind == "mixed"  ? Key("summary.sampled_mixed")
+                                                   : Key("summary.sampled_chunk");
   document.blocks.push_back(Paragraph{
-      text("summary.scored",
-           {{"n", count(c.settings.scored_positions)},
-            {"chunks", text.plural(c.settings.chunks, "unit.chunk", "unit.chunks")},
-            {"n_ctx", count(c.settings.n_ctx)},
-            {"clusters", clusters},
-            {"sampled", text(documents ? Key("summary.sampled_document") : Key("summary.sampled_chunk"))}})});
+      text("summary.scored", {{"n", count(c.settings.scored_positions)},
+                              {"chunks", text.plural(c.settings.chunks, "unit.chunk", "unit.chunks")},
+                              {"n_ctx", count(c.settings.n_ctx)},
+                              {"clusters", cluster_count(c.clusters, c.cluster_kind, text)},
+                              {"sampled", text(sampled)}})});
 }
 
 Table overview_table(std::span<const Comparison> comparisons, const Text& text) {

@@ -53,7 +53,7 @@ void PatchableModel::restore(const VariantChange& change) {
 }
 
 Result<void> check_memory(const GgufFile& file, std::span<const ExpandedTensors> images,
-                          uint64_t changed_values, const EvaluatorOptions& options) {
+                          uint64_t changed_values, const EvaluatorOptions& options, int chunks_at_once) {
   uint64_t weights = 0;
   for (const ExpandedTensors& expanded : images) {
     Result<uint64_t> bytes = WeightImage::planned_bytes(
@@ -63,7 +63,8 @@ Result<void> check_memory(const GgufFile& file, std::span<const ExpandedTensors>
   }
   const uint64_t changes =
       2 * sizeof(float) * changed_values;  // original and new values of each changed tensor
-  const uint64_t working = (images.size() + 1) * Evaluator::planned_bytes(file, options);
+  const uint64_t working =
+      static_cast<uint64_t>(chunks_at_once) * (images.size() + 1) * Evaluator::planned_bytes(file, options);
   const uint64_t needed = weights + changes + working + file.file_bytes(),
                  available = memory_available_bytes();
   if (needed <= available) return {};

@@ -48,6 +48,6 @@ class PatchableModel {
 
 /// Refuses, with the sizes, what does not fit into memory.
 Result<void> check_memory(const GgufFile& file, std::span<const ExpandedTensors> images,
-                          uint64_t changed_values, const EvaluatorOptions& options);
+                          uint64_t changed_values, const EvaluatorOptions& options, int chunks_at_once);
 
 }  // namespace fqlab

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/atomic_file.h"
 #include "base/hash.h"
 #include "base/stopwatch.h"
 #include "base/system.h"
@@ -55,27 +56,35 @@ std::vector<ExpandedTensors> plan_arms(const GgufFile& file, const CompareReques
   return arms;
 }
 
+constexpr int kMostChunksAtOnce = 4;  // more threads than that share a chunk
+
+/// Takes the first that fits: several chunks at once, one chunk, native arithmetic where none was asked for.
 Result<std::vector<ExpandedTensors>> plan_within_memory(const GgufFile& file, PairedRun& run,
                                                         const EvaluatorOptions& options, bool& fell_back) {
   uint64_t changed_values = 0;
   for (const VariantRun& variant : run.variants) changed_values += variant.change.values_total();
-  run.arithmetic = run.request.arithmetic.value_or(Arithmetic::kReference);
-  std::vector<ExpandedTensors> arms = plan_arms(file, run.request, run.arithmetic, run.variants);
-  Result<void> fits = check_memory(file, arms, changed_values, options);
-  if (!fits && !run.request.arithmetic) {
-    run.arithmetic = Arithmetic::kNative;
-    arms = plan_arms(file, run.request, run.arithmetic, run.variants);
-    fits = check_memory(file, arms, changed_values, options);
+  std::vector<Arithmetic> choices = {run.request.arithmetic.value_or(Arithmetic::kReference)};
+  if (!run.request.arithmetic) choices.push_back(Arithmetic::kNative);
+  Result<void> fits;
+  for (const Arithmetic arithmetic : choices) {
+    run.arithmetic = arithmetic;
+    std::vector<ExpandedTensors> arms = plan_arms(file, run.request, arithmetic, run.variants);
+    for (const int at_once : {std::min({options.threads, kMostChunksAtOnce, run.request.chunks}), 1}) {
+      run.chunks_at_once = at_once;
+      fits = check_memory(file, arms, changed_values, options, at_once);
+      if (fits) return arms;
+    }
     fell_back = true;
   }
-  if (!fits) return tl::unexpected(fits.error());
-  return arms;
+  return tl::unexpected(fits.error());
 }
 
 void plan_controls(PairedRun& run) {
   const int chunks = static_cast<int>(run.chunks.size());
   run.floor_chunks = std::min(chunks, std::max(4, chunks / 4));
-  run.passes_total = (chunks + 2) * static_cast<int>(run.arms.size()) + (run.as_stored ? chunks : 0);
+  run.stored_chunks = std::min(chunks, run.request.stored_chunks.value_or(run.floor_chunks));
+  run.passes_total =
+      (chunks + 2) * static_cast<int>(run.arms.size()) + (run.as_stored ? run.stored_chunks : 0);
   if (run.request.dialogue) run.passes_total += static_cast<int>(run.arms.size() + run.variants.size());
   if (run.request.speed && run.variants.size() == 1 && run.variants[0].change.values_changed() > 0)
     run.passes_total += 2 * run.request.speed_blocks + 1;
@@ -92,14 +101,13 @@ void plan_controls(PairedRun& run) {
 
 Result<void> load_arms(PairedRun& run, const GgufFile& file, std::span<const ExpandedTensors> expanded,
                        const std::optional<GgufFile>& variant_file, const EvaluatorOptions& options) {
-  bool stored_is_an_arm = false;
   for (const ExpandedTensors& tensors : expanded) {
     Result<PatchableModel> arm = PatchableModel::create(file, tensors, options);
     if (!arm) return tl::unexpected(arm.error());
     run.arms.push_back(std::move(*arm));
-    stored_is_an_arm = stored_is_an_arm || (tensors.empty() && expanded.size() == 1);
+    run.original_is_as_stored = tensors.empty() && expanded.size() == 1;
   }
-  if (!stored_is_an_arm) {
+  if (!run.original_is_as_stored && run.request.stored_chunks != 0) {
     Result<Model> model = Model::load(file);
     if (!model) return tl::unexpected(model.error());
     Result<Evaluator> evaluator = Evaluator::create(*model, options);
@@ -265,7 +273,8 @@ Comparison describe(const PairedRun& run, const VariantRun& variant, const TextV
   const ComparisonPasses passes{{view.clusters, cut.corpus_of_chunk, static_cast<size_t>(run.count)},
                                 &variant.positions,
                                 variant.control_passes,
-                                run.as_stored ? &run.storage[variant.arm] : nullptr,
+                                run.storage[variant.arm],
+                                run.original_is_as_stored,
                                 view.first_target,
                                 view.classes};
   summarize(passes, c);
@@ -280,12 +289,27 @@ Result<void> check_settings(const CompareRequest& request) {
     return refuse("give either --recipe (once or more often) or --variant", "--recipe, --variant");
   if (request.n_ctx < 8)
     return refuse(fmt::format("{} tokens are too few for a chunk; 8 are the least", request.n_ctx), "--ctx");
-  if (request.n_batch < 1) return refuse("a batch needs at least one token", "--batch");
+  if (request.n_batch < 16)
+    return refuse(
+        fmt::format("{} tokens are too few for a call of the engine; 16 are the least, because it rounds "
+                    "differently in short calls",
+                    request.n_batch),
+        "--batch");
   if (request.chunks < 1) return refuse("at least one chunk is needed", "--chunks");
+  if (request.stored_chunks.value_or(0) < 0)
+    return refuse("the number of chunks for the file as stored is at least 0", "--stored-chunks");
   if (request.worst < 0) return refuse("the number of positions to list is at least 0", "--worst");
   if (request.samples < 0) return refuse("the number of drawn answers is at least 0", "--samples");
   if (!(request.temperature > 0)) return refuse("a temperature is above 0", "--temperature");
   if (request.threads < 1) return refuse("at least one thread is needed", "--threads");
+  if (request.keep_variant) {
+    if (!request.speed || request.variant || request.recipes.size() != 1)
+      return refuse(
+          "a variant's file is only made for the speed measurement of one recipe; `fqlab quantize` makes one",
+          "--keep-variant");
+    if (Result<void> possible = check_output(*request.keep_variant, Existing::kRefuse); !possible)
+      return tl::unexpected(possible.error());
+  }
   return {};
 }
 

@@ -34,6 +34,7 @@ struct CompareRequest {
   int predict = 64;                              ///< tokens an answer at the most
   int samples = 0;                               ///< answers drawn a turn besides the greedy one; 0: none
   double temperature = 1;                        ///< of the drawn answers
+  std::optional<int> stored_chunks;              ///< for O; absent: as many as for the controls; 0: none
   int worst = 20;                                ///< positions with the largest KL divergence to list
   bool speed = true;
   int speed_blocks = 5;

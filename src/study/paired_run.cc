@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "base/stopwatch.h"
@@ -14,10 +15,23 @@ std::vector<int32_t> targets_of(const PairedRun& run, const Chunk& chunk) {
   return {begin, begin + run.count};
 }
 
-Result<std::span<const float>> logits_of(PairedRun& run, Evaluator& evaluator, const Chunk& chunk,
-                                         const std::string& label) {
-  run.tell(label);
-  return evaluator.logits(chunk.tokens, run.first, run.count);
+/// Chunks begin .. end - 1, evaluated at once.
+struct ChunkGroup {
+  size_t begin = 0, end = 0;
+  size_t size() const { return end - begin; }
+};
+
+Result<std::vector<std::span<const float>>> logits_of(PairedRun& run, Evaluator& evaluator, ChunkGroup group,
+                                                      const std::string& label) {
+  std::vector<std::span<const int32_t>> tokens;
+  for (size_t c = group.begin; c < group.end; ++c) {
+    run.tell(label);
+    tokens.emplace_back(run.chunks[c].tokens);
+  }
+  if (group.size() > 1) return evaluator.logits(tokens, run.first, run.count);
+  Result<std::span<const float>> logits = evaluator.logits(tokens.front(), run.first, run.count);
+  if (!logits) return tl::unexpected(logits.error());
+  return std::vector{*logits};
 }
 
 bool same_bits(std::span<const float> a, std::span<const float> b) {
@@ -30,19 +44,23 @@ void append(PairedPass& pass, std::vector<PairedPosition>&& positions) {
 
 /// C's logits of a chunk, kept while V and the controls overwrite the evaluator's.
 struct OriginalLogits {
+  std::vector<int32_t> targets;
   std::vector<float> logits;
   std::vector<PositionScore> scores;
+
+  std::vector<PairedPosition> compare(std::span<const float> other, int threads) const {
+    return compare_positions(logits, scores, other, targets, threads);
+  }
 };
 
-/// The check that always runs: C evaluated again gives the same bits and a divergence of exactly 0.
+/// The check that always runs: C evaluated again, by itself, gives the same bits and a divergence of exactly
+/// 0.
 Result<void> check_repeats(PairedRun& run, size_t arm, const OriginalLogits& original, const char* when) {
-  Result<std::span<const float>> again =
-      logits_of(run, run.arms[arm].evaluator(), run.chunks[0], fmt::format("check {}", when));
+  Result<std::vector<std::span<const float>>> again =
+      logits_of(run, run.arms[arm].evaluator(), {0, 1}, fmt::format("check {}", when));
   if (!again) return tl::unexpected(again.error());
-  const std::vector<int32_t> targets = targets_of(run, run.chunks[0]);
-  bool zero = same_bits(original.logits, *again);
-  for (const PairedPosition& p :
-       compare_positions(original.logits, original.scores, *again, targets, run.request.threads))
+  bool zero = same_bits(original.logits, again->front());
+  for (const PairedPosition& p : original.compare(again->front(), run.request.threads))
     zero = zero && p.kl_nats == 0;
   if (zero) return {};
   return fail(ErrorCode::kCheck, fmt::format("the original differs from itself {}", when),
@@ -50,38 +68,94 @@ Result<void> check_repeats(PairedRun& run, size_t arm, const OriginalLogits& ori
               "the numbers of this run must not be used; try --threads 1 and report the model");
 }
 
-Result<void> run_variant(PairedRun& run, VariantRun& variant, size_t c, const OriginalLogits& original) {
+Result<void> run_controls(PairedRun& run, VariantRun& variant, ChunkGroup group,
+                          std::span<const OriginalLogits> originals) {
   PatchableModel& arm = run.arms[variant.arm];
-  const Chunk& chunk = run.chunks[c];
-  const std::vector<int32_t> targets = targets_of(run, chunk);
-  const auto compared = [&](std::span<const float> logits) {
-    return compare_positions(original.logits, original.scores, logits, targets, run.request.threads);
-  };
+  for (size_t k = 0; k < variant.controls.size(); ++k) {
+    arm.write_control(variant.change, variant.controls[k]);
+    Result<std::vector<std::span<const float>>> noise =
+        logits_of(run, arm.evaluator(), group,
+                  fmt::format("{}, control {}", variant.label, variant.controls[k].change));
+    if (!noise) return tl::unexpected(noise.error());
+    for (size_t i = 0; i < group.size(); ++i)
+      append(variant.control_passes[k].positions, originals[i].compare((*noise)[i], run.request.threads));
+  }
+  return {};
+}
+
+Result<void> run_variant(PairedRun& run, VariantRun& variant, ChunkGroup group,
+                         std::span<const OriginalLogits> originals) {
+  PatchableModel& arm = run.arms[variant.arm];
   // Where no weight differs the logits cannot: one chunk is evaluated as proof, the others are known.
-  const bool evaluate = variant.change.values_changed() > 0 || variant.own || c == 0;
-  if (!evaluate) {
-    append(variant.positions, compared(original.logits));
-    return {};
-  }
+  const bool differs = variant.change.values_changed() > 0 || variant.own;
+  const ChunkGroup evaluated{group.begin, differs ? group.end : group.begin == 0 ? 1 : group.begin};
   const Stopwatch stopwatch;
-  if (!variant.own) arm.write_variant(variant.change);
-  Result<std::span<const float>> logits =
-      logits_of(run, variant.own ? *variant.own : arm.evaluator(), chunk, variant.label);
-  if (!logits) return tl::unexpected(logits.error());
-  variant.logits_identical = variant.logits_identical && same_bits(original.logits, *logits);
-  append(variant.positions, compared(*logits));
-  variant.seconds += stopwatch.seconds();
-  if (c < static_cast<size_t>(run.floor_chunks)) {
-    for (size_t k = 0; k < variant.controls.size(); ++k) {
-      arm.write_control(variant.change, variant.controls[k]);
-      Result<std::span<const float>> noise =
-          logits_of(run, arm.evaluator(), chunk,
-                    fmt::format("{}, control {}", variant.label, variant.controls[k].change));
-      if (!noise) return tl::unexpected(noise.error());
-      append(variant.control_passes[k].positions, compared(*noise));
+  if (evaluated.size() > 0) {
+    if (!variant.own) arm.write_variant(variant.change);
+    Result<std::vector<std::span<const float>>> logits =
+        logits_of(run, variant.own ? *variant.own : arm.evaluator(), evaluated, variant.label);
+    if (!logits) return tl::unexpected(logits.error());
+    for (size_t i = 0; i < evaluated.size(); ++i) {
+      variant.logits_identical = variant.logits_identical && same_bits(originals[i].logits, (*logits)[i]);
+      append(variant.positions, originals[i].compare((*logits)[i], run.request.threads));
     }
+    variant.seconds += stopwatch.seconds();
   }
-  if (arm.can_write(variant.change)) arm.restore(variant.change);
+  for (size_t i = evaluated.size(); i < group.size(); ++i)
+    append(variant.positions, originals[i].compare(originals[i].logits, run.request.threads));
+  const ChunkGroup floor{group.begin, std::min(group.end, static_cast<size_t>(run.floor_chunks))};
+  if (floor.begin < floor.end)
+    if (Result<void> done = run_controls(run, variant, floor, originals); !done) return done;
+  if (evaluated.size() > 0 && arm.can_write(variant.change)) arm.restore(variant.change);
+  return {};
+}
+
+/// What the chunks of a group are compared with: C's logits.
+Result<std::vector<OriginalLogits>> run_original(PairedRun& run, size_t arm, ChunkGroup group) {
+  const Stopwatch stopwatch;
+  Result<std::vector<std::span<const float>>> logits =
+      logits_of(run, run.arms[arm].evaluator(), group, "original");
+  if (!logits) return tl::unexpected(logits.error());
+  std::vector<OriginalLogits> originals(group.size());
+  for (size_t i = 0; i < group.size(); ++i) {
+    OriginalLogits& original = originals[i];
+    original.targets = targets_of(run, run.chunks[group.begin + i]);
+    original.logits.assign((*logits)[i].begin(), (*logits)[i].end());
+    original.scores = score_positions(original.logits, original.targets, run.request.threads);
+  }
+  run.original_seconds[arm] += stopwatch.seconds();
+  return originals;
+}
+
+Result<void> run_group(PairedRun& run, ChunkGroup group, std::vector<OriginalLogits>& first_chunk) {
+  std::vector<std::span<const float>> stored;
+  const ChunkGroup also_stored{group.begin, std::min(group.end, static_cast<size_t>(run.stored_chunks))};
+  if (run.as_stored && also_stored.begin < also_stored.end) {
+    Result<std::vector<std::span<const float>>> logits =
+        logits_of(run, *run.as_stored, also_stored, "original as stored");
+    if (!logits) return tl::unexpected(logits.error());
+    stored = std::move(*logits);
+  }
+  for (size_t a = 0; a < run.arms.size(); ++a) {
+    Result<std::vector<OriginalLogits>> originals = run_original(run, a, group);
+    if (!originals) return tl::unexpected(originals.error());
+    for (size_t i = 0; i < stored.size(); ++i) {
+      const OriginalLogits& original = (*originals)[i];
+      const std::vector<PositionScore> scores =
+          score_positions(stored[i], original.targets, run.request.threads);
+      append(run.storage[a],
+             compare_positions(stored[i], scores, original.logits, original.targets, run.request.threads));
+    }
+    if (group.begin == 0) {
+      if (Result<void> same = check_repeats(run, a, originals->front(), "before the work"); !same)
+        return same;
+    }
+    for (VariantRun& variant : run.variants) {
+      if (variant.arm != a) continue;
+      if (Result<void> done = run_variant(run, variant, group, *originals); !done) return done;
+    }
+    if (group.begin == 0) first_chunk[a] = std::move(originals->front());
+  }
   return {};
 }
 
@@ -89,37 +163,10 @@ Result<void> run_variant(PairedRun& run, VariantRun& variant, size_t c, const Or
 
 Result<void> run_chunks(PairedRun& run) {
   std::vector<OriginalLogits> first_chunk(run.arms.size());
-  for (size_t c = 0; c < run.chunks.size(); ++c) {
-    const Chunk& chunk = run.chunks[c];
-    const std::vector<int32_t> targets = targets_of(run, chunk);
-    std::span<const float> stored;
-    std::vector<PositionScore> stored_scores;
-    if (run.as_stored) {
-      Result<std::span<const float>> logits = logits_of(run, *run.as_stored, chunk, "original as stored");
-      if (!logits) return tl::unexpected(logits.error());
-      stored = *logits;
-      stored_scores = score_positions(stored, targets, run.request.threads);
-    }
-    for (size_t a = 0; a < run.arms.size(); ++a) {
-      const Stopwatch stopwatch;
-      Result<std::span<const float>> logits = logits_of(run, run.arms[a].evaluator(), chunk, "original");
-      if (!logits) return tl::unexpected(logits.error());
-      OriginalLogits original;
-      original.logits.assign(logits->begin(), logits->end());
-      original.scores = score_positions(original.logits, targets, run.request.threads);
-      run.original_seconds[a] += stopwatch.seconds();
-      if (run.as_stored)
-        append(run.storage[a],
-               compare_positions(stored, stored_scores, original.logits, targets, run.request.threads));
-      if (c == 0) {
-        if (Result<void> same = check_repeats(run, a, original, "before the work"); !same) return same;
-      }
-      for (VariantRun& variant : run.variants) {
-        if (variant.arm != a) continue;
-        if (Result<void> done = run_variant(run, variant, c, original); !done) return done;
-      }
-      if (c == 0) first_chunk[a] = std::move(original);
-    }
+  const size_t step = static_cast<size_t>(run.chunks_at_once);
+  for (size_t begin = 0; begin < run.chunks.size(); begin += step) {
+    const ChunkGroup group{begin, std::min(begin + step, run.chunks.size())};
+    if (Result<void> done = run_group(run, group, first_chunk); !done) return done;
   }
   for (size_t a = 0; a < run.arms.size(); ++a)
     if (Result<void> same = check_repeats(run, a, first_chunk[a], "after the work"); !same) return same;

@@ -1,4 +1,5 @@
-// The paired passes of a comparison: over chunks outside, over arms inside, one chunk of logits held.
+// The paired passes of a comparison: over chunks outside, over arms inside; the logits of as many chunks are
+// held as are evaluated at once.
 #pragma once
 
 #include <optional>
@@ -34,12 +35,15 @@ struct PairedRun {
   Arithmetic arithmetic = Arithmetic::kReference;
   std::vector<Chunk> chunks;
   int first = 0, count = 0;            ///< scored positions of a chunk
-  std::optional<Evaluator> as_stored;  ///< O; absent where O is C
+  bool original_is_as_stored = false;  ///< O is C
+  std::optional<Evaluator> as_stored;  ///< O; absent where it is C or not asked for
   std::vector<PatchableModel> arms;
   std::vector<VariantRun> variants;
   std::vector<PairedPass> storage;       ///< one an arm, C against O
   std::vector<double> original_seconds;  ///< one an arm
-  int floor_chunks = 0;
+  int floor_chunks = 0;                  ///< the first of them are for the controls
+  int stored_chunks = 0;                 ///< the first of them are for O
+  int chunks_at_once = 1;                ///< each by its share of the threads
 
   CompareProgress progress;
   int passes_done = 0, passes_total = 0;

@@ -34,6 +34,22 @@ void fill_perplexity(const ComparisonPasses& passes, Comparison& c) {
   c.perplexity.design_effect = effect_of_clusters(passes.groups, *passes.variant, log_ratio_of);
 }
 
+void fill_storage(const ComparisonPasses& passes, Comparison& c) {
+  if (passes.original_is_as_stored) {
+    c.storage = StorageEffect{.chunks = c.settings.chunks, .perplexity = c.perplexity.original};
+    return;
+  }
+  if (passes.storage.empty()) return;
+  const auto estimate = [&](const PositionValue& value) {
+    const ClusteredMean mean = mean_of(passes.groups, passes.storage, value);
+    return Estimate{mean.mean, mean.interval};
+  };
+  c.storage = StorageEffect{.chunks = static_cast<int>(passes.storage.size() / passes.groups.per_chunk),
+                            .perplexity = std::exp(estimate(nll_original_of).value),
+                            .kl = estimate(kl_of),  // O is the pass's original, C its variant
+                            .log_ratio = estimate(log_ratio_of)};
+}
+
 /// The floor of one change: its seeds pooled, and each seed's clusters.
 struct Floor {
   ClusteredMean kl;
@@ -231,6 +247,7 @@ void fill_notes(Comparison& c) {
   note(!c.design_effect.has_value(), "clusters.design_effect", no_effect);
   note(!c.perplexity.design_effect, "perplexity.design_effect", no_effect);
   note(!c.same_top.design_effect, "same_top.design_effect", no_effect);
+  note(!c.storage, "storage_effect", "switched_off");
   note(!c.kl.noise_floor, "kl.noise_floor", no_control);
   note(!c.kl.noise_floor, "same_top.noise_floor", no_control);
   note(!c.kl.resolved, "kl.resolved", no_control);
@@ -255,17 +272,7 @@ void summarize(const ComparisonPasses& passes, Comparison& comparison) {
   comparison.kld_table = kld_table(*passes.variant);
   if (!passes.classes.empty())
     comparison.token_classes = kl_by_token_class(passes.groups, *passes.variant, passes.classes);
-  if (passes.storage != nullptr) {  // O is the pass's original, C its variant
-    const auto mean = [&](const PositionValue& value) {
-      return mean_of(passes.groups, *passes.storage, value).mean;
-    };
-    comparison.as_stored_perplexity = std::exp(mean(nll_original_of));
-    comparison.storage_effect_kl = mean(kl_of);
-    comparison.storage_effect_log_ratio = mean(log_ratio_of);
-  } else {
-    comparison.as_stored_perplexity = comparison.perplexity.original;
-    comparison.storage_effect_kl = comparison.storage_effect_log_ratio = 0;
-  }
+  fill_storage(passes, comparison);
   fill_verdicts(comparison);
   fill_power(passes, comparison);
   fill_notes(comparison);

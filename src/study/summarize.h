@@ -20,11 +20,12 @@ struct ControlPass {
 
 struct ComparisonPasses {
   ChunkGroups groups;
-  const PairedPass* variant = nullptr;    ///< V against C, all chunks
-  std::span<const ControlPass> controls;  ///< empty for a variant without a changed value
-  const PairedPass* storage = nullptr;    ///< C against O; null where O is C
-  int first_target = 0;                   ///< position in its chunk of the first token that is predicted
-  std::span<const TokenClass> classes;    ///< of every target, parallel to `variant`; empty: not asked
+  const PairedPass* variant = nullptr;           ///< V against C, all chunks
+  std::span<const ControlPass> controls;         ///< empty for a variant without a changed value
+  std::span<const PairedPosition> storage = {};  ///< C against O, of the first chunks only
+  bool original_is_as_stored = false;            ///< O is C
+  int first_target = 0;                 ///< position in its chunk of the first token that is predicted
+  std::span<const TokenClass> classes;  ///< of every target, parallel to `variant`; empty: not asked
 };
 
 /// Fills perplexity, kl, same_top, storage effect, power, the KLD table, chunks, token classes, clusters,

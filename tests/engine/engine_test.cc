@@ -77,10 +77,43 @@ TEST_F(EngineTest, ResultsDoNotDependOnBatchSizeOrThreads) {
   Evaluator whole = Evaluator::create(model, {96, 96, 2}).value();
   const std::vector<float> expected = logits(whole, chunk, 48, 47);
   for (const EvaluatorOptions options :
-       {EvaluatorOptions{96, 8, 2}, EvaluatorOptions{96, 40, 1}, EvaluatorOptions{96, 96, 1}}) {
+       {EvaluatorOptions{96, 16, 2}, EvaluatorOptions{96, 40, 1}, EvaluatorOptions{96, 96, 1},
+        EvaluatorOptions{96, 47, 2},     // 95 = 47 + 47 + 1: no call may hold a single token
+        EvaluatorOptions{96, 49, 2}}) {  // nor a single output
     Evaluator other = Evaluator::create(model, options).value();
     EXPECT_TRUE(same_bits(expected, logits(other, chunk, 48, 47)))
         << options.n_batch << " " << options.threads;
+  }
+}
+
+TEST_F(EngineTest, AFewPositionsHaveTheBitsTheyHaveAmongMany) {
+  WeightImage image = WeightImage::create(*file_, expand_all).value();
+  const Model model = Model::load(image).value();
+  const std::vector<int32_t> chunk = tokens(model, 64);
+  Evaluator evaluator = Evaluator::create(model, {64, 64, 2}).value();
+  const std::vector<float> many = logits(evaluator, chunk, 0, 64);
+  const size_t row = static_cast<size_t>(model.vocabulary_size());
+  for (const int first : {8, 40, 63}) {
+    const std::vector<float> one = logits(evaluator, chunk, first, 1);
+    EXPECT_TRUE(same_bits(one, std::span(many).subspan(row * static_cast<size_t>(first), row))) << first;
+  }
+}
+
+TEST_F(EngineTest, ChunksEvaluatedAtOnceHaveTheBitsTheyHaveAlone) {
+  for (const bool expanded : {false, true}) {
+    WeightImage image = WeightImage::create(*file_, expanded ? expand_all : expand_none).value();
+    const Model model = Model::load(image).value();
+    const std::vector<int32_t> all = tokens(model, 192);
+    Evaluator evaluator = Evaluator::create(model, {64, 64, 2}).value();
+    std::vector<std::span<const int32_t>> chunks;
+    std::vector<std::vector<float>> alone;
+    for (size_t c = 0; c < 3; ++c) {
+      chunks.push_back(std::span(all).subspan(64 * c, 64));
+      alone.push_back(logits(evaluator, chunks.back(), 32, 31));
+    }
+    const std::vector<std::span<const float>> together = evaluator.logits(chunks, 32, 31).value();
+    ASSERT_THAT(together, SizeIs(3));
+    for (size_t c = 0; c < 3; ++c) EXPECT_TRUE(same_bits(alone[c], together[c])) << c << expanded;
   }
 }
 

@@ -43,7 +43,7 @@ def check_model(table, folder, name, model, text, n_ctx, chunks):
     if not wide.exists():
         peers.quantize(model, "*=f32", wide)
         peers.quantize(model, CHANGE, changed)
-    common = ["--corpus", text, "--ctx", n_ctx, "--chunks", chunks, "--no-dialogue", "--no-speed"]
+    common = ["--corpus", text, "--ctx", n_ctx, "--chunks", chunks, "--stored-chunks", chunks, "--no-dialogue", "--no-speed"]
     native = peers.compare(folder / "native", model, "--recipe", CHANGE, "--arithmetic", "native", *common)
     reference = peers.compare(folder / "reference", model, "--recipe", IDENTITY, "--arithmetic", "reference", *common)
     stored, _ = peers.llama_perplexity(model, text, n_ctx, chunks)

@@ -34,9 +34,8 @@ inline Comparison fp8_norm() {
   c.values_changed = 540;
   c.tensors = {{"blk.0.ffn_norm.weight", "ffn_norm", 0, "f32", "fp8_e4m3", "f32", 576, 540, 0, 3, 0.00068,
                 31.67, 0.0078125}};
-  c.as_stored_perplexity = 24.6533;
-  c.storage_effect_kl = 0.0113;
-  c.storage_effect_log_ratio = -0.006341;
+  c.storage =
+      StorageEffect{4, 24.6533, {0.0113, Interval{0.0108, 0.0118}}, {-0.006341, Interval{-0.0119, -0.0008}}};
   c.perplexity = {24.4974,
                   24.5031,
                   0.0057,

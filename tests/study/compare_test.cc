@@ -70,7 +70,18 @@ TEST_F(CompareTest, AnEffectIsResolvedFromAFloorFarBelow) {
   EXPECT_GT(c.kl.mean, 1e-4);
   EXPECT_LT(c.kl.noise_floor->value, 1e-10);
   EXPECT_THAT(c.kl.controls, SizeIs(4));
-  EXPECT_GT(*c.storage_effect_kl, 0);
+  EXPECT_GT(c.storage->kl.value, 0);
+}
+
+TEST_F(CompareTest, TheFileAsStoredIsMeasuredOnAsManyChunksAsAreAskedFor) {
+  add_recipe("0/ffn_norm=fp8_e4m3");
+  request_.stored_chunks = 0;
+  EXPECT_FALSE(only().storage.has_value());
+  request_.stored_chunks = 1;
+  const Comparison one = only();
+  EXPECT_EQ(one.storage->chunks, 1);
+  request_.stored_chunks.reset();
+  EXPECT_EQ(only().storage->chunks, request_.chunks);  // at least four, so all of these few
 }
 
 TEST_F(CompareTest, SeveralRecipesShareTheOriginalsPasses) {
@@ -92,7 +103,7 @@ TEST_F(CompareTest, NativeIdentityOfAMatrixHasAStorageEffectButNoDivergence) {
   const Comparison c = only();
   EXPECT_EQ(c.kl.mean, 0);
   EXPECT_TRUE(c.logits_identical);
-  EXPECT_GT(*c.storage_effect_kl, 0);
+  EXPECT_GT(c.storage->kl.value, 0);
 }
 
 TEST_F(CompareTest, NativeNormsNeedNoExpansionSoTheStorageEffectIsZero) {
@@ -100,8 +111,8 @@ TEST_F(CompareTest, NativeNormsNeedNoExpansionSoTheStorageEffectIsZero) {
   request_.chunks = 1;
   add_recipe("0/ffn_norm=fp8_e4m3");
   const Comparison c = only();
-  EXPECT_EQ(*c.storage_effect_kl, 0);
-  EXPECT_EQ(*c.as_stored_perplexity, c.perplexity.original);
+  EXPECT_EQ(c.storage->kl.value, 0);
+  EXPECT_EQ(c.storage->perplexity, c.perplexity.original);
   EXPECT_THAT(c.kl.controls, SizeIs(10));
 }
 
@@ -158,10 +169,33 @@ TEST_F(CompareTest, TheOriginalReportsSettingsWork) {
   add_recipe("0/ffn_norm=fp8_e4m3");
   request_.chunks = 1;
   const double whole = only().perplexity.variant;
-  request_.n_batch = 8;
+  request_.n_batch = 16;
   const Comparison c = only();
   EXPECT_EQ(c.perplexity.variant, whole);
   EXPECT_FALSE(c.kl.interval.has_value());
+}
+
+TEST_F(CompareTest, AFileToKeepThatCannotBeMadeIsRefusedBeforeAnythingIsMeasured) {
+  add_recipe("0/ffn_norm=fp8_e4m3");
+  request_.keep_variant = folder_ / "kept.gguf";
+  EXPECT_EQ(compare(request_, {}).error().code, ErrorCode::kUsage);  // nothing makes a file without --speed
+  request_.speed = true;
+  testing::write_file(*request_.keep_variant, "precious");
+  int passes = 0;
+  const auto result = compare(request_, [&](int, int, const std::string&) { ++passes; });
+  ASSERT_FALSE(result);
+  EXPECT_EQ(result.error().code, ErrorCode::kUsage);
+  EXPECT_EQ(passes, 0);
+  EXPECT_EQ(testing::read_file(*request_.keep_variant), "precious");
+}
+
+TEST_F(CompareTest, ABatchSoShortThatTheEngineRoundsDifferentlyIsRefused) {
+  add_recipe("0/ffn_norm=fp8_e4m3");
+  request_.n_batch = 15;
+  const auto result = compare(request_, {});
+  ASSERT_FALSE(result);
+  EXPECT_EQ(result.error().code, ErrorCode::kUsage);
+  EXPECT_THAT(result.error().what, HasSubstr("16"));
 }
 
 TEST_F(CompareTest, AFolderIsCutRoundRobinWithTheDocumentAsCluster) {

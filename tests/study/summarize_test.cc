@@ -39,10 +39,10 @@ struct Fixture {
       controls.push_back({"noise_floor", "ulp", seed, pass(4, noise)});
     controls.push_back({"matched", "matched", 1, pass(4, kl)});
   }
-  Comparison summary(const PairedPass* storage = nullptr) const {
+  Comparison summary(const PairedPass& storage = {}) const {
     Comparison comparison;
     comparison.values_changed = 1;
-    summarize({{clusters, {}, per_chunk}, &variant, controls, storage, 26, {}}, comparison);
+    summarize({{clusters, {}, per_chunk}, &variant, controls, storage, storage.empty(), 26, {}}, comparison);
     return comparison;
   }
 };
@@ -75,7 +75,7 @@ TEST(Summarize, AnIdenticalPairIsIdenticalAndHasNoFloor) {
   Comparison c;
   c.vacuous = true;
   c.logits_identical = true;
-  summarize({{fixture.clusters, {}, fixture.per_chunk}, &fixture.variant, fixture.controls, nullptr, 26, {}},
+  summarize({{fixture.clusters, {}, fixture.per_chunk}, &fixture.variant, fixture.controls, {}, true, 26, {}},
             c);
   EXPECT_EQ(c.kl.mean, 0);
   EXPECT_EQ(c.kl.max, 0);
@@ -100,10 +100,14 @@ TEST(Summarize, OneChunkHasNoIntervalAndSaysWhy) {
 TEST(Summarize, ReportsTheStorageEffectApart) {
   const Fixture fixture(4, 1e-3, 1e-9);
   PairedPass storage = fixture.variant;
+  storage.resize(storage.size() / 4 * 3);  // measured on three of four chunks
   for (PairedPosition& p : storage) p.nll_original_nats = 2;
-  const Comparison c = fixture.summary(&storage);
-  EXPECT_DOUBLE_EQ(*c.as_stored_perplexity, std::exp(2.0));
-  EXPECT_NEAR(*c.storage_effect_kl, 1e-3, 1e-4);
+  const Comparison c = fixture.summary(storage);
+  ASSERT_TRUE(c.storage.has_value());
+  EXPECT_EQ(c.storage->chunks, 3);
+  EXPECT_DOUBLE_EQ(c.storage->perplexity, std::exp(2.0));
+  EXPECT_NEAR(c.storage->kl.value, 1e-3, 1e-4);
+  EXPECT_TRUE(c.storage->kl.interval.has_value());
 }
 
 TEST(Summarize, SaysHowManyMoreChunksWouldDecideWhatIsOpen) {
@@ -166,7 +170,7 @@ TEST(Summarize, GivesSeveralCorporaTheSameWeightAndEachItsOwnNumbers) {
   c.corpora.resize(2);
   c.corpora[0].name = "letters", c.corpora[1].name = "numbers";
   summarize(
-      {{fixture.clusters, corpus, fixture.per_chunk}, &fixture.variant, fixture.controls, nullptr, 26, {}},
+      {{fixture.clusters, corpus, fixture.per_chunk}, &fixture.variant, fixture.controls, {}, true, 26, {}},
       c);
   EXPECT_NEAR(c.kl.mean, 0.501, 1e-3);
   EXPECT_NEAR(c.corpora[0].kl_mean, 1e-3, 1e-4);
