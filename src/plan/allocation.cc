@@ -10,19 +10,22 @@
 namespace fqlab {
 namespace {
 
-constexpr double kMapShare = 1.0 / 4;       // most of the exhaustive map's chunks and cost
-constexpr double kTopShare = 1.0 / 3;       // most of them that a race may take
-constexpr double kSettledSpearman = 0.985;  // expected against the exhaustive map, where a map may stop
-constexpr double kIndifference = 0.05;      // a race's winners may be this share below the K-th largest
-constexpr double kRaceDeviations = 2.5;     // of a paired difference, from which an order counts as known
+constexpr double kMapShare = 1.0 / 4;      // most of the exhaustive map's chunks and cost
+constexpr double kTopShare = 1.0 / 3;      // most of them that a race may take
+constexpr double kSettledSpearman = 0.99;  // expected against the exhaustive map, where a map may stop
+constexpr double kIndifference = 0.05;     // a race's winners may be this share below the K-th largest
+constexpr double kRaceDeviations = 2.5;    // of a paired difference, from which an order counts as known
 constexpr double kNormal95 = 1.959963984540054;
+// Under a limit nobody runs ahead: a chunk that few cells have compares few cells, and chunks differ by more
+// than a shift (measured: ranks got worse on a model where some cells had three chunks and some one).
+constexpr int kLeastPairs = 2;
 constexpr size_t kRoundsPerPass = 4;  // a round asks for at most this part of the cells
 
 // Chunks of each cell, measured and asked for, and what may still be asked.
 class Ledger {
  public:
   Ledger(std::span<const CellEvidence> cells, const AllocationGoal& goal, double share)
-      : cells_(cells), chunks_(goal.chunks), count_(cells.size(), 0) {
+      : cells_(cells), chunks_(goal.chunks), count_(cells.size(), 0), cursor_(cells.size(), 0) {
     for (size_t i = 0; i < cells.size(); ++i) {
       tokens_left_ += share * goal.chunks;
       cost_left_ += share * goal.chunks * cells[i].cost;
@@ -39,14 +42,10 @@ class Ledger {
   // The first chunk that the cell neither has nor was given in this call.
   void ask(size_t cell) {
     const auto& known = cells_[cell].chunk_kl;
-    int chunk = 0;
-    const auto taken = [&](int c) {
-      return (static_cast<size_t>(c) < known.size() && known[static_cast<size_t>(c)]) ||
-             std::ranges::find(next_, std::pair(cell, c)) != next_.end();
-    };
-    while (chunk < chunks_ && taken(chunk)) ++chunk;
-    if (chunk == chunks_) return;
-    next_.emplace_back(cell, chunk);
+    int& chunk = cursor_[cell];
+    while (static_cast<size_t>(chunk) < known.size() && known[static_cast<size_t>(chunk)]) ++chunk;
+    if (chunk >= chunks_) return;
+    next_.emplace_back(cell, chunk++);
     charge(cell);
   }
 
@@ -68,6 +67,7 @@ class Ledger {
   std::span<const CellEvidence> cells_;
   int chunks_;
   std::vector<int> count_;
+  std::vector<int> cursor_;  // of each cell: chunks before it are known or asked for
   std::vector<std::pair<size_t, int>> next_;
   double tokens_left_ = 0, cost_left_ = 0;
 };
@@ -130,7 +130,9 @@ bool is_precise(const CellEstimate& cell, const AllocationGoal& goal) {
 
 // Each chunk goes where it takes most from the expected squares of the ranks' errors, for its cost.
 void ask_for_order(std::span<const CellEvidence> cells, const ChunkModel& model, const Order& order,
-                   bool limited, Ledger& ledger) {
+                   const AllocationGoal& goal, Ledger& ledger) {
+  const bool limited = !goal.precision_asked;
+  const int most = std::max(kLeastPairs, static_cast<int>(std::ceil(goal.chunks * kMapShare)));
   const auto gain = [&](size_t i) {
     const double n = ledger.count(i);
     const double moved = order.ranks_moved[i] * model.cells[i].scatter;
@@ -139,8 +141,10 @@ void ask_for_order(std::span<const CellEvidence> cells, const ChunkModel& model,
   const size_t batch = std::max<size_t>(1, (order.cells.size() + kRoundsPerPass - 1) / kRoundsPerPass);
   for (size_t asked = 0; asked < batch; ++asked) {
     std::optional<size_t> best;
-    for (const size_t i : order.cells)
-      if (ledger.open(i) && (!limited || ledger.affords(i)) && (!best || gain(i) > gain(*best))) best = i;
+    for (const size_t i : order.cells) {
+      if (!ledger.open(i) || (limited && (ledger.count(i) >= most || !ledger.affords(i)))) continue;
+      if (!best || gain(i) > gain(*best)) best = i;
+    }
     if (!best) return;
     ledger.ask(*best);
   }
@@ -156,7 +160,7 @@ Allocation allocate_map(std::span<const CellEvidence> cells, const AllocationGoa
       if (ledger.open(i) && !is_precise(model.cells[i], goal)) ledger.ask(i);
   // A scatter that was only guessed settles nothing.
   if (order.expected_spearman < kSettledSpearman || model.degrees == 0)
-    ask_for_order(cells, model, order, /*limited=*/!goal.precision_asked, ledger);
+    ask_for_order(cells, model, order, goal, ledger);
   return ledger.give();
 }
 
