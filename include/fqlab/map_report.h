@@ -33,16 +33,16 @@ std::vector<ExportFile> map_csv(const SensitivityMap& map);
 
 struct MapTextOptions {
   Language language = Language::kEnglish;
-  size_t top = 10;     ///< cells of each ranking; 0: all
-  int columns = 80;    ///< width of the terminal, at least 40
-  bool colour = false; ///< ANSI colours of 256 in the heatmap
-  bool unicode = true; ///< block characters; else digits 0 to 9
+  size_t top = 10;      ///< cells of each ranking; 0: all
+  int columns = 80;     ///< width of the terminal, at least 40
+  bool colour = false;  ///< ANSI colours of 256 in the heatmap
+  bool unicode = true;  ///< block characters; else digits 0 to 9
 };
 /// For each format its ranking and a compact heatmap of layers and kinds.
 std::string map_text(const SensitivityMap& map, const MapTextOptions& options);
 
-/// Writes map.json, the tables of map_csv() and a page a language (map.html and map.md, map.LANG.* for further
-/// ones) into `folder`, which is made where absent. Returns the paths written.
+/// Writes map.json, the tables of map_csv() and a page a language (map.html and map.md, map.LANG.* for
+/// further ones) into `folder`, which is made where absent. Returns the paths written.
 Result<std::vector<std::filesystem::path>> write_map_report(const SensitivityMap& map,
                                                             std::span<const Language> languages,
                                                             const std::filesystem::path& folder);

@@ -24,6 +24,7 @@ void add_formats(CLI::App& app, Action& action);
 /// `arguments` are the program's, for the report's "how to reproduce".
 void add_compare(CLI::App& app, const std::vector<std::string>& arguments, Action& action);
 void add_report(CLI::App& app, Action& action);
+void add_show(CLI::App& app, Action& action);
 void add_help(CLI::App& app, Action& action);
 
 }  // namespace fqlab::cli

@@ -1,5 +1,5 @@
-// A grid of numbers on a logarithmic colour scale, each written into its cell: the maps of weight error and of
-// sensitivity.
+// A grid of numbers on a logarithmic colour scale, each written into its cell: the maps of weight error and
+// of sensitivity.
 #pragma once
 
 #include <map>

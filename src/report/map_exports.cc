@@ -28,8 +28,10 @@ std::string cells_csv(const SensitivityMap& map) {
         << name(cell.state) << std::string_view(cell.reason) << static_cast<uint64_t>(cell.chunks.size())
         << cell.kl << cell.kl_interval << cell.log_ratio << cell.log_ratio_interval << cell.same_top
         << cell.same_top_interval
-        << std::string_view(!cell.resolved ? "" : *cell.resolved ? "true" : "false") << cell.predicted_kl
-        << cell.predicted_interval;
+        << std::string_view(!cell.resolved   ? ""
+                            : *cell.resolved ? "true"
+                                             : "false")
+        << cell.predicted_kl << cell.predicted_interval;
     csv.end_row();
   }
   return std::move(csv).text();

@@ -42,8 +42,8 @@ std::string map_heatmap(const SensitivityMap& map, size_t format, MapMode mode, 
   for (const MapCell* cell : cells) {
     const MapGroup& group = map.groups[cell->group];
     const auto row = static_cast<size_t>(std::distance(rows.begin(), rows.find(row_of(group))));
-    const auto column = static_cast<size_t>(
-        std::ranges::find(grid.columns, kind_label(group, text)) - grid.columns.begin());
+    const auto column =
+        static_cast<size_t>(std::ranges::find(grid.columns, kind_label(group, text)) - grid.columns.begin());
     grid.cells[{row, column}] = {effect_of(*cell), cell_text(*cell, text), unresolved(*cell)};
   }
   return heatmap(grid, label);
@@ -116,8 +116,7 @@ std::string curves_figure(const SensitivityMap& map, size_t format, const std::s
     std::vector<std::pair<double, double>> points;
     const auto cells = cells_of(map, format, each.mode);
     for (size_t i = 0; i < cells.size(); ++i)
-      if (cells[i]->measured())
-        points.emplace_back(x.at(static_cast<double>(i + 1)), y.at(*cells[i]->kl));
+      if (cells[i]->measured()) points.emplace_back(x.at(static_cast<double>(i + 1)), y.at(*cells[i]->kl));
     if (points.empty()) continue;
     for (size_t i = 0; i < cells.size(); ++i)
       if (cells[i]->measured() && cells[i]->kl_interval)

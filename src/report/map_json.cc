@@ -5,29 +5,8 @@
 #include "report/json_fields.h"
 
 namespace fqlab {
-namespace report {
-namespace {
 
-constexpr int kSchemaVersion = 1;
-constexpr const char* kKind = "sensitivity_map";
-
-// Cells name their format and group, so that a reader of the file needs no indices.
-struct NamedCell {
-  std::string format, group, mode, state;
-  MapCell cell;
-};
-struct NamedAdditivity {
-  std::string format;
-  MapAdditivity sum;
-};
-struct Page {
-  MapStudy study;
-  std::vector<std::string> formats;
-  std::vector<MapGroup> groups;
-  std::vector<NamedCell> cells;
-  std::vector<NamedAdditivity> additivity;
-};
-
+// Found by argument-dependent lookup, so they stand beside their types.
 template <class Archive>
 void fields(Archive& archive, MapFloor& floor) {
   archive("change", floor.change);
@@ -83,6 +62,29 @@ void fields(Archive& archive, ChunkMean& chunk) {
   archive("positions", chunk.positions);
   archive("kl", chunk.kl);
 }
+
+namespace report {
+namespace {
+
+constexpr int kSchemaVersion = 1;
+constexpr const char* kKind = "sensitivity_map";
+
+// Cells name their format and group, so that a reader of the file needs no indices.
+struct NamedCell {
+  std::string format, group, mode, state;
+  MapCell cell;
+};
+struct NamedAdditivity {
+  std::string format;
+  MapAdditivity sum;
+};
+struct Page {
+  MapStudy study;
+  std::vector<std::string> formats;
+  std::vector<MapGroup> groups;
+  std::vector<NamedCell> cells;
+  std::vector<NamedAdditivity> additivity;
+};
 
 template <class Archive>
 void fields(Archive& archive, NamedCell& named) {
@@ -171,8 +173,8 @@ Result<SensitivityMap> from_page(Page page) {
 std::string map_json(const SensitivityMap& map) {
   report::Page page{map.study, map.formats, map.groups, {}, {}};
   for (const MapCell& cell : map.cells)
-    page.cells.push_back({map.formats[cell.format], map.groups[cell.group].name,
-                          std::string(name(cell.mode)), std::string(name(cell.state)), cell});
+    page.cells.push_back({map.formats[cell.format], map.groups[cell.group].name, std::string(name(cell.mode)),
+                          std::string(name(cell.state)), cell});
   for (const MapAdditivity& sum : map.additivity) page.additivity.push_back({map.formats[sum.format], sum});
   nlohmann::ordered_json json = {{"schema_version", report::kSchemaVersion}, {"kind", report::kKind}};
   report::FieldWriter writer(json);

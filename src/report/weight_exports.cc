@@ -143,7 +143,8 @@ std::string weight_csv(const WeightReport& report) {
 Result<std::vector<std::filesystem::path>> write_weight_report(const WeightReport& weights,
                                                                std::span<const Language> languages,
                                                                const std::filesystem::path& folder) {
-  std::vector<ExportFile> files = {{"inspect.json", weight_json(weights)}, {"inspect.csv", weight_csv(weights)}};
+  std::vector<ExportFile> files = {{"inspect.json", weight_json(weights)},
+                                   {"inspect.csv", weight_csv(weights)}};
   for (size_t i = 0; i < languages.size(); ++i)
     files.push_back(
         {"inspect" + report::language_suffix(languages, i) + ".html", weight_html(weights, languages[i])});

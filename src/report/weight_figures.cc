@@ -37,8 +37,8 @@ std::string weight_heatmap(const WeightGrid& grid, const std::string& label, con
       HeatCell& drawn = heat.cells[{row, column}];
       const double value = cell->second->sums.relative_mse();
       if (!cell->second->refused) drawn.value = value;
-      drawn.label = cell->second->refused ? text("none")
-                    : value == 0          ? "0"
+      drawn.label = cell->second->refused  ? text("none")
+                    : value == 0           ? "0"
                     : std::isfinite(value) ? number(value, 2)
                                            : "∞";
     }
