@@ -48,6 +48,7 @@ class WeightImage {
 
  private:
   friend class Model;
+  friend class ReplayModel;
   struct State;
   explicit WeightImage(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
@@ -93,6 +94,8 @@ class Model {
 
  private:
   friend class Evaluator;
+  friend class ReplayModel;
+  friend class ChunkContext;
   struct State;
   explicit Model(std::shared_ptr<State> state) : state_(std::move(state)) {}
   static Result<Model> load_path(const std::string& path, const std::string& shown_name);

@@ -80,6 +80,8 @@ ExitCode parse_and_run(int argc, char** argv) {
   add_quantize(app, action);
   add_formats(app, action);
   add_compare(app, {argv, argv + argc}, action);
+  add_sweep(app, {argv, argv + argc}, action);
+  add_status(app, action);
   add_report(app, action);
   add_show(app, action);
   add_help(app, action);

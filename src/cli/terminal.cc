@@ -105,6 +105,10 @@ Progress::Progress(std::function<void(std::string_view)> write, bool terminal,
     : write_(std::move(write)), terminal_(terminal), seconds_(std::move(seconds)), start_(seconds_()) {}
 
 void Progress::update(uint64_t done, uint64_t total, std::string_view what) {
+  update(done, total, what, total == 0 ? 0 : static_cast<double>(done) / static_cast<double>(total));
+}
+
+void Progress::update(uint64_t done, uint64_t total, std::string_view what, double share) {
   constexpr double kLeastBetweenLines = 0.1;
   const double now = seconds_();
   const uint64_t tenths = total == 0 ? 0 : done * 10 / total;
@@ -113,9 +117,8 @@ void Progress::update(uint64_t done, uint64_t total, std::string_view what) {
   last_ = now;
   const std::string total_text = std::to_string(total);
   std::string line = fmt::format("[{:>{}}/{}] {}", done, total_text.size(), total_text, what);
-  if (done > 0 && done < total)
-    line += fmt::format("  {} left", duration((now - start_) * static_cast<double>(total - done) /
-                                              static_cast<double>(done)));
+  if (share > 0 && done < total)
+    line += fmt::format("  {} left", duration((now - start_) * (1 - share) / share));
   write_(terminal_ ? "\r" + line + "\x1b[K" : line + "\n");
   shown_ = true;
 }

@@ -47,6 +47,9 @@ class Progress {
   /// `done` of `total` pieces are complete; `what` is the piece that was just completed or is being worked
   /// on.
   void update(uint64_t done, uint64_t total, std::string_view what);
+  /// The same where pieces take different times: `share` of the work is done, from which the time left
+  /// follows.
+  void update(uint64_t done, uint64_t total, std::string_view what, double share);
   /// Removes the line from a terminal. Called again it does nothing.
   void finish();
 

@@ -2,44 +2,14 @@
 #include <llama.h>
 
 #include <algorithm>
-#include <cstring>
 
-#include "engine/model_state.h"
+#include "engine/chunk_context.h"
 #include "engine/runtime.h"
 #include "fqlab/engine.h"
 
 namespace fqlab {
-namespace {
-
-constexpr int kUbatch = 512;  // tokens the engine computes at once; results do not depend on it
-
-llama_context_params context_parameters(const EvaluatorOptions& options) {
-  llama_context_params parameters = llama_context_default_params();
-  parameters.n_ctx = static_cast<uint32_t>(options.n_ctx);
-  parameters.n_batch = static_cast<uint32_t>(std::min(options.n_batch, options.n_ctx));
-  parameters.n_ubatch = std::min<uint32_t>(parameters.n_batch, kUbatch);
-  parameters.n_seq_max = 1;
-  parameters.n_threads = parameters.n_threads_batch = options.threads;
-  parameters.flash_attn_type = LLAMA_FLASH_ATTN_TYPE_DISABLED;
-  parameters.type_k = parameters.type_v = GGML_TYPE_F32;
-  parameters.swa_full = false;
-  parameters.no_perf = true;
-  return parameters;
-}
-
-}  // namespace
-
 struct Evaluator::State {
-  std::shared_ptr<Model::State> model;
-  llama_context* context = nullptr;
-  llama_batch batch{};
-  int n_ctx = 0, n_batch = 0, vocabulary = 0;
-  std::vector<float> collected;  // logits of a chunk that takes several calls
-
-  ~State() {
-    llama_batch_free(batch);
-    if (context != nullptr) llama_free(context);
-  }
+  ChunkContext chunk;
 };
 
 Evaluator::Evaluator(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -48,55 +18,13 @@ Evaluator& Evaluator::operator=(Evaluator&&) noexcept = default;
 Evaluator::~Evaluator() = default;
 
 Result<Evaluator> Evaluator::create(const Model& model, const EvaluatorOptions& options) {
-  clear_engine_messages();
-  const llama_context_params parameters = context_parameters(options);
-  auto state = std::make_unique<State>();
-  state->model = model.state_;
-  state->context = llama_init_from_model(model.state_->model, parameters);
-  if (state->context == nullptr)
-    return fail(ErrorCode::kEngine, "llama.cpp cannot evaluate the model" + engine_said(),
-                model.state_->shown_name,
-                fmt::format("a smaller --ctx than {} needs less memory", options.n_ctx));
-  state->n_ctx = options.n_ctx;
-  state->n_batch = static_cast<int>(parameters.n_batch);
-  state->vocabulary = model.vocabulary_size();
-  state->batch = llama_batch_init(state->n_batch, 0, 1);
-  return Evaluator(std::move(state));
+  Result<ChunkContext> chunk = ChunkContext::create(model, options);
+  if (!chunk) return tl::unexpected(chunk.error());
+  return Evaluator(std::unique_ptr<State>(new State{*std::move(chunk)}));
 }
 
 Result<std::span<const float>> Evaluator::logits(std::span<const int32_t> tokens, int first, int count) {
-  State& s = *state_;
-  const int n = static_cast<int>(tokens.size());
-  if (n > s.n_ctx || first < 0 || count < 1 || first + count > n)
-    return fail(ErrorCode::kUsage, fmt::format("positions {}..{} are not in a chunk of {} tokens (n_ctx {})",
-                                               first, first + count - 1, n, s.n_ctx));
-  llama_memory_clear(llama_get_memory(s.context), /*data=*/false);
-  s.collected.clear();
-  const size_t row = static_cast<size_t>(s.vocabulary);
-  for (int begin = 0; begin < first + count; begin += s.n_batch) {
-    const int end = std::min({begin + s.n_batch, n, first + count});
-    s.batch.n_tokens = end - begin;
-    int outputs = 0;
-    for (int i = begin; i < end; ++i) {
-      const int k = i - begin;
-      s.batch.token[k] = tokens[static_cast<size_t>(i)];
-      s.batch.pos[k] = i;
-      s.batch.n_seq_id[k] = 1;
-      s.batch.seq_id[k][0] = 0;
-      s.batch.logits[k] = i >= first;
-      outputs += i >= first;
-    }
-    if (const int status = llama_decode(s.context, s.batch); status != 0)
-      return fail(ErrorCode::kEngine,
-                  fmt::format("llama.cpp could not evaluate the tokens (status {})", status) + engine_said(),
-                  s.model->shown_name);
-    if (outputs == 0) continue;
-    llama_synchronize(s.context);
-    const float* rows = llama_get_logits(s.context);
-    if (outputs == count) return std::span<const float>(rows, row * static_cast<size_t>(count));
-    s.collected.insert(s.collected.end(), rows, rows + row * static_cast<size_t>(outputs));
-  }
-  return std::span<const float>(s.collected);
+  return state_->chunk.logits(tokens, first, count);
 }
 
 struct Evaluator::Chooser {
@@ -122,25 +50,25 @@ Result<std::vector<int32_t>> Evaluator::sample(std::span<const int32_t> prompt, 
 }
 
 Result<std::vector<int32_t>> Evaluator::answer(std::span<const int32_t> prompt, int most, Chooser& chooser) {
-  State& s = *state_;
+  ChunkContext& s = state_->chunk;
   std::vector<int32_t> chosen, next(prompt.begin(), prompt.end());
-  if (prompt.empty() || static_cast<int>(prompt.size()) + most > s.n_ctx)
+  if (prompt.empty() || static_cast<int>(prompt.size()) + most > s.n_ctx())
     return fail(ErrorCode::kUsage,
                 fmt::format("a prompt of {} tokens and an answer of {} do not fit into {} tokens",
-                            prompt.size(), most, s.n_ctx));
-  llama_memory_clear(llama_get_memory(s.context), /*data=*/false);
+                            prompt.size(), most, s.n_ctx()));
+  llama_memory_clear(llama_get_memory(s.context()), /*data=*/false);
   while (static_cast<int>(chosen.size()) < most) {
-    for (size_t begin = 0; begin < next.size(); begin += static_cast<size_t>(s.n_batch)) {
-      const auto n = static_cast<int32_t>(std::min(next.size() - begin, static_cast<size_t>(s.n_batch)));
-      if (const int status = llama_decode(s.context, llama_batch_get_one(next.data() + begin, n));
+    for (size_t begin = 0; begin < next.size(); begin += static_cast<size_t>(s.n_batch())) {
+      const auto n = static_cast<int32_t>(std::min(next.size() - begin, static_cast<size_t>(s.n_batch())));
+      if (const int status = llama_decode(s.context(), llama_batch_get_one(next.data() + begin, n));
           status != 0)
         return fail(
             ErrorCode::kEngine,
             fmt::format("llama.cpp could not evaluate the tokens (status {})", status) + engine_said(),
-            s.model->shown_name);
+            s.model().shown_name);
     }
-    const int32_t token = llama_sampler_sample(chooser.sampler.get(), s.context, -1);
-    if (llama_vocab_is_eog(s.model->vocabulary(), token)) break;
+    const int32_t token = llama_sampler_sample(chooser.sampler.get(), s.context(), -1);
+    if (llama_vocab_is_eog(s.model().vocabulary(), token)) break;
     chosen.push_back(token);
     next.assign(1, token);
   }

@@ -1,0 +1,94 @@
+#include "engine/chunk_context.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "engine/runtime.h"
+
+namespace fqlab {
+namespace {
+
+llama_context_params context_parameters(const EvaluatorOptions& options) {
+  llama_context_params parameters = llama_context_default_params();
+  parameters.n_ctx = static_cast<uint32_t>(options.n_ctx);
+  parameters.n_batch = static_cast<uint32_t>(std::min(options.n_batch, options.n_ctx));
+  parameters.n_ubatch = std::min<uint32_t>(parameters.n_batch, kUbatch);
+  parameters.n_seq_max = 1;
+  parameters.n_threads = parameters.n_threads_batch = options.threads;
+  parameters.flash_attn_type = LLAMA_FLASH_ATTN_TYPE_DISABLED;
+  parameters.type_k = parameters.type_v = GGML_TYPE_F32;
+  parameters.swa_full = false;
+  parameters.no_perf = true;
+  return parameters;
+}
+
+}  // namespace
+
+void ChunkContext::FreeBatch::operator()(llama_batch* batch) const {
+  llama_batch_free(*batch);
+  delete batch;
+}
+
+Result<ChunkContext> ChunkContext::create(const Model& model, const EvaluatorOptions& options,
+                                          ggml_backend_sched_eval_callback on_node, void* on_node_data) {
+  clear_engine_messages();
+  llama_context_params parameters = context_parameters(options);
+  parameters.cb_eval = on_node;
+  parameters.cb_eval_user_data = on_node_data;
+  ChunkContext chunk;
+  chunk.model_ = model.state_;
+  chunk.context_.reset(llama_init_from_model(model.state_->model, parameters));
+  if (chunk.context_ == nullptr)
+    return fail(ErrorCode::kEngine, "llama.cpp cannot evaluate the model" + engine_said(),
+                model.state_->shown_name,
+                fmt::format("a smaller --ctx than {} needs less memory", options.n_ctx));
+  chunk.n_ctx_ = options.n_ctx;
+  chunk.n_batch_ = static_cast<int>(parameters.n_batch);
+  chunk.vocabulary_ = model.vocabulary_size();
+  chunk.batch_.reset(new llama_batch(llama_batch_init(chunk.n_batch_, 0, 1)));
+  return chunk;
+}
+
+Result<std::span<const float>> ChunkContext::logits(std::span<const int32_t> tokens, int first, int count,
+                                                    const ChunkPass& pass) {
+  const int n = static_cast<int>(tokens.size());
+  if (n > n_ctx_ || first < 0 || count < 1 || first + count > n)
+    return fail(ErrorCode::kUsage, fmt::format("positions {}..{} are not in a chunk of {} tokens (n_ctx {})",
+                                               first, first + count - 1, n, n_ctx_));
+  llama_memory_clear(llama_get_memory(context_.get()), /*data=*/pass.wipe);
+  collected_.clear();
+  const size_t row = static_cast<size_t>(vocabulary_);
+  const int stop = pass.every_position ? n : first + count;
+  for (int begin = 0; begin < stop; begin += n_batch_) {
+    const int end = std::min(begin + n_batch_, stop);
+    batch_->n_tokens = end - begin;
+    int outputs = 0;
+    for (int i = begin; i < end; ++i) {
+      const int k = i - begin;
+      batch_->token[k] = tokens[static_cast<size_t>(i)];
+      batch_->pos[k] = i;
+      batch_->n_seq_id[k] = 1;
+      batch_->seq_id[k][0] = 0;
+      const bool scored = i >= first && i < first + count;
+      batch_->logits[k] = scored;
+      outputs += scored;
+    }
+    if (pass.watcher != nullptr) pass.watcher->before_decode(begin, end);
+    if (const int status = llama_decode(context_.get(), *batch_); status != 0)
+      return fail(ErrorCode::kEngine,
+                  fmt::format("llama.cpp could not evaluate the tokens (status {})", status) + engine_said(),
+                  model_->shown_name);
+    llama_synchronize(context_.get());
+    if (pass.watcher != nullptr)
+      if (Result<void> seen = pass.watcher->after_decode(); !seen) return tl::unexpected(seen.error());
+    if (outputs == 0) continue;
+    const float* rows = llama_get_logits(context_.get());
+    if (outputs == count && end == stop)
+      return std::span<const float>(rows, row * static_cast<size_t>(count));
+    collected_.insert(collected_.end(), rows, rows + row * static_cast<size_t>(outputs));
+  }
+  return std::span<const float>(collected_);
+}
+
+}  // namespace fqlab

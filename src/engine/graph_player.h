@@ -1,0 +1,69 @@
+// Runs the engine's graphs whole or in part: the cb_eval of a ReplayModel.
+#pragma once
+
+#include <ggml.h>
+
+#include <map>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "engine/chunk_context.h"
+#include "engine/graph_record.h"
+
+namespace fqlab {
+
+/// The graphs of one chunk, one for each call of the engine.
+struct ChunkGraphs {
+  std::vector<GraphRecord> graphs;
+  std::map<int, std::vector<std::vector<bool>>>
+      spared;  ///< by cut: for each graph, see GraphRecord::spared()
+
+  /// Why there is no cut at `from`, or "".
+  std::string problem(int from) const;
+  const std::vector<std::vector<bool>>& spared_before(int from);
+};
+
+/// Told by the engine about every node before and after it is computed. The engine asks about all nodes of a
+/// graph in order before it computes any that come before the first one of interest.
+class GraphPlayer final : public DecodeWatcher {
+ public:
+  GraphPlayer(int layers, int width) : layers_(layers), width_(width) {}
+
+  /// What the next pass over a chunk does.
+  void play_all();
+  /// Computes nothing and keeps what the graphs look like.
+  void record(ChunkGraphs& into);
+  /// Computes all and copies what enters each layer to streams: layers x tokens x width.
+  void capture(ChunkGraphs& graphs, std::span<float> streams);
+  /// Computes what `stream` (tokens x width, entering layer `from`) does not spare.
+  void play_from(ChunkGraphs& graphs, int from, std::span<const float> stream);
+
+  static bool on_node(ggml_tensor* node, bool ask, void* player);
+  void before_decode(int begin, int end) override;
+  Result<void> after_decode() override;
+
+ private:
+  enum class Mode { kAll, kRecord, kCapture, kFrom };
+  bool ask(ggml_tensor& node);
+  void computed(ggml_tensor& node);
+  size_t stream_values(int begin, int end) const {
+    return static_cast<size_t>(end - begin) * static_cast<size_t>(width_);
+  }
+
+  int layers_, width_;
+  Mode mode_ = Mode::kAll;
+  ChunkGraphs* graphs_ = nullptr;
+  const std::vector<std::vector<bool>>* spared_ = nullptr;
+  int from_ = 0;
+  std::span<float> streams_;
+  std::span<const float> stream_;
+  size_t call_ = 0;                     // calls of the engine in this pass
+  int begin_ = 0, end_ = 0;             // positions of this call
+  int next_ = 0;                        // node that is asked about next
+  bool strange_ = false;                // a node was not the recorded one
+  std::vector<ggml_tensor*> asked_;     // kRecord: all nodes, in order
+  std::vector<ggml_tensor*> switched_;  // not to be computed in this call, to be switched on again after it
+};
+
+}  // namespace fqlab

@@ -1,0 +1,254 @@
+#include "fqlab/replay.h"
+
+#include <fmt/format.h>
+#include <ggml-backend.h>
+
+#include <algorithm>
+#include <map>
+#include <tuple>
+
+#include "base/hash.h"
+#include "engine/chunk_context.h"
+#include "engine/graph_player.h"
+#include "engine/runtime.h"
+#include "engine/weight_image_state.h"
+
+namespace fqlab {
+namespace {
+
+uint64_t hash_of(std::span<const float> values) {
+  return hash64({reinterpret_cast<const char*>(values.data()), values.size_bytes()});
+}
+
+uint64_t hash_of(std::span<const int32_t> tokens) {
+  return hash64({reinterpret_cast<const char*>(tokens.data()), tokens.size_bytes()});
+}
+
+}  // namespace
+
+struct ReplayModel::State {
+  using ChunkShape = std::tuple<int, int, int, bool>;  // tokens, first, count, every position
+
+  GgufFile source;
+  Model model;
+  const WeightImage::State* image;
+  int layers, width, vocabulary;
+  GraphPlayer player;  // before `chunk`, which calls it
+  std::optional<ChunkContext> chunk;
+  std::optional<GraphRecord> small;  // the graph of two tokens
+  std::unordered_map<std::string, int> first_layers;
+  std::map<ChunkShape, ChunkGraphs> graphs;
+  std::unordered_map<ggml_tensor*, void*> replaced;  // and the image's values
+
+  std::map<int, std::optional<std::string>> problems;       // of the cuts asked about
+  std::unordered_map<uint64_t, uint64_t> whole_model_hash;  // of checked chunks
+
+  State(const GgufFile& file, Model loaded, const WeightImage::State* weights)
+      : source(file),
+        model(std::move(loaded)),
+        image(weights),
+        layers(model.layers()),
+        width(0),
+        vocabulary(model.vocabulary_size()),
+        player(0, 0) {}
+
+  Result<ChunkGraphs*> graphs_of(std::span<const int32_t> tokens, int first, int count, bool every_position);
+  Result<std::span<const float>> play(std::span<const int32_t> tokens, int first, int count,
+                                      bool wipe = false) {
+    return chunk->logits(tokens, first, count, {.watcher = &player, .wipe = wipe});
+  }
+  Result<std::span<const float>> play_from(int from, std::span<const int32_t> tokens,
+                                           std::span<const float> stream, int first, int count, bool wipe);
+  Result<std::optional<std::string>> check(int from, std::span<const int32_t> tokens,
+                                           std::span<const float> streams);
+  bool names_cut(int from) const {
+    return from == 0 || (from > 0 && from < layers && small->stream(from) >= 0);
+  }
+};
+
+ReplayModel::ReplayModel(std::unique_ptr<State> state) : state_(std::move(state)) {}
+ReplayModel::ReplayModel(ReplayModel&&) noexcept = default;
+ReplayModel& ReplayModel::operator=(ReplayModel&&) noexcept = default;
+ReplayModel::~ReplayModel() = default;
+
+Result<ReplayModel> ReplayModel::create(const GgufFile& source, const WeightImage& image,
+                                        const EvaluatorOptions& options) {
+  Result<Model> model = Model::load(image);
+  if (!model) return tl::unexpected(model.error());
+  auto state = std::make_unique<State>(source, *model, image.state_.get());
+  State& s = *state;
+  s.width = llama_model_n_embd(model->state_->model);
+  s.player = GraphPlayer(s.layers, s.width);
+  EvaluatorOptions one_graph_a_call = options;
+  one_graph_a_call.n_batch = std::min(options.n_batch, kUbatch);
+  Result<ChunkContext> chunk =
+      ChunkContext::create(*model, one_graph_a_call, GraphPlayer::on_node, &s.player);
+  if (!chunk) return tl::unexpected(chunk.error());
+  s.chunk = *std::move(chunk);
+
+  const int32_t tokens[2] = {0, 1};
+  Result<ChunkGraphs*> graphs = s.graphs_of(tokens, 1, 1, false);
+  if (!graphs) return tl::unexpected(graphs.error());
+  s.small = (*graphs)->graphs.front();
+  s.first_layers = s.small->first_layers();
+  return ReplayModel(std::move(state));
+}
+
+int ReplayModel::layers() const { return state_->layers; }
+int ReplayModel::embedding_size() const { return state_->width; }
+int ReplayModel::vocabulary_size() const { return state_->vocabulary; }
+
+// A pass in which nothing is computed tells what the graphs of such a chunk look like: a few milliseconds.
+Result<ChunkGraphs*> ReplayModel::State::graphs_of(std::span<const int32_t> tokens, int first, int count,
+                                                   bool every_position) {
+  const ChunkShape shape = {static_cast<int>(tokens.size()), first, count, every_position};
+  if (const auto found = graphs.find(shape); found != graphs.end()) return &found->second;
+  ChunkGraphs recorded;
+  player.record(recorded);
+  if (auto passed =
+          chunk->logits(tokens, first, count, {.watcher = &player, .every_position = every_position});
+      !passed)
+    return tl::unexpected(passed.error());
+  return &graphs.emplace(shape, std::move(recorded)).first->second;
+}
+
+Result<std::span<const float>> ReplayModel::capture(std::span<const int32_t> tokens, int first, int count,
+                                                    std::span<float> streams) {
+  State& s = *state_;
+  const size_t expected = static_cast<size_t>(s.layers) * tokens.size() * static_cast<size_t>(s.width);
+  if (!streams.empty() && streams.size() != expected)
+    return fail(ErrorCode::kUsage,
+                fmt::format("{} values for the streams of {} layers, {} tokens and {} values "
+                            "a token",
+                            streams.size(), s.layers, tokens.size(), s.width));
+  if (streams.empty()) {
+    s.player.play_all();
+    return s.play(tokens, first, count);
+  }
+  Result<ChunkGraphs*> graphs = s.graphs_of(tokens, first, count, true);
+  if (!graphs) return tl::unexpected(graphs.error());
+  s.player.capture(**graphs, streams);
+  return s.chunk->logits(tokens, first, count, {.watcher = &s.player, .every_position = true});
+}
+
+Result<void> ReplayModel::replace(std::string_view tensor, std::span<const float> values) {
+  State& s = *state_;
+  const std::string name(tensor);
+  if (s.source.find_tensor(name) == nullptr)
+    return fail(ErrorCode::kUsage, "the model has no such tensor", name);
+  const auto& floats = s.image->floats;
+  const auto found = floats.find(name);
+  if (found == floats.end())
+    return fail(ErrorCode::kUsage, "only float32 tensors can be replaced", name,
+                "expand the tensor when the image is made");
+  if (found->second.size() != values.size())
+    return fail(ErrorCode::kUsage,
+                fmt::format("{} values for a tensor of {}", values.size(), found->second.size()), name);
+  const auto [begin, end] = s.small->weights().equal_range(name);
+  for (auto at = begin; at != end; ++at) {
+    s.replaced.emplace(at->second, at->second->data);      // the first replacement keeps the image's pointer
+    at->second->data = const_cast<float*>(values.data());  // weights are only read
+  }
+  return {};
+}
+
+void ReplayModel::restore() {
+  for (const auto& [tensor, data] : state_->replaced) tensor->data = data;
+  state_->replaced.clear();
+}
+
+int ReplayModel::first_affected_layer(std::string_view tensor) const {
+  const auto found = state_->first_layers.find(std::string(tensor));
+  return found == state_->first_layers.end() ? state_->layers : found->second;
+}
+
+int ReplayModel::best_cut(int layer) const {
+  int from = std::clamp(layer, 0, std::max(state_->layers - 1, 0));
+  while (!state_->names_cut(from)) --from;
+  return from;
+}
+
+Result<std::span<const float>> ReplayModel::logits_from(int from, std::span<const int32_t> tokens,
+                                                        std::span<const float> stream, int first, int count) {
+  State& s = *state_;
+  if (from == 0) {
+    s.player.play_all();
+    return s.play(tokens, first, count);
+  }
+  return s.play_from(from, tokens, stream, first, count, /*wipe=*/false);
+}
+
+Result<std::span<const float>> ReplayModel::State::play_from(int from, std::span<const int32_t> tokens,
+                                                             std::span<const float> stream, int first,
+                                                             int count, bool wipe) {
+  if (!names_cut(from))
+    return fail(ErrorCode::kUsage, fmt::format("no cut is possible at layer {} of {}", from, layers),
+                "replay", "best_cut() names the cuts");
+  if (stream.size() != tokens.size() * static_cast<size_t>(width))
+    return fail(ErrorCode::kUsage, fmt::format("a stream of {} values for {} tokens of {}", stream.size(),
+                                               tokens.size(), width));
+  Result<ChunkGraphs*> recorded = graphs_of(tokens, first, count, false);
+  if (!recorded) return tl::unexpected(recorded.error());
+  if (const std::string problem = (*recorded)->problem(from); !problem.empty())
+    return fail(ErrorCode::kUsage, problem, fmt::format("layer {}", from));
+  player.play_from(**recorded, from, stream);
+  return play(tokens, first, count, wipe);
+}
+
+Result<std::optional<std::string>> ReplayModel::cut_problem(int from, std::span<const int32_t> tokens,
+                                                            std::span<const float> streams) {
+  State& s = *state_;
+  if (from == 0) return std::optional<std::string>();
+  if (const auto known = s.problems.find(from); known != s.problems.end()) return known->second;
+  Result<std::optional<std::string>> found = s.check(from, tokens, streams);
+  if (found) s.problems.emplace(from, *found);
+  return found;
+}
+
+Result<std::optional<std::string>> ReplayModel::State::check(int from, std::span<const int32_t> tokens,
+                                                             std::span<const float> streams) {
+  const int n = static_cast<int>(tokens.size()), first = n / 2, count = n - 1 - first;
+  const size_t one = tokens.size() * static_cast<size_t>(width);
+  if (!replaced.empty()) return fail(ErrorCode::kUsage, "a cut is checked with the original's weights");
+  if (count < 1 || streams.size() != one * static_cast<size_t>(layers))
+    return fail(ErrorCode::kUsage, "the check needs all streams of a chunk of 3 or more tokens");
+  if (from < 0 || from >= layers)
+    return std::optional(fmt::format("the model has no cut at layer {}, only 0 to {}", from, layers - 1));
+  Result<ChunkGraphs*> recorded = graphs_of(tokens, first, count, false);
+  if (!recorded) return tl::unexpected(recorded.error());
+  if (std::string problem = (*recorded)->problem(from); !problem.empty())
+    return std::optional(std::move(problem));
+
+  uint64_t& expected = whole_model_hash[hash_of(tokens)];
+  if (expected == 0) {
+    player.play_all();
+    Result<std::span<const float>> whole = play(tokens, first, count, /*wipe=*/true);
+    if (!whole) return tl::unexpected(whole.error());
+    expected = hash_of(*whole);
+  }
+  Result<std::span<const float>> cut = play_from(
+      from, tokens, streams.subspan(static_cast<size_t>(from) * one, one), first, count, /*wipe=*/true);
+  if (!cut) return tl::unexpected(cut.error());
+  if (hash_of(*cut) == expected) return std::optional<std::string>();
+  return std::optional<std::string>("the logits differ from the whole model's");
+}
+
+Result<double> ReplayModel::operations(int from, int tokens, int first, int count) {
+  State& s = *state_;
+  const std::vector<int32_t> some(static_cast<size_t>(std::max(tokens, 0)), 0);
+  Result<ChunkGraphs*> recorded = s.graphs_of(some, first, count, false);
+  if (!recorded) return tl::unexpected(recorded.error());
+  if (!s.names_cut(from) || (from > 0 && !(*recorded)->problem(from).empty()))
+    return fail(ErrorCode::kUsage, fmt::format("no cut is possible at layer {} of {}", from, s.layers));
+  double sum = 0;
+  for (size_t i = 0; i < (*recorded)->graphs.size(); ++i)
+    sum += (*recorded)->graphs[i].operations(from == 0 ? std::vector<bool>()
+                                                       : (*recorded)->spared_before(from)[i]);
+  return sum;
+}
+
+uint64_t ReplayModel::planned_bytes(const GgufFile& file, const EvaluatorOptions& options) {
+  return Evaluator::planned_bytes(file, options);
+}
+
+}  // namespace fqlab

@@ -1,0 +1,49 @@
+// Which cell of a map is measured on which chunk next: few tokens for the same map. Pure: knows evidence, not
+// models; the same evidence always gives the same answer, so a study can be resumed anywhere.
+// See docs/statistics.md, "How cells get their chunks", and docs/decisions/0006.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <utility>
+#include <vector>
+
+namespace fqlab {
+
+/// What is known of one cell: one group of tensors in one number format. The cells of one call share a
+/// format.
+struct CellEvidence {
+  std::vector<std::optional<double>> chunk_kl;  ///< by chunk: mean KL of its scored positions, nats
+  double cost = 1;      ///< of one chunk of this cell, relative to the other cells, above 0
+  bool closed = false;  ///< gets no more chunks, such as a trial that failed; what it has still counts
+};
+
+struct AllocationGoal {
+  enum class Kind {
+    kExhaustive,  ///< every chunk of every cell
+    kMap,         ///< the order of all cells; every cell's value where `precision_asked`
+    kTop,         ///< which cells are the `top` largest
+  } kind = Kind::kMap;
+  /// Half width of a cell's 95 % interval over its KL, against the KL of the exhaustive map.
+  double precision = 0.10;
+  /// kMap goes on until every cell has `precision`, with any number of chunks. Without it the map stops where
+  /// its order is settled, and at a quarter of the exhaustive map's chunks and cost in any case.
+  bool precision_asked = false;
+  int top = 10;
+  int chunks = 8;     ///< most that a cell may get
+  uint64_t seed = 1;  ///< kept for callers; no policy draws random numbers
+};
+
+struct Allocation {
+  std::vector<std::pair<size_t, int>> next;  ///< cell, chunk; independent of each other
+  bool done = false;                         ///< nothing more is needed; `next` is then empty
+};
+
+/// What to measure next, a round at a time: call again with the new evidence until `done`. A cell gets chunks
+/// 0, 1, 2, ... in this order, so that cells are compared on the same texts; gaps are filled first. Every
+/// cell gets one chunk, whatever the limits.
+Allocation allocate_next(std::span<const CellEvidence> cells, const AllocationGoal& goal);
+
+}  // namespace fqlab

@@ -1,0 +1,232 @@
+#include "fqlab/replay.h"
+
+#include <gmock/gmock.h>
+
+#include <algorithm>
+#include <cstring>
+#include <vector>
+
+#include "testing.h"
+
+namespace fqlab {
+namespace {
+
+bool same_bits(std::span<const float> a, std::span<const float> b) {
+  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size_bytes()) == 0;
+}
+
+bool expand_all(const TensorInfo&) { return true; }
+
+bool long_run() { return std::getenv("FQLAB_LONG") != nullptr; }
+
+std::vector<float> copy(Result<std::span<const float>> logits) {
+  return {logits.value().begin(), logits.value().end()};
+}
+
+/// A model in float32, a chunk of its text, and the whole model's logits of the positions `first` to the last
+/// but one.
+struct Scene {
+  Scene(const std::filesystem::path& path, int n_ctx, int first_scored, int threads = 2)
+      : file(GgufFile::open(path).value()),
+        image(WeightImage::create(file, expand_all).value()),
+        options{n_ctx, 512, threads},
+        replay(ReplayModel::create(file, image, options).value()),
+        first(first_scored),
+        count(n_ctx - 1 - first) {
+    const Model model = Model::load(image).value();
+    std::string text;
+    while (tokens.size() < static_cast<size_t>(n_ctx)) {
+      for (int i = 0; i < 99; ++i)
+        text += "Line " + std::to_string(i * i) + ": the fox jumps over dog " + std::to_string(7 * i) + ".\n";
+      tokens = model.tokenize(text).value();
+    }
+    tokens.resize(static_cast<size_t>(n_ctx));
+    streams.resize(tokens.size() * static_cast<size_t>(replay.layers() * replay.embedding_size()));
+    original = copy(replay.capture(tokens, first, count, streams));
+  }
+
+  std::span<const float> stream(int layer) const {
+    const size_t one = tokens.size() * static_cast<size_t>(replay.embedding_size());
+    return std::span(streams).subspan(static_cast<size_t>(layer) * one, one);
+  }
+  std::vector<float> from(int layer) {
+    return copy(replay.logits_from(layer, tokens, stream(layer), first, count));
+  }
+  /// The logits of a plain evaluation of the image as it is now.
+  std::vector<float> whole() {
+    const Model model = Model::load(image).value();
+    Evaluator evaluator = Evaluator::create(model, options).value();
+    return copy(evaluator.logits(tokens, first, count));
+  }
+  /// Other values for a tensor: every one moved by a thousandth part and a bit.
+  std::vector<float> changed(const std::string& tensor) {
+    const std::span<const float> values = image.floats(tensor);
+    std::vector<float> moved(values.begin(), values.end());
+    for (size_t i = 0; i < moved.size(); ++i) moved[i] += (i % 3 == 0 ? 0.01f : -0.005f) * moved[i];
+    return moved;
+  }
+
+  GgufFile file;
+  WeightImage image;
+  EvaluatorOptions options;
+  ReplayModel replay;
+  int first, count;
+  std::vector<int32_t> tokens;
+  std::vector<float> streams, original;
+};
+
+/// A few cuts, or with FQLAB_LONG all of them.
+std::vector<int> cuts_of(const Scene& scene, std::initializer_list<int> sample) {
+  if (!long_run()) return sample;
+  std::vector<int> all;
+  for (int layer = 0; layer < scene.replay.layers(); ++layer) all.push_back(layer);
+  return all;
+}
+
+void expect_the_original_at_every_cut(Scene& scene, std::initializer_list<int> sample) {
+  EXPECT_TRUE(same_bits(scene.original, scene.whole())) << "capture against a plain evaluation";
+  for (const int cut : cuts_of(scene, sample)) {
+    EXPECT_EQ(scene.replay.best_cut(cut), cut);
+    if (long_run()) {
+      EXPECT_EQ(scene.replay.cut_problem(cut, scene.tokens, scene.streams).value(), std::nullopt) << cut;
+    }
+    EXPECT_TRUE(same_bits(scene.original, scene.from(cut))) << "cut at " << cut;
+  }
+}
+
+TEST(Replay, OfSmolLm2GivesTheWholeModelsBitsAtEveryCut) {
+  FQLAB_REQUIRE_FILE(testing::smollm2_file());
+  Scene scene(testing::smollm2_file(), 512, 256);
+  expect_the_original_at_every_cut(scene, {0, 1, 15, 29});
+}
+
+TEST(Replay, OfGemma3GivesTheWholeModelsBitsAtEveryCut) {
+  FQLAB_REQUIRE_FILE(testing::gemma_file());
+  Scene scene(testing::gemma_file(), 512, 500);
+  expect_the_original_at_every_cut(scene, {1, 6, 17});
+}
+
+TEST(Replay, OfGemma3GivesTheWholeModelsBitsBeyondItsSlidingWindow) {
+  FQLAB_REQUIRE_FILE(testing::gemma_file());
+  Scene scene(testing::gemma_file(), 1024, 1000);  // window 512; two calls of the engine a chunk
+  expect_the_original_at_every_cut(scene, {5, 17});
+}
+
+/// SmolLM2 at 64 tokens: enough for what does not depend on the length.
+class ReplayOfSmolLm2 : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    FQLAB_REQUIRE_FILE(testing::smollm2_file());
+    scene_.emplace(testing::smollm2_file(), 64, 32);
+  }
+  std::optional<Scene> scene_;
+};
+
+TEST_F(ReplayOfSmolLm2, AReplacedTensorGivesThePatchedModelsBitsAtEveryUsefulCut) {
+  Scene& s = *scene_;
+  for (const std::string tensor : {"blk.0.attn_norm.weight", "blk.7.attn_k.weight", "blk.15.ffn_down.weight",
+                                   "blk.29.attn_output.weight", "output_norm.weight", "token_embd.weight"}) {
+    const std::vector<float> values = s.changed(tensor);
+    const std::span<float> patched = s.image.floats(tensor);
+    const std::vector<float> kept(patched.begin(), patched.end());
+    std::ranges::copy(values, patched.begin());
+    const std::vector<float> expected = s.whole();
+    std::ranges::copy(kept, patched.begin());
+    EXPECT_FALSE(same_bits(expected, s.original)) << tensor;
+
+    ASSERT_TRUE(s.replay.replace(tensor, values));
+    const int last = s.replay.best_cut(s.replay.first_affected_layer(tensor));
+    for (const int cut : {0, last / 2, last})
+      EXPECT_TRUE(same_bits(expected, s.from(cut))) << tensor << " " << cut;
+    s.replay.restore();
+    EXPECT_TRUE(same_bits(s.original, s.from(last))) << tensor;
+  }
+}
+
+TEST_F(ReplayOfSmolLm2, ReplacingNeverWritesToTheImageAndRestoringGivesTheOriginalsBits) {
+  Scene& s = *scene_;
+  const std::string tensor = "blk.3.ffn_up.weight";
+  const std::span<const float> values = s.image.floats(tensor);
+  const std::vector<float> before(values.begin(), values.end());
+  const std::vector<float> a = s.changed(tensor), b(before.size(), 0.f);
+  ASSERT_TRUE(s.replay.replace(tensor, a));
+  ASSERT_TRUE(s.replay.replace(tensor, b));
+  EXPECT_FALSE(same_bits(s.original, s.from(3)));
+  EXPECT_TRUE(same_bits(before, values));
+  s.replay.restore();
+  EXPECT_TRUE(same_bits(s.original, s.from(3)));
+  EXPECT_TRUE(same_bits(s.original, s.from(0)));
+}
+
+TEST_F(ReplayOfSmolLm2, TwoModelsShareOneImageAndAreReplacedIndependently) {
+  Scene& s = *scene_;
+  ReplayModel other = ReplayModel::create(s.file, s.image, s.options).value();
+  const std::vector<float> values = s.changed("blk.3.ffn_up.weight");
+  ASSERT_TRUE(other.replace("blk.3.ffn_up.weight", values));
+  EXPECT_TRUE(same_bits(s.original, s.from(3)));
+  EXPECT_FALSE(same_bits(s.original, copy(other.logits_from(3, s.tokens, s.stream(3), s.first, s.count))));
+}
+
+TEST_F(ReplayOfSmolLm2, OneThreadGivesTheBitsOfTwo) {
+  Scene one(testing::smollm2_file(), 64, 32, 1);
+  EXPECT_TRUE(same_bits(scene_->original, one.original));
+  EXPECT_TRUE(same_bits(scene_->streams, one.streams));
+  EXPECT_TRUE(same_bits(scene_->from(11), one.from(11)));
+}
+
+TEST_F(ReplayOfSmolLm2, AStreamThatIsNotTheOriginalsIsNoticed) {
+  Scene& s = *scene_;
+  const size_t at = static_cast<size_t>(s.stream(11).data() - s.streams.data());
+  s.streams[at] += 0.001f;
+  EXPECT_THAT(s.replay.cut_problem(11, s.tokens, s.streams).value().value_or(""),
+              ::testing::HasSubstr("differ"));
+  EXPECT_EQ(s.replay.cut_problem(12, s.tokens, s.streams).value(), std::nullopt);
+}
+
+TEST_F(ReplayOfSmolLm2, KnowsWhichLayerATensorChangesFirst) {
+  const ReplayModel& replay = scene_->replay;
+  EXPECT_EQ(replay.layers(), 30);
+  for (const TensorInfo& tensor : scene_->file.tensors())
+    if (const std::optional<int> layer = parse_tensor_name(tensor.name).layer) {
+      EXPECT_EQ(replay.first_affected_layer(tensor.name), *layer) << tensor.name;
+    }
+  EXPECT_EQ(replay.first_affected_layer("token_embd.weight"), 0);  // tied: the input use comes first
+  EXPECT_EQ(replay.first_affected_layer("output_norm.weight"), 30);
+  EXPECT_EQ(replay.best_cut(30), 29);
+}
+
+TEST_F(ReplayOfSmolLm2, ACutSparesTheShareOfTheLayersBeforeIt) {
+  Scene& s = *scene_;
+  const double whole = s.replay.operations(0, 64, 32, 31).value(),
+               half = s.replay.operations(15, 64, 32, 31).value(),
+               layer = whole - s.replay.operations(1, 64, 32, 31).value();
+  EXPECT_DOUBLE_EQ(whole - half, 15 * layer);
+  EXPECT_GT(layer, 2.0 * 63 * 3.5e6);  // 3.5 million weights, 63 positions evaluated
+}
+
+TEST_F(ReplayOfSmolLm2, RefusesWhatItCannotReplace) {
+  ReplayModel& replay = scene_->replay;
+  const std::vector<float> three(3);
+  EXPECT_EQ(replay.replace("no.such.tensor", three).error().code, ErrorCode::kUsage);
+  EXPECT_EQ(replay.replace("blk.0.ffn_norm.weight", three).error().code, ErrorCode::kUsage);
+  const WeightImage stored =
+      WeightImage::create(scene_->file, [](const TensorInfo&) { return false; }).value();
+  ReplayModel quantized = ReplayModel::create(scene_->file, stored, scene_->options).value();
+  const std::vector<float> enough(1536 * 576);
+  EXPECT_EQ(quantized.replace("blk.0.ffn_down.weight", enough).error().code, ErrorCode::kUsage);
+}
+
+TEST_F(ReplayOfSmolLm2, RefusesCutsAndStreamsThatDoNotFit) {
+  Scene& s = *scene_;
+  EXPECT_EQ(s.replay.logits_from(30, s.tokens, s.stream(1), s.first, s.count).error().code,
+            ErrorCode::kUsage);
+  EXPECT_EQ(s.replay.logits_from(-1, s.tokens, s.stream(1), s.first, s.count).error().code,
+            ErrorCode::kUsage);
+  EXPECT_EQ(s.replay.logits_from(3, s.tokens, s.stream(1).first(100), s.first, s.count).error().code,
+            ErrorCode::kUsage);
+  std::vector<float> short_streams(100);
+  EXPECT_EQ(s.replay.capture(s.tokens, s.first, s.count, short_streams).error().code, ErrorCode::kUsage);
+}
+
+}  // namespace
+}  // namespace fqlab
