@@ -1,18 +1,14 @@
 #include "cli/map_source.h"
 
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 
 #include "fqlab/map_report.h"
+#include "study/read_map.h"
 
 namespace fqlab::cli {
 namespace {
-
-// The one place that reads a study: study/'s read_map(path) belongs here.
-Result<SensitivityMap> read_study(const std::string& path) {
-  return fail(ErrorCode::kInput, "this build of fqlab does not read study files", path,
-              "give the map.json of a report instead");
-}
 
 Error with_file(Error error, const std::string& path) {
   error.where = error.where.empty() ? path : path + ", " + error.where;
@@ -46,7 +42,7 @@ bool holds_map(const std::string& path) {
 Result<SensitivityMap> read_map_file(const std::string& path) {
   const Result<std::string> text = read_text(path);
   if (!text) return tl::unexpected(text.error());
-  Result<SensitivityMap> map = is_study(*text) ? read_study(path) : parse_map_json(*text);
+  Result<SensitivityMap> map = is_study(*text) ? read_map(std::filesystem::path(path)) : parse_map_json(*text);
   if (!map) return tl::unexpected(is_study(*text) ? map.error() : with_file(map.error(), path));
   return completed(std::move(*map));
 }
