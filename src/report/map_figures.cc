@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <set>
 
 #include "report/heatmap.h"
 #include "report/map_view.h"
@@ -25,26 +24,17 @@ void whisker(Svg& svg, const Axis& x, double y, const std::optional<Interval>& i
 
 std::string map_heatmap(const SensitivityMap& map, size_t format, MapMode mode, const std::string& label,
                         const Text& text) {
-  const std::vector<const MapCell*> cells = cells_of(map, format, mode);
-  if (cells.empty()) return "";
+  const MapGrid cells = grid_of(map, format, mode, text);
+  if (cells.rows.empty()) return "";
   HeatGrid grid;
   grid.scale = text("head.kl_nats");
-  std::set<MapRow> rows;
-  for (const bool layered : {true, false})  // kinds of layers first
-    for (const MapCell* cell : cells) {
-      const MapGroup& group = map.groups[cell->group];
-      if (group.layer.has_value() != layered) continue;
-      rows.insert(row_of(group));
-      const std::string kind = kind_label(group, text);
-      if (std::ranges::find(grid.columns, kind) == grid.columns.end()) grid.columns.push_back(kind);
-    }
-  for (const MapRow& row : rows) grid.rows.push_back(row_label(row, text));
-  for (const MapCell* cell : cells) {
-    const MapGroup& group = map.groups[cell->group];
-    const auto row = static_cast<size_t>(std::distance(rows.begin(), rows.find(row_of(group))));
-    const auto column =
-        static_cast<size_t>(std::ranges::find(grid.columns, kind_label(group, text)) - grid.columns.begin());
-    grid.cells[{row, column}] = {effect_of(*cell), cell_text(*cell, text), unresolved(*cell)};
+  grid.columns = cells.kinds;
+  for (const auto& [row, by_kind] : cells.rows) {
+    for (size_t column = 0; column < cells.kinds.size(); ++column)
+      if (const auto cell = by_kind.find(cells.kinds[column]); cell != by_kind.end())
+        grid.cells[{grid.rows.size(), column}] = {effect_of(*cell->second), cell_text(*cell->second, text),
+                                                  unresolved(*cell->second)};
+    grid.rows.push_back(row_label(row, text));
   }
   return heatmap(grid, label);
 }

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
-#include <set>
 
 #include "report/map_figures.h"
 #include "report/map_view.h"
@@ -73,25 +72,16 @@ Table MapTables::formats() const {
 }
 
 Table MapTables::grid(size_t format, MapMode mode, const std::string& caption) const {
-  std::map<MapRow, std::map<std::string, const MapCell*>> rows;
-  std::vector<std::string> kinds;
-  for (const bool layered : {true, false})
-    for (const MapCell* cell : cells_of(map_, format, mode)) {
-      const MapGroup& group = map_.groups[cell->group];
-      if (group.layer.has_value() != layered) continue;
-      const std::string kind = kind_label(group, text_);
-      if (std::ranges::find(kinds, kind) == kinds.end()) kinds.push_back(kind);
-      rows[row_of(group)][kind] = cell;
-    }
+  const MapGrid grid = grid_of(map_, format, mode, text_);
   Table table{caption, {{text_("weights.head.layer")}}, {}};
-  for (const std::string& kind : kinds) table.columns.push_back({code(kind), true});
-  for (auto& [row, cells] : rows) {
+  for (const std::string& kind : grid.kinds) table.columns.push_back({code(kind), true});
+  for (const auto& [row, cells] : grid.rows) {
     std::vector<std::string> line = {row_label(row, text_)};
-    for (const std::string& kind : kinds) {
-      const MapCell* cell = cells[kind];
-      const std::string value = cell == nullptr ? "" : cell_text(*cell, text_);
+    for (const std::string& kind : grid.kinds) {
+      const auto cell = cells.find(kind);
+      const std::string value = cell == cells.end() ? "" : cell_text(*cell->second, text_);
       line.push_back(value.empty()               ? text_("none")
-                     : cell && unresolved(*cell) ? text_("map.value_unresolved", {{"value", value}})
+                     : unresolved(*cell->second) ? text_("map.value_unresolved", {{"value", value}})
                                                  : value);
     }
     table.rows.push_back(std::move(line));

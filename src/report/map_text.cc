@@ -4,10 +4,8 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
-#include <set>
 
 #include "fqlab/map_report.h"
-#include "report/map_findings.h"
 #include "report/map_view.h"
 #include "report/numbers.h"
 #include "report/svg.h"
@@ -20,11 +18,6 @@ namespace {
 // Light to dark; and, for colours, viridis in the 256-colour cube.
 constexpr const char* kShades[] = {"·", "░", "▒", "▓", "█"};
 constexpr int kColours[] = {54, 61, 66, 30, 36, 71, 113, 220};
-
-struct Grid {
-  std::vector<std::string> kinds;
-  std::map<MapRow, std::map<std::string, const MapCell*>> rows;
-};
 
 class MapText {
  public:
@@ -66,7 +59,7 @@ class MapText {
   }
 
   void add_heatmap(size_t format, MapMode mode) {
-    const Grid grid = grid_of(format, mode);
+    const MapGrid grid = grid_of(map_, format, mode, text_);
     if (grid.rows.size() < 2 || grid.kinds.empty()) return;
     std::vector<double> values;
     for (const auto& [row, cells] : grid.rows)
@@ -118,19 +111,6 @@ class MapText {
       line += std::string(at - line.size(), ' ') + label;
     }
     out_ += line + "\n";
-  }
-
-  Grid grid_of(size_t format, MapMode mode) const {
-    Grid grid;
-    for (const bool layered : {true, false})
-      for (const MapCell* cell : cells_of(map_, format, mode)) {
-        const MapGroup& group = map_.groups[cell->group];
-        if (group.layer.has_value() != layered) continue;
-        const std::string kind = kind_label(group, text_);
-        if (std::ranges::find(grid.kinds, kind) == grid.kinds.end()) grid.kinds.push_back(kind);
-        grid.rows[row_of(group)][kind] = cell;
-      }
-    return grid;
   }
 
   bool shaded() const { return options_.unicode; }

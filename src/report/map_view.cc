@@ -39,6 +39,19 @@ std::vector<const MapCell*> ranked(const SensitivityMap& map, size_t format, Map
   return list;
 }
 
+MapGrid grid_of(const SensitivityMap& map, size_t format, MapMode mode, const Text& text) {
+  MapGrid grid;
+  for (const bool layered : {true, false})
+    for (const MapCell* cell : cells_of(map, format, mode)) {
+      const MapGroup& group = map.groups[cell->group];
+      if (group.layer.has_value() != layered) continue;
+      const std::string kind = kind_label(group, text);
+      if (std::ranges::find(grid.kinds, kind) == grid.kinds.end()) grid.kinds.push_back(kind);
+      grid.rows[row_of(group)][kind] = cell;
+    }
+  return grid;
+}
+
 const MapCell* joint_cell(const SensitivityMap& map, size_t format) {
   for (const MapCell& cell : map.cells)
     if (cell.format == format && cell.mode == MapMode::kAll && cell.measured()) return &cell;

@@ -1,6 +1,7 @@
 // What the reports of a map look up: cells by place, rankings, sums.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -25,6 +26,12 @@ std::string kind_label(const MapGroup& group, const Text& text);
 std::vector<const MapCell*> cells_of(const SensitivityMap& map, size_t format, MapMode mode);
 /// The measured ones, the largest effect first.
 std::vector<const MapCell*> ranked(const SensitivityMap& map, size_t format, MapMode mode);
+/// The cells of a format and mode as layers by kinds, in the order of the map, kinds of layers first.
+struct MapGrid {
+  std::vector<std::string> kinds;
+  std::map<MapRow, std::map<std::string, const MapCell*>> rows;  ///< by kind; absent: not asked for
+};
+MapGrid grid_of(const SensitivityMap& map, size_t format, MapMode mode, const Text& text);
 /// Where everything was changed together; null where that was not measured.
 const MapCell* joint_cell(const SensitivityMap& map, size_t format);
 /// kOnly and kExcept, those that have cells.
