@@ -27,6 +27,7 @@ void add_compare(CLI::App& app, const std::vector<std::string>& arguments, Actio
 void add_sweep(CLI::App& app, const std::vector<std::string>& arguments, Action& action);
 void add_status(CLI::App& app, Action& action);
 void add_report(CLI::App& app, Action& action);
+void add_show(CLI::App& app, Action& action);
 void add_help(CLI::App& app, Action& action);
 
 }  // namespace fqlab::cli

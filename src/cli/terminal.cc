@@ -13,13 +13,15 @@ namespace {
 
 bool stderr_is_a_terminal() { return isatty(STDERR_FILENO) != 0; }
 
+bool wants_colour(int descriptor) {
+  const char* none = std::getenv("NO_COLOR");
+  const char* terminal = std::getenv("TERM");
+  return isatty(descriptor) != 0 && (none == nullptr || *none == '\0') &&
+         (terminal == nullptr || std::string_view(terminal) != "dumb");
+}
+
 bool colour() {
-  static const bool wanted = [] {
-    const char* none = std::getenv("NO_COLOR");
-    const char* terminal = std::getenv("TERM");
-    return stderr_is_a_terminal() && (none == nullptr || *none == '\0') &&
-           (terminal == nullptr || std::string_view(terminal) != "dumb");
-  }();
+  static const bool wanted = wants_colour(STDERR_FILENO);
   return wanted;
 }
 
@@ -42,6 +44,8 @@ double steady_seconds() {
 }
 
 }  // namespace
+
+bool colour_on_stdout() { return wants_colour(STDOUT_FILENO); }
 
 void say_error(std::string_view text) { say_marked("error:", "1;31", text); }
 void say_warning(std::string_view text) { say_marked("warning:", "1;33", text); }

@@ -16,6 +16,9 @@ void say_warning(std::string_view text);
 /// A plain line on stderr.
 void say(std::string_view text);
 
+/// Whether stdout may be coloured: a terminal, no NO_COLOR, not TERM=dumb.
+bool colour_on_stdout();
+
 /// Text of a file (a tensor name, a metadata value) with control characters as '?'.
 std::string printable(std::string_view text);
 
