@@ -39,8 +39,8 @@ Result<double> parse_seconds(std::string_view text, const char* option) {
 }
 
 Result<uint64_t> parse_bytes(std::string_view text, const char* option) {
-  constexpr Unit kUnits[] = {{"", 1},       {"B", 1},         {"kB", 1e3},       {"MB", 1e6},     {"GB", 1e9},
-                             {"TB", 1e12},  {"KiB", 1024},    {"MiB", 1 << 20},  {"GiB", 1 << 30}};
+  constexpr Unit kUnits[] = {{"", 1},      {"B", 1},      {"kB", 1e3},      {"MB", 1e6},     {"GB", 1e9},
+                             {"TB", 1e12}, {"KiB", 1024}, {"MiB", 1 << 20}, {"GiB", 1 << 30}};
   const auto bytes = number_with_unit(text, kUnits);
   if (bytes && *bytes >= 1 && *bytes < 1e18) return static_cast<uint64_t>(*bytes);
   return refuse("size", text, option, "write 500MB, 8GB or 8GiB");

@@ -31,8 +31,8 @@ Result<ExitCode> run_status(const std::string& path) {
   if (!status) return tl::unexpected(status.error());
   fmt::print("study     {}\n", printable(path));
   fmt::print("model     {}\n", printable(status->model));
-  fmt::print("text      {}, {} of {} tokens\n", printable(status->corpus),
-             counted(status->chunks, "chunk"), status->tokens_per_chunk);
+  fmt::print("text      {}, {} of {} tokens\n", printable(status->corpus), counted(status->chunks, "chunk"),
+             status->tokens_per_chunk);
   fmt::print("runs      {} of {} ({} scored positions), {} of work\n", counted(status->runs, "run"),
              counted(status->trials, "trial"), with_commas(status->positions), duration(status->seconds));
   if (status->running > 0) fmt::print("running   {} now\n", with_commas(status->running));

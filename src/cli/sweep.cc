@@ -20,8 +20,8 @@ namespace {
 namespace fs = std::filesystem;
 
 struct Options {
-  std::string model, corpus, study, select, group, mode = "only", score = "second-half", precision, limit_time,
-      limit_memory;
+  std::string model, corpus, study, select, group, mode = "only", score = "second-half", precision,
+                                                   limit_time, limit_memory;
   std::vector<std::string> formats;
   bool exhaustive = false, dry_run = false;
   int top = 0;
@@ -52,8 +52,9 @@ Result<SweepSelection> understand_selection(const Options& options) {
   if (!mode) return tl::unexpected(mode.error());
   selection.mode = *mode;
   const bool curves = selection.mode == SweepMode::kCumulative;
-  const Result<Grouping> grouping =
-      parse_grouping(!options.group.empty() ? options.group : curves ? "layer" : "tensor");
+  const Result<Grouping> grouping = parse_grouping(!options.group.empty() ? options.group
+                                                   : curves               ? "layer"
+                                                                          : "tensor");
   if (!grouping) return tl::unexpected(grouping.error());
   selection.grouping = *grouping;
   return selection;
@@ -64,7 +65,8 @@ Result<AllocationGoal> understand_goal(const Options& options) {
   goal.seed = options.request.selection.seed;
   const int asked = options.exhaustive + !options.precision.empty() + (options.top > 0);
   if (asked > 1)
-    return fail(ErrorCode::kUsage, "these exclude each other", "--exhaustive, --precision, --top", "choose one");
+    return fail(ErrorCode::kUsage, "these exclude each other", "--exhaustive, --precision, --top",
+                "choose one");
   using Kind = AllocationGoal::Kind;
   goal.kind = options.exhaustive ? Kind::kExhaustive : options.top > 0 ? Kind::kTop : Kind::kMap;
   if (options.top > 0) goal.top = options.top;
@@ -83,7 +85,8 @@ Result<SweepRequest> understand(const Options& options) {
   if (request.corpus.empty())
     return fail(ErrorCode::kUsage, "there is no text to measure on", "--corpus",
                 "give a text file or a folder of .txt documents");
-  request.study = options.study.empty() ? default_study(request.model, request.corpus) : fs::path(options.study);
+  request.study =
+      options.study.empty() ? default_study(request.model, request.corpus) : fs::path(options.study);
   Result<SweepSelection> selection = understand_selection(options);
   if (!selection) return tl::unexpected(selection.error());
   request.selection = std::move(*selection);
@@ -118,7 +121,8 @@ Result<ExitCode> print_estimate(const SweepRequest& request) {
   fmt::print("runs      {} of a trial on a chunk; {} are in the study already\n",
              range(with_commas(estimate->runs_least), with_commas(estimate->runs_most)),
              with_commas(estimate->runs_known));
-  fmt::print("tokens    {}\n", range(with_commas(estimate->tokens_least), with_commas(estimate->tokens_most)));
+  fmt::print("tokens    {}\n",
+             range(with_commas(estimate->tokens_least), with_commas(estimate->tokens_most)));
   fmt::print("time      {}, {} with one thread each\n",
              range(duration(estimate->seconds_least), duration(estimate->seconds_most)),
              counted(static_cast<uint64_t>(estimate->workers), "worker"));
@@ -130,9 +134,10 @@ Result<ExitCode> print_estimate(const SweepRequest& request) {
 ExitCode tell_outcome(const SweepRequest& request, const SweepOutcome& outcome) {
   const std::string study = printable(request.study.string());
   const std::string runs = fmt::format(
-      "{} cells, {} in {}, {} known before{}", with_commas(outcome.cells),
-      counted(outcome.runs_now, "run"), duration(outcome.seconds), with_commas(outcome.runs_before),
-      outcome.failed > 0 ? fmt::format(", {} failed (see fqlab status)", counted(outcome.failed, "trial")) : "");
+      "{} cells, {} in {}, {} known before{}", with_commas(outcome.cells), counted(outcome.runs_now, "run"),
+      duration(outcome.seconds), with_commas(outcome.runs_before),
+      outcome.failed > 0 ? fmt::format(", {} failed (see fqlab status)", counted(outcome.failed, "trial"))
+                         : "");
   using State = SweepOutcome::State;
   if (outcome.state != State::kFinished) {
     say(fmt::format("{} after {}. Nothing measured is lost; go on with:\n  {}",
@@ -176,7 +181,9 @@ void add_sweep(CLI::App& app, const std::vector<std::string>& arguments, Action&
   request.workers = hardware_threads();
   request.command = arguments;
   command->add_option("MODEL", options->model, "the original, a GGUF file")->required();
-  command->add_option("--formats", options->formats, "number formats, such as int4:g32,mxfp4 (fqlab formats lists them)")
+  command
+      ->add_option("--formats", options->formats,
+                   "number formats, such as int4:g32,mxfp4 (fqlab formats lists them)")
       ->delimiter(',')
       ->required();
   command->add_option("--select", options->select,
@@ -190,12 +197,14 @@ void add_sweep(CLI::App& app, const std::vector<std::string>& arguments, Action&
   command->add_option("--corpus", options->corpus,
                       "text to measure on: a file, or a folder of .txt documents (default: the fetched one)");
   command->add_option("--ctx", request.n_ctx, "tokens a chunk")->capture_default_str();
-  command->add_option("--chunks", request.goal.chunks, "the most chunks that a cell gets")->capture_default_str();
+  command->add_option("--chunks", request.goal.chunks, "the most chunks that a cell gets")
+      ->capture_default_str();
   command->add_option("--score", options->score, "positions to score: second-half, or all but the first 32")
       ->check(CLI::IsMember({"second-half", "all"}))
       ->capture_default_str();
   command->add_option("--precision", options->precision,
-                      "more chunks until every cell's KL is known within this share, such as 10% (default: until the order is settled)");
+                      "more chunks until every cell's KL is known within this share, such as 10% (default: "
+                      "until the order is settled)");
   command->add_option("--top", options->top, "instead: more chunks only where the K largest are still open")
       ->check(CLI::Range(1, 1000000));
   command->add_flag("--exhaustive", options->exhaustive, "instead: every chunk for every cell");
@@ -204,7 +213,8 @@ void add_sweep(CLI::App& app, const std::vector<std::string>& arguments, Action&
   command->add_option("--workers", request.workers, "processes, with one thread each")
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
-  command->add_option("--limit-time", options->limit_time, "stop after this time, such as 90s, 20m or 2h; resumable");
+  command->add_option("--limit-time", options->limit_time,
+                      "stop after this time, such as 90s, 20m or 2h; resumable");
   command->add_option("--limit-memory", options->limit_memory,
                       "use no more than this, such as 8GB (default: what is available)");
   command->add_option("--seed", request.selection.seed, "seed of the noise floors")->capture_default_str();

@@ -94,9 +94,9 @@ std::string ChildProcess::how_it_ended() {
   while (waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
   }
   pid_ = -1;
-  std::string text = WIFSIGNALED(status)
-                         ? fmt::format("killed by signal {} ({})", WTERMSIG(status), strsignal(WTERMSIG(status)))
-                         : fmt::format("ended with exit code {}", WEXITSTATUS(status));
+  std::string text = WIFSIGNALED(status) ? fmt::format("killed by signal {} ({})", WTERMSIG(status),
+                                                       strsignal(WTERMSIG(status)))
+                                         : fmt::format("ended with exit code {}", WEXITSTATUS(status));
   if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) text += "; the system may have run out of memory";
   const std::span<char> words = words_.as<char>();
   const std::string said(words.data(), strnlen(words.data(), words.size()));

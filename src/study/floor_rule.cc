@@ -41,8 +41,7 @@ std::vector<ClusterSum> kl_by_cluster(const MeasuredChunks& measured, std::span<
   std::vector<ClusterSum> sums;
   std::map<int, size_t> index;
   for (const int chunk : counted) {
-    const auto [found, added] =
-        index.try_emplace(cluster_of_chunk[static_cast<size_t>(chunk)], sums.size());
+    const auto [found, added] = index.try_emplace(cluster_of_chunk[static_cast<size_t>(chunk)], sums.size());
     if (added) sums.emplace_back();
     const PairedSums& part = measured.at(chunk).sums;
     sums[found->second].sum += part.kl_nats;

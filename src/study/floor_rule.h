@@ -21,9 +21,10 @@ std::vector<ClusterSum> kl_by_cluster(const MeasuredChunks& measured, std::span<
 /// Chunks that all of them have, ascending.
 std::vector<int> common_chunks(const MeasuredChunks& effect, std::span<const MeasuredChunks> floors);
 
-/// Over the common chunks: with kReliableClusters or more resolve_effect(). With fewer, whose scatter is hardly
-/// known, the question is about this text alone: does the effect lie above the 95 % prediction interval of one
-/// more draw of the noise (log scale, Student t of the seeds)? Absent without common chunks or without a floor.
+/// Over the common chunks: with kReliableClusters or more resolve_effect(). With fewer, whose scatter is
+/// hardly known, the question is about this text alone: does the effect lie above the 95 % prediction
+/// interval of one more draw of the noise (log scale, Student t of the seeds)? Absent without common chunks
+/// or without a floor.
 std::optional<bool> effect_is_resolved(const MeasuredChunks& effect, std::span<const MeasuredChunks> floors,
                                        std::span<const int> cluster_of_chunk);
 

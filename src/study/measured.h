@@ -11,7 +11,7 @@ namespace fqlab {
 /// One trial on one chunk, V against C.
 struct MeasuredChunk {
   PairedSums sums;
-  double kl_max_nats = 0;       ///< of the chunk's scored positions
+  double kl_max_nats = 0;        ///< of the chunk's scored positions
   bool logits_identical = true;  ///< V's logits equal C's bit for bit
 
   double kl_mean() const { return sums.n == 0 ? 0 : sums.kl_nats / static_cast<double>(sums.n); }

@@ -8,7 +8,7 @@ namespace fqlab {
 
 /// A process of this machine: its number alone is used again after its death or a restart.
 struct ProcessIdentity {
-  std::string boot;      ///< the kernel's boot id
+  std::string boot;  ///< the kernel's boot id
   int64_t pid = 0;
   int64_t started = 0;  ///< clock ticks after boot
   friend bool operator==(const ProcessIdentity&, const ProcessIdentity&) = default;

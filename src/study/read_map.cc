@@ -89,8 +89,8 @@ void fill_measured(StudyContents& contents, const StoredCell& stored, std::span<
                    MapCell& cell) {
   const MeasuredChunks& measured = contents.measured[stored.trial];
   cell.state = CellState::kMeasured;
-  const auto kl = clustered_mean(
-      by_cluster(contents, measured, [](const PairedSums& sums) { return sums.kl_nats; }));
+  const auto kl =
+      clustered_mean(by_cluster(contents, measured, [](const PairedSums& sums) { return sums.kl_nats; }));
   const auto ratio = clustered_mean(
       by_cluster(contents, measured, [](const PairedSums& sums) { return sums.nll_difference_nats; }));
   const Agreement same_top = agreement(by_cluster(
@@ -104,7 +104,8 @@ void fill_measured(StudyContents& contents, const StoredCell& stored, std::span<
   if (const auto& change = contents.trials[stored.trial].change) cell.values_changed = change->changed;
   if (cell.values_changed > 0) cell.resolved = is_resolved(contents, stored, joint);
   for (const auto& [chunk, one] : measured)
-    cell.chunks.push_back({chunk, contents.cluster_of_chunk[static_cast<size_t>(chunk)], one.sums.n, one.kl_mean()});
+    cell.chunks.push_back(
+        {chunk, contents.cluster_of_chunk[static_cast<size_t>(chunk)], one.sums.n, one.kl_mean()});
 }
 
 MapMode mode_of(const std::string& mode) {

@@ -77,7 +77,8 @@ Result<StudyStore::Claim> StudyStore::claim(int64_t trial, int chunk) {
   if (!failed) return tl::unexpected(failed.error());
   if (*failed) return Claim::kFailed;
   Result<Statement> holder = database_.prepare(
-      "SELECT boot, pid, started, owner FROM claim JOIN owner ON owner.id = claim.owner WHERE trial = ? AND chunk = ?");
+      "SELECT boot, pid, started, owner FROM claim JOIN owner ON owner.id = claim.owner WHERE trial = ? AND "
+      "chunk = ?");
   if (!holder) return tl::unexpected(holder.error());
   holder->bind(1, trial).bind(2, int64_t{chunk});
   const Result<bool> held = holder->step();
@@ -104,8 +105,8 @@ Result<void> StudyStore::save(int64_t trial, int chunk, const MeasuredChunk& mea
                               const WeightChange& change, double seconds) {
   Result<Transaction> transaction = Transaction::begin(database_);
   if (!transaction) return tl::unexpected(transaction.error());
-  Result<Statement> insert = database_.prepare(
-      "INSERT INTO result VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+  Result<Statement> insert =
+      database_.prepare("INSERT INTO result VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
   if (!insert) return tl::unexpected(insert.error());
   insert->bind(1, trial).bind(2, int64_t{chunk});
   bind_measured(*insert, 3, measured);
@@ -120,8 +121,7 @@ Result<void> StudyStore::save(int64_t trial, int chunk, const MeasuredChunk& mea
   if (!timing) return tl::unexpected(timing.error());
   timing->bind(1, trial).bind(2, int64_t{chunk}).bind(3, seconds).bind(4, utc_now());
   if (Result<void> done = timing->run(); !done) return done;
-  if (Result<void> done =
-          run_for(database_, "DELETE FROM claim WHERE trial = ? AND chunk = ?", trial, chunk);
+  if (Result<void> done = run_for(database_, "DELETE FROM claim WHERE trial = ? AND chunk = ?", trial, chunk);
       !done)
     return done;
   return transaction->commit();
@@ -134,8 +134,7 @@ Result<void> StudyStore::save_failure(int64_t trial, int chunk, const std::strin
   if (!insert) return tl::unexpected(insert.error());
   insert->bind(1, trial).bind(2, int64_t{chunk}).bind(3, reason);
   if (Result<void> done = insert->run(); !done) return done;
-  if (Result<void> done =
-          run_for(database_, "DELETE FROM claim WHERE trial = ? AND chunk = ?", trial, chunk);
+  if (Result<void> done = run_for(database_, "DELETE FROM claim WHERE trial = ? AND chunk = ?", trial, chunk);
       !done)
     return done;
   return transaction->commit();
@@ -146,8 +145,8 @@ Result<void> StudyStore::forget(int64_t trial, int chunk) {
 }
 
 Result<std::optional<WeightChange>> StudyStore::change(int64_t trial) {
-  Result<Statement> select =
-      database_.prepare("SELECT value_count, changed, relative_mse FROM trial WHERE id = ? AND changed NOT NULL");
+  Result<Statement> select = database_.prepare(
+      "SELECT value_count, changed, relative_mse FROM trial WHERE id = ? AND changed NOT NULL");
   if (!select) return tl::unexpected(select.error());
   select->bind(1, trial);
   const Result<bool> row = select->step();
@@ -213,8 +212,8 @@ Result<std::vector<StoredFailure>> StudyStore::failures() {
 }
 
 Result<int64_t> StudyStore::running() {
-  Result<Statement> select = database_.prepare(
-      "SELECT boot, pid, started FROM claim JOIN owner ON owner.id = claim.owner");
+  Result<Statement> select =
+      database_.prepare("SELECT boot, pid, started FROM claim JOIN owner ON owner.id = claim.owner");
   if (!select) return tl::unexpected(select.error());
   int64_t living = 0;
   for (;;) {

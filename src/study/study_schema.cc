@@ -82,7 +82,8 @@ Result<void> prepare_schema(Database& database) {
     if (Result<void> done = database.run(kMigrations[static_cast<size_t>(v)]); !done) return done;
   if (*version < kVersion)
     if (Result<void> marked = database.run(
-            fmt::format("PRAGMA application_id = {}; PRAGMA user_version = {}", kApplicationId, kVersion).c_str());
+            fmt::format("PRAGMA application_id = {}; PRAGMA user_version = {}", kApplicationId, kVersion)
+                .c_str());
         !marked)
       return marked;
   return transaction->commit();

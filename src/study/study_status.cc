@@ -15,9 +15,12 @@ Result<SweepStatus> status_of(StudyStore& store, const StoredSweep& sweep, const
   SweepStatus status{sweep.request, sweep.command, !sweep.finished.empty()};
   for (const StoredCell& cell : *cells) {
     ++status.cells;
-    if (failed.contains(cell.trial)) ++status.cells_failed;
-    else if (measured.contains(cell.trial)) ++status.cells_measured;
-    else ++status.cells_open;
+    if (failed.contains(cell.trial))
+      ++status.cells_failed;
+    else if (measured.contains(cell.trial))
+      ++status.cells_measured;
+    else
+      ++status.cells_open;
   }
   return status;
 }

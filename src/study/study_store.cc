@@ -95,7 +95,9 @@ Result<void> StudyStore::add_chunks(std::span<const StudyChunk> added) {
       return tl::unexpected(
           other_study(database_.path(), fmt::format("chunk {} of the text has other tokens", c)));
     }
-    insert->bind(1, static_cast<int64_t>(c)).bind(2, int64_t{added[c].cluster}).bind(3, added[c].tokens_sha256);
+    insert->bind(1, static_cast<int64_t>(c))
+        .bind(2, int64_t{added[c].cluster})
+        .bind(3, added[c].tokens_sha256);
     if (Result<void> done = insert->run(); !done) return done;
   }
   return transaction->commit();
@@ -168,7 +170,8 @@ Result<int64_t> StudyStore::add_sweep(const StoredSweep& sweep, std::span<const 
   if (const Result<bool> row = select->step(); !row) return tl::unexpected(row.error());
   const int64_t id = select->integer(0);
   select->reset();
-  Result<Statement> add = database_.prepare("INSERT OR IGNORE INTO cell VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+  Result<Statement> add =
+      database_.prepare("INSERT OR IGNORE INTO cell VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
   if (!add) return tl::unexpected(add.error());
   Result<Statement> add_floor = database_.prepare("INSERT OR IGNORE INTO cell_floor VALUES(?, ?, ?)");
   if (!add_floor) return tl::unexpected(add_floor.error());
@@ -205,7 +208,8 @@ Result<std::vector<StoredSweep>> StudyStore::sweeps() {
     if (!row) return tl::unexpected(row.error());
     if (!*row) return sweeps;
     StoredSweep sweep{select->integer(0), select->text(1), {}, select->text(3), select->text(4)};
-    const nlohmann::json command = nlohmann::json::parse(select->text(2), nullptr, /*allow_exceptions=*/false);
+    const nlohmann::json command =
+        nlohmann::json::parse(select->text(2), nullptr, /*allow_exceptions=*/false);
     if (command.is_array())
       for (const nlohmann::json& word : command)
         if (word.is_string()) sweep.command.push_back(word.get<std::string>());
@@ -231,7 +235,8 @@ Result<std::vector<int64_t>> StudyStore::joint_floors(int64_t sweep) { return fl
 
 Result<std::vector<StoredCell>> StudyStore::cells(int64_t sweep) {
   Result<Statement> select = database_.prepare(
-      "SELECT format, mode, grouping, label, layer, kind, trial, tensors, value_count, selector FROM cell WHERE sweep = ? "
+      "SELECT format, mode, grouping, label, layer, kind, trial, tensors, value_count, selector FROM cell "
+      "WHERE sweep = ? "
       "ORDER BY position");
   if (!select) return tl::unexpected(select.error());
   select->bind(1, sweep);

@@ -33,9 +33,9 @@ struct StudyChunk {
 /// A trial as the store knows it.
 struct StoredTrial {
   int64_t id = 0;
-  std::string key;   ///< hash of everything that can change its numbers
-  std::string kind;  ///< "recipe" or "floor"
-  std::string what;  ///< for people
+  std::string key;                     ///< hash of everything that can change its numbers
+  std::string kind;                    ///< "recipe" or "floor"
+  std::string what;                    ///< for people
   std::optional<WeightChange> change;  ///< absent until it was first run
 };
 
@@ -44,7 +44,7 @@ struct StoredSweep {
   int64_t id = 0;
   std::string request;               ///< canonical text: two sweeps with the same request are one sweep
   std::vector<std::string> command;  ///< what the person typed
-  std::string created, finished;  ///< ISO 8601; `finished` is empty while something is left
+  std::string created, finished;     ///< ISO 8601; `finished` is empty while something is left
 };
 struct StoredCell {
   std::string format;
@@ -102,8 +102,8 @@ class StudyStore {
   Result<void> finish_sweep(int64_t sweep);
 
   enum class Claim { kMine, kDone, kTaken, kFailed };
-  /// Takes a trial on a chunk for this process, unless it is measured, failed, or another living process is at
-  /// it.
+  /// Takes a trial on a chunk for this process, unless it is measured, failed, or another living process is
+  /// at it.
   Result<Claim> claim(int64_t trial, int chunk);
   /// Writes the result and gives the claim back.
   Result<void> save(int64_t trial, int chunk, const MeasuredChunk& measured, const WeightChange& change,

@@ -33,9 +33,9 @@ std::string request_text(const SweepRequest& request, const SweepSetup& setup) {
     formats += (formats.empty() ? "" : ",") + format.print();
   const AllocationGoal& goal = setup.goal;
   const std::string rule = goal.kind == AllocationGoal::Kind::kExhaustive ? "exhaustive"
-                           : goal.kind == AllocationGoal::Kind::kTop ? fmt::format("top {}", goal.top)
-                           : goal.precision_asked                  ? fmt::format("precision {}", goal.precision)
-                                                                   : "until the order is settled";
+                           : goal.kind == AllocationGoal::Kind::kTop      ? fmt::format("top {}", goal.top)
+                           : goal.precision_asked ? fmt::format("precision {}", goal.precision)
+                                                  : "until the order is settled";
   return fmt::format("{} | {} | {} | {} | at most {} chunks | {} | seed {}", formats,
                      request.selection.select ? request.selection.select->print() : "all matrices and norms",
                      name(request.selection.grouping), name(request.selection.mode), goal.chunks, rule,
@@ -48,7 +48,9 @@ std::vector<StoredCell> stored_cells(const SweepRequest& request, const SweepSet
   for (const SweepCell& cell : setup.plan.cells) {
     const bool curve = cell.mode == "front" || cell.mode == "back";
     StoredCell stored{request.selection.formats[cell.format].print(), cell.mode};
-    stored.grouping = cell.mode == "all" ? "all" : curve ? "cumulative" : std::string(name(request.selection.grouping));
+    stored.grouping = cell.mode == "all" ? "all"
+                      : curve            ? "cumulative"
+                                         : std::string(name(request.selection.grouping));
     stored.label = cell.label;
     stored.layer = cell.layer;
     stored.kind = cell.kind;
@@ -92,9 +94,11 @@ Result<size_t> recall(StudyStore& store, std::span<const int64_t> ids, SweepSche
 Result<SweepOutcome> measure(const SweepRequest& request, const SweepSetup& setup, StudyStore& store,
                              const std::function<void(const SweepProgress&)>& progress,
                              const std::function<void(const std::string&)>& warn) {
-  if (Result<void> added = store.add_chunks(study_chunks(setup)); !added) return tl::unexpected(added.error());
+  if (Result<void> added = store.add_chunks(study_chunks(setup)); !added)
+    return tl::unexpected(added.error());
   if (request.retry_failed)
-    if (Result<void> forgotten = store.forget_failures(); !forgotten) return tl::unexpected(forgotten.error());
+    if (Result<void> forgotten = store.forget_failures(); !forgotten)
+      return tl::unexpected(forgotten.error());
   const Result<std::vector<int64_t>> ids = store.add_trials(stored_trials(setup.plan));
   if (!ids) return tl::unexpected(ids.error());
   std::vector<int64_t> joint_floors;
@@ -128,7 +132,8 @@ Result<SweepOutcome> measure(const SweepRequest& request, const SweepSetup& setu
     return std::ranges::find(*ids, failure.trial) != ids->end();
   }));
   if (outcome.state == SweepOutcome::State::kFinished)
-    if (Result<void> finished = store.finish_sweep(*sweep_id); !finished) return tl::unexpected(finished.error());
+    if (Result<void> finished = store.finish_sweep(*sweep_id); !finished)
+      return tl::unexpected(finished.error());
   return outcome;
 }
 

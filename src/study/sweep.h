@@ -28,9 +28,9 @@ struct SweepRequest {
   AllocationGoal goal;  ///< `chunks` is the most that a cell gets
   int n_ctx = 512;
   ScoredPart scored = ScoredPart::kSecondHalf;
-  int workers = 1;                        ///< processes with one thread each
-  std::optional<double> limit_seconds;    ///< stop then, resumable
-  std::optional<uint64_t> limit_bytes;    ///< of memory; absent: what is available
+  int workers = 1;                      ///< processes with one thread each
+  std::optional<double> limit_seconds;  ///< stop then, resumable
+  std::optional<uint64_t> limit_bytes;  ///< of memory; absent: what is available
   bool retry_failed = false;
   std::vector<std::string> command;
   std::function<void(const SweepJob&)> before_job;  ///< for tests: runs in the worker
@@ -38,9 +38,9 @@ struct SweepRequest {
 
 /// What a sweep is going to take.
 struct SweepEstimate {
-  size_t cells = 0, trials = 0;         ///< noise floors included in the trials
-  size_t runs_known = 0;                ///< trials x chunks that the study holds
-  size_t runs_least = 0, runs_most = 0; ///< still to run: without a second round, and with every chunk
+  size_t cells = 0, trials = 0;          ///< noise floors included in the trials
+  size_t runs_known = 0;                 ///< trials x chunks that the study holds
+  size_t runs_least = 0, runs_most = 0;  ///< still to run: without a second round, and with every chunk
   uint64_t tokens_least = 0, tokens_most = 0;
   double seconds_least = 0, seconds_most = 0;
   uint64_t memory_bytes = 0;

@@ -57,7 +57,8 @@ Result<SweepEstimate> estimate_sweep(const SweepRequest& request) {
   estimate.trials = trials.size();
   estimate.runs_known = static_cast<size_t>(
       std::ranges::count_if(most, [&](const TrialChunk& pair) { return known->contains(pair); }));
-  const auto sum_up = [&](const std::set<TrialChunk>& pairs, size_t& runs, uint64_t& tokens, double& seconds) {
+  const auto sum_up = [&](const std::set<TrialChunk>& pairs, size_t& runs, uint64_t& tokens,
+                          double& seconds) {
     double cost = 0;
     for (const TrialChunk& pair : pairs) {
       if (known->contains(pair)) continue;

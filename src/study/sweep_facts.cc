@@ -21,10 +21,10 @@ struct FactsMessage {
 
 /// Where the child leaves what has no fixed size.
 struct FactsArrays {
-  std::span<int32_t> cuts;          // a tensor
-  std::span<double> operations;     // a cut
-  std::span<int32_t> clusters;      // a chunk
-  std::span<int32_t> tokens;        // n_ctx a chunk
+  std::span<int32_t> cuts;       // a tensor
+  std::span<double> operations;  // a cut
+  std::span<int32_t> clusters;   // a chunk
+  std::span<int32_t> tokens;     // n_ctx a chunk
 };
 
 struct Question {
@@ -71,8 +71,7 @@ Result<void> tell_model(const Question& asked, const FactsArrays& arrays, FactsM
     arrays.operations[static_cast<size_t>(cut)] = *operations;
   }
   if (!asked.timed) return {};
-  const std::span<const int32_t> tokens =
-      arrays.tokens.first(static_cast<size_t>(asked.options.n_ctx));
+  const std::span<const int32_t> tokens = arrays.tokens.first(static_cast<size_t>(asked.options.n_ctx));
   for (int round = 0; round < 2; ++round) {  // the first one also faults the weights in
     const Stopwatch stopwatch;
     const auto logits = model->capture(tokens, asked.scored.first, asked.scored.count, {});

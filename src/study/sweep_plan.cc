@@ -57,7 +57,8 @@ Group group_of(const TensorInfo& tensor, Grouping grouping) {
     case Grouping::kKind:
       return {name.kind, std::nullopt, name.kind, {}};
     case Grouping::kLayer:  // what belongs to no layer stays by itself
-      return name.layer ? Group{"layer " + layer, name.layer, "", {}} : Group{name.kind, std::nullopt, name.kind, {}};
+      return name.layer ? Group{"layer " + layer, name.layer, "", {}}
+                        : Group{name.kind, std::nullopt, name.kind, {}};
     case Grouping::kLayerKind:
       return name.layer ? Group{layer + "/" + name.kind, name.layer, name.kind, {}}
                         : Group{name.kind, std::nullopt, name.kind, {}};
@@ -127,7 +128,8 @@ Result<std::vector<size_t>> fitting(const GgufFile& file, std::span<const size_t
     Result<void> fits;
     if (matrix) {
       Result<std::vector<float>> found = matrix->importance(tensor);
-      if (!found) fits = tl::unexpected(found.error());
+      if (!found)
+        fits = tl::unexpected(found.error());
       else if (found->size() >= row.size())  // of experts the first; none for a tensor without an entry
         importance.assign(found->begin(), found->begin() + static_cast<std::ptrdiff_t>(row.size()));
     }
@@ -135,8 +137,10 @@ Result<std::vector<size_t>> fitting(const GgufFile& file, std::span<const size_t
       const auto counts = fake_quantize(format, row, row, row.size(), {1, importance});
       if (!counts) fits = tl::unexpected(counts.error());
     }
-    if (fits) fit.push_back(i);
-    else if (why_not.empty()) why_not = tensor.name + ": " + fits.error().what;
+    if (fits)
+      fit.push_back(i);
+    else if (why_not.empty())
+      why_not = tensor.name + ": " + fits.error().what;
   }
   if (fit.empty()) return fail(ErrorCode::kUsage, "the format fits none of the tensors", why_not);
   return fit;
@@ -160,7 +164,8 @@ class Builder {
   }
 
   /// `changed`: the group's tensors, or with "except" all others.
-  Result<void> add_cell(size_t format, const char* mode, const Group& group, std::span<const size_t> changed) {
+  Result<void> add_cell(size_t format, const char* mode, const Group& group,
+                        std::span<const size_t> changed) {
     SweepCell cell{format, mode, group.label, group.layer, group.kind, group.tensors};
     cell.selector = selector_for(group.tensors, file_.tensors());
     TrialSpec trial;
@@ -225,12 +230,16 @@ Result<void> add_curves(Builder& builder, size_t format, std::vector<Group> grou
   };
   for (const bool front : {true, false}) {
     for (size_t k = 0; k < groups.size(); ++k) {
-      Group part{front ? label(groups.front(), groups[k]) : label(groups[k], groups.back()), groups[k].layer, "", {}};
+      Group part{front ? label(groups.front(), groups[k]) : label(groups[k], groups.back()),
+                 groups[k].layer,
+                 "",
+                 {}};
       const size_t begin = front ? 0 : k, end = front ? k + 1 : groups.size();
       for (size_t i = begin; i < end; ++i)
         part.tensors.insert(part.tensors.end(), groups[i].tensors.begin(), groups[i].tensors.end());
       std::ranges::sort(part.tensors);
-      if (Result<void> added = builder.add_cell(format, front ? "front" : "back", part, part.tensors); !added) return added;
+      if (Result<void> added = builder.add_cell(format, front ? "front" : "back", part, part.tensors); !added)
+        return added;
     }
   }
   return {};
@@ -262,9 +271,9 @@ Result<SweepPlan> plan_sweep(const GgufFile& file, const SweepSelection& selecti
       return tl::unexpected(std::move(error));
     }
     if (fit->size() < selected->size())
-      builder.plan().warnings.push_back(fmt::format("{} does not fit {} of {} tensors, which are left out ({})",
-                                                    selection.formats[f].print(), selected->size() - fit->size(),
-                                                    selected->size(), why_not));
+      builder.plan().warnings.push_back(fmt::format(
+          "{} does not fit {} of {} tensors, which are left out ({})", selection.formats[f].print(),
+          selected->size() - fit->size(), selected->size(), why_not));
     const std::vector<Group> groups = groups_of(*fit, file.tensors(), selection.grouping);
     if (Result<void> added = builder.add_cell(f, "all", {"all", std::nullopt, "", *fit}, *fit); !added)
       return tl::unexpected(added.error());
@@ -274,9 +283,10 @@ Result<SweepPlan> plan_sweep(const GgufFile& file, const SweepSelection& selecti
       if (!added || selection.mode == SweepMode::kCumulative) break;
       const bool only = selection.mode == SweepMode::kOnly;
       if (!only && groups.size() == 1)
-        return fail(ErrorCode::kUsage, "the selection is one group, so nothing is left without it", "--mode except",
-                    "select more, or group more finely");
-      added = builder.add_cell(f, only ? "only" : "except", group, only ? group.tensors : all_but(*fit, group));
+        return fail(ErrorCode::kUsage, "the selection is one group, so nothing is left without it",
+                    "--mode except", "select more, or group more finely");
+      added =
+          builder.add_cell(f, only ? "only" : "except", group, only ? group.tensors : all_but(*fit, group));
     }
     if (!added) return tl::unexpected(added.error());
   }

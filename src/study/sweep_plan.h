@@ -18,8 +18,8 @@ namespace fqlab {
 enum class Grouping { kTensor, kKind, kLayer, kLayerKind };
 enum class SweepMode { kOnly, kExcept, kCumulative };
 
-std::string_view name(Grouping grouping);    ///< "tensor", "kind", "layer", "layer-kind"
-std::string_view name(SweepMode mode);       ///< "only", "except", "cumulative"
+std::string_view name(Grouping grouping);  ///< "tensor", "kind", "layer", "layer-kind"
+std::string_view name(SweepMode mode);     ///< "only", "except", "cumulative"
 Result<Grouping> parse_grouping(std::string_view text);
 Result<SweepMode> parse_sweep_mode(std::string_view text);
 
@@ -34,22 +34,23 @@ struct SweepSelection {
 
 /// One cell of the map: one group of tensors in one format, in one mode.
 struct SweepCell {
-  size_t format = 0;    ///< index into the selection's formats
-  std::string mode;     ///< "only", "except", "front", "back", "all"
-  std::string label;    ///< "blk.3.attn_q.weight", "attn_q", "layer 3", "3/attn_q", "layers 0-3", "all"
+  size_t format = 0;  ///< index into the selection's formats
+  std::string mode;   ///< "only", "except", "front", "back", "all"
+  std::string label;  ///< "blk.3.attn_q.weight", "attn_q", "layer 3", "3/attn_q", "layers 0-3", "all"
   std::optional<int> layer;
-  std::string kind;     ///< empty where a group has several
-  std::vector<size_t> tensors;  ///< of the group; with "except" those left as they are
-  std::string selector;         ///< of the group, for a command line; empty where there is none
-  size_t trial = 0;     ///< index into the plan's trials
+  std::string kind;                ///< empty where a group has several
+  std::vector<size_t> tensors;     ///< of the group; with "except" those left as they are
+  std::string selector;            ///< of the group, for a command line; empty where there is none
+  size_t trial = 0;                ///< index into the plan's trials
   std::vector<size_t> own_floors;  ///< trials; of "only" cells
 };
 
 struct SweepPlan {
-  std::vector<TrialSpec> trials;     ///< without duplicates
-  std::vector<std::string> keys;     ///< of the trials
-  std::vector<SweepCell> cells;      ///< format by format; "all" first in each
-  std::vector<size_t> joint_floors;  ///< trials: all selected tensors with noise that means nothing, one a seed
+  std::vector<TrialSpec> trials;  ///< without duplicates
+  std::vector<std::string> keys;  ///< of the trials
+  std::vector<SweepCell> cells;   ///< format by format; "all" first in each
+  std::vector<size_t>
+      joint_floors;  ///< trials: all selected tensors with noise that means nothing, one a seed
   std::vector<std::string> warnings;
 };
 

@@ -7,7 +7,7 @@
 namespace fqlab {
 namespace {
 
-constexpr int kMostDeaths = 2;       // of a trial: the first one is retried in a fresh worker
+constexpr int kMostDeaths = 2;           // of a trial: the first one is retried in a fresh worker
 constexpr int kTakenMilliseconds = 200;  // between looks at what another process measures
 
 }  // namespace
@@ -19,7 +19,7 @@ SweepRun::SweepRun(const SweepRequest& request, const SweepSetup& setup, const C
       store_(store),
       ids_(std::move(ids)),
       schedule_(schedule),
-      inputs_{setup.file,        *setup.image, setup.options,     setup.scored,
+      inputs_{setup.file,         *setup.image, setup.options,     setup.scored,
               setup.facts.chunks, captured,     setup.plan.trials, request.before_job},
       pool_(inputs_, static_cast<size_t>(setup.workers)),
       captured_(setup.facts.chunks.size()),
@@ -218,8 +218,10 @@ Result<void> SweepRun::look_at_taken() {
     }
     const Result<bool> failed = store_.has_failed(id);
     if (!failed) return tl::unexpected(failed.error());
-    if (*failed) schedule_.fail(pair.trial);
-    else schedule_.put_back(pair);
+    if (*failed)
+      schedule_.fail(pair.trial);
+    else
+      schedule_.put_back(pair);
   }
   return {};
 }
@@ -275,9 +277,9 @@ Result<SweepOutcome> SweepRun::run(const std::function<void(const SweepProgress&
   if (interrupts_.count() < 2)
     if (Result<void> verified = verify_again(); !verified) return tl::unexpected(verified.error());
   using State = SweepOutcome::State;
-  outcome_.state = schedule_.done()            ? State::kFinished
+  outcome_.state = schedule_.done()          ? State::kFinished
                    : interrupts_.count() > 0 ? State::kInterrupted
-                                               : State::kOutOfTime;
+                                             : State::kOutOfTime;
   outcome_.runs_now = saved_.size();
   outcome_.runs_before = known_before_;
   outcome_.seconds = stopwatch_.seconds();

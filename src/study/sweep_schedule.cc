@@ -35,7 +35,8 @@ SweepSchedule::SweepSchedule(const SweepPlan& plan, const AllocationGoal& goal, 
   }
   for (auto& [format, race] : races) races_.push_back(std::move(race));
   for (const size_t floor : plan.joint_floors)
-    for (int chunk = 0; chunk < std::min(goal.chunks, kFloorChunks); ++chunk) fixed_.push_back({floor, chunk});
+    for (int chunk = 0; chunk < std::min(goal.chunks, kFloorChunks); ++chunk)
+      fixed_.push_back({floor, chunk});
   advance();
   for (const TrialChunk& pair : fixed_) want(pair, /*urgent=*/false);
 }
@@ -129,7 +130,8 @@ void SweepSchedule::ask_for_own_floors() {
     if (cell.own_floors.empty()) continue;
     ++only;
     const MeasuredChunks& effect = measured_[cell.trial];
-    if (effect.empty() || vacuous_[cell.trial] || effect_is_resolved(effect, joint, cluster_of_chunk_).value_or(true))
+    if (effect.empty() || vacuous_[cell.trial] ||
+        effect_is_resolved(effect, joint, cluster_of_chunk_).value_or(true))
       continue;
     hidden.emplace_back(-effect.begin()->second.kl_mean(), i);
   }

@@ -78,10 +78,10 @@ class SweepSchedule {
   std::vector<MeasuredChunks> measured_;  // by trial
   std::vector<bool> failed_, vacuous_;    // by trial
   std::vector<Race> races_;
-  std::vector<TrialChunk> fixed_;         // asked for whatever the races say
-  std::deque<TrialChunk> wanted_;         // the first urgent_ are what races ask for
+  std::vector<TrialChunk> fixed_;  // asked for whatever the races say
+  std::deque<TrialChunk> wanted_;  // the first urgent_ are what races ask for
   size_t urgent_ = 0;
-  std::set<TrialChunk> queued_;           // wanted or running
+  std::set<TrialChunk> queued_;  // wanted or running
   Stage stage_ = Stage::kRaces;
   double cost_known_ = 0, cost_asked_ = 0;
   size_t pairs_known_ = 0;

@@ -88,11 +88,12 @@ Result<void> check_weights_fit(const SweepSetup& setup) {
   if (!weights) return tl::unexpected(weights.error());
   const uint64_t working = ReplayModel::planned_bytes(setup.file, setup.options);
   if (*weights + working <= setup.limit_bytes) return {};
-  return fail(ErrorCode::kSystem,
-              fmt::format("a sweep of this model needs more than {} of memory and {} may be used",
-                          human_bytes(*weights + working), human_bytes(setup.limit_bytes)),
-              fmt::format("weights in float32 {}, one worker {}", human_bytes(*weights), human_bytes(working)),
-              "a smaller --ctx needs less; --limit-memory allows more");
+  return fail(
+      ErrorCode::kSystem,
+      fmt::format("a sweep of this model needs more than {} of memory and {} may be used",
+                  human_bytes(*weights + working), human_bytes(setup.limit_bytes)),
+      fmt::format("weights in float32 {}, one worker {}", human_bytes(*weights), human_bytes(working)),
+      "a smaller --ctx needs less; --limit-memory allows more");
 }
 
 void weigh_trials(SweepSetup& setup) {
@@ -123,15 +124,17 @@ Result<void> share_memory_out(SweepSetup& setup, const SweepRequest& request) {
     --setup.workers;
   setup.fixed_bytes = fixed(setup.workers, setup.on_disk);
   if (setup.fixed_bytes + largest > setup.limit_bytes)
-    return fail(ErrorCode::kSystem,
-                fmt::format("the sweep needs {} of memory and {} may be used",
-                            human_bytes(setup.fixed_bytes + largest), human_bytes(setup.limit_bytes)),
-                fmt::format("weights in float32 {}, one worker {}, the changed values of the largest trial {}",
-                            human_bytes(weights), human_bytes(worker), human_bytes(largest)),
-                "select fewer tensors or a smaller --ctx; --limit-memory allows more");
+    return fail(
+        ErrorCode::kSystem,
+        fmt::format("the sweep needs {} of memory and {} may be used",
+                    human_bytes(setup.fixed_bytes + largest), human_bytes(setup.limit_bytes)),
+        fmt::format("weights in float32 {}, one worker {}, the changed values of the largest trial {}",
+                    human_bytes(weights), human_bytes(worker), human_bytes(largest)),
+        "select fewer tensors or a smaller --ctx; --limit-memory allows more");
   if (setup.on_disk)
-    setup.warnings.push_back(fmt::format(
-        "the captured original ({}) goes to a temporary file beside the study: memory is short", human_bytes(captured)));
+    setup.warnings.push_back(
+        fmt::format("the captured original ({}) goes to a temporary file beside the study: memory is short",
+                    human_bytes(captured)));
   if (setup.workers < request.workers)
     setup.warnings.push_back(
         fmt::format("memory suffices for {} of {} workers", setup.workers, request.workers));
@@ -185,8 +188,8 @@ Result<SweepSetup> set_up_sweep(const SweepRequest& request, bool timed) {
   setup.goal = request.goal;
   setup.goal.chunks = static_cast<int>(setup.facts.chunks.size());
   if (setup.goal.chunks < request.goal.chunks)
-    setup.warnings.push_back(fmt::format("the text gives {} chunks, {} were asked for", setup.goal.chunks,
-                                         request.goal.chunks));
+    setup.warnings.push_back(
+        fmt::format("the text gives {} chunks, {} were asked for", setup.goal.chunks, request.goal.chunks));
   if (request.n_ctx > setup.facts.trained_context)
     setup.warnings.push_back(fmt::format("the model was trained on {} tokens of context, {} are used",
                                          setup.facts.trained_context, request.n_ctx));

@@ -34,7 +34,7 @@ struct SweepSetup {
 
   // Memory.
   uint64_t limit_bytes = 0;
-  uint64_t fixed_bytes = 0;   ///< weights, workers and, unless on disk, the captured original
+  uint64_t fixed_bytes = 0;  ///< weights, workers and, unless on disk, the captured original
   int workers = 1;
   bool on_disk = false;
   /// For the changed values of all workers together.

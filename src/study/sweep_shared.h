@@ -20,10 +20,10 @@ namespace fqlab {
 /// What only the engine knows, found once by a child.
 struct SweepFacts {
   int layers = 0, embedding = 0, vocabulary = 0, trained_context = 0;
-  std::vector<int> cut_of_tensor;     ///< parallel to the file's tensors: the best cut for a change of it
-  std::vector<double> operations;     ///< [cut], 0 .. layers - 1: of one chunk's matrix products
+  std::vector<int> cut_of_tensor;  ///< parallel to the file's tensors: the best cut for a change of it
+  std::vector<double> operations;  ///< [cut], 0 .. layers - 1: of one chunk's matrix products
   std::vector<Chunk> chunks;
-  double capture_seconds = 0;         ///< one chunk, whole model, one thread; 0: not timed
+  double capture_seconds = 0;  ///< one chunk, whole model, one thread; 0: not timed
 };
 
 /// Scored positions of a chunk.

@@ -128,8 +128,7 @@ class Worker {
   Result<void> change_weights(int trial) {
     if (trial_ == trial) return {};
     put_back();
-    Result<TrialWeights> made =
-        make_trial_weights(inputs_.file, inputs_.trials[static_cast<size_t>(trial)]);
+    Result<TrialWeights> made = make_trial_weights(inputs_.file, inputs_.trials[static_cast<size_t>(trial)]);
     if (!made) return tl::unexpected(made.error());
     weights_ = std::move(*made);
     for (const ReplacedTensor& tensor : weights_.tensors)

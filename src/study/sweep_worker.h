@@ -28,16 +28,16 @@ struct SweepJob {
 
 struct SweepAnswer {
   enum class State {
-    kReady,     ///< the first message: the model is loaded
+    kReady,  ///< the first message: the model is loaded
     kDone,
     kRefused,   ///< the same every time: a format that refuses a value, logits that are no numbers
     kViolated,  ///< an always-on check found a difference: the sweep must stop
     kFailed,    ///< the engine or the system failed
   } state = State::kDone;
   SweepJob job;
-  MeasuredChunk measured;        ///< of a trial
-  WeightChange change;           ///< of a trial
-  bool cut_usable = true;        ///< of kCheckCut; the error says why not
+  MeasuredChunk measured;  ///< of a trial
+  WeightChange change;     ///< of a trial
+  bool cut_usable = true;  ///< of kCheckCut; the error says why not
   double seconds = 0, engine_seconds = 0;
   WireError error;
 };

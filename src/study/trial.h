@@ -13,8 +13,9 @@
 
 namespace fqlab {
 
-/// Version of everything that turns weights and logits into a study's numbers (formats, metrics, sums). Raised
-/// whenever one of them gives other bits for the same input; studies of another version are not continued.
+/// Version of everything that turns weights and logits into a study's numbers (formats, metrics, sums).
+/// Raised whenever one of them gives other bits for the same input; studies of another version are not
+/// continued.
 inline constexpr int kNumericsVersion = 1;
 
 /// What is done to the weights. Either every tensor of `changes` is fake-quantized in its format, or, for a

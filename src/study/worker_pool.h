@@ -40,7 +40,7 @@ class WorkerPool {
  private:
   struct Slot {
     std::optional<ChildProcess> process;
-    bool ready = false;             // its model is loaded
+    bool ready = false;  // its model is loaded
     std::optional<SweepJob> job;
   };
   WorkerEvent read(size_t worker);

@@ -17,13 +17,17 @@ class SweepCommand : public ::testing::Test {
   void SetUp() override {
     FQLAB_REQUIRE_FILE(testing::shared_file("data/stories260k-f32.gguf"));
     std::string text;
-    for (int i = 0; i < 40; ++i) text += "Once upon a time there were " + std::to_string(i * i) + " little birds. ";
+    for (int i = 0; i < 40; ++i)
+      text += "Once upon a time there were " + std::to_string(i * i) + " little birds. ";
     testing::write_file(folder_ / "text.txt", text);
   }
   testing::Ran sweep(std::vector<std::string> more) {
-    std::vector<std::string> all = {"sweep", testing::shared_file("data/stories260k-f32.gguf").string(),
-                                    "--corpus", (folder_ / "text.txt").string(), "--ctx", "64",
-                                    "--study",  study(), "--chunks", "2", "--select", "0-1/attn_q"};
+    std::vector<std::string> all = {"sweep",    testing::shared_file("data/stories260k-f32.gguf").string(),
+                                    "--corpus", (folder_ / "text.txt").string(),
+                                    "--ctx",    "64",
+                                    "--study",  study(),
+                                    "--chunks", "2",
+                                    "--select", "0-1/attn_q"};
     all.insert(all.end(), more.begin(), more.end());
     return testing::fqlab(all);
   }

@@ -47,7 +47,8 @@ class StudyStoreTest : public ::testing::Test {
   std::vector<int64_t> fill(StudyStore& store) {
     const std::vector<StudyChunk> chunks = {{0, "x"}, {0, "y"}, {1, "z"}};
     EXPECT_TRUE(store.add_chunks(chunks));
-    const std::vector<StoredTrial> trials = {{0, "key1", "recipe", "one", {}}, {0, "key2", "recipe", "two", {}}};
+    const std::vector<StoredTrial> trials = {{0, "key1", "recipe", "one", {}},
+                                             {0, "key2", "recipe", "two", {}}};
     return store.add_trials(trials).value();
   }
   testing::TemporaryFolder folder_;
@@ -184,7 +185,8 @@ TEST_F(StudyStoreTest, AnotherModelOrSettingIsRefusedAndNamed) {
   const Result<StudyStore> refused = StudyStore::open_or_create(path(), other);
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, ErrorCode::kUsage);
-  EXPECT_THAT(refused.error().what, HasSubstr("model sha256 is bbbbbbbbbbbb..., the study's is aaaaaaaaaaaa..."));
+  EXPECT_THAT(refused.error().what,
+              HasSubstr("model sha256 is bbbbbbbbbbbb..., the study's is aaaaaaaaaaaa..."));
   EXPECT_THAT(refused.error().what, HasSubstr("tokens per chunk is 256, the study's is 512"));
   EXPECT_THAT(refused.error().what, Not(HasSubstr("moved")));
 }
@@ -192,7 +194,8 @@ TEST_F(StudyStoreTest, AnotherModelOrSettingIsRefusedAndNamed) {
 TEST_F(StudyStoreTest, OtherTokensAreRefused) {
   StudyStore store = open();
   fill(store);
-  const std::vector<StudyChunk> longer = {{0, "x"}, {0, "y"}, {1, "z"}, {1, "w"}}, other = {{0, "x"}, {0, "?"}};
+  const std::vector<StudyChunk> longer = {{0, "x"}, {0, "y"}, {1, "z"}, {1, "w"}},
+                                other = {{0, "x"}, {0, "?"}};
   EXPECT_TRUE(store.add_chunks(longer));
   EXPECT_THAT(store.chunks().value(), SizeIs(4));
   EXPECT_THAT(store.add_chunks(other).error().what, HasSubstr("chunk 1 of the text has other tokens"));
@@ -241,7 +244,8 @@ TEST_F(StudyStoreTest, AFullDiskIsSaidAndLosesNothing) {
   ASSERT_TRUE(store.database().run(("PRAGMA max_page_count = " + std::to_string(pages)).c_str()));
   Result<void> saved;
   for (int i = 0; saved && i < 2000; ++i) {
-    const std::vector<StoredTrial> more = {{0, "key of more " + std::to_string(i), "recipe", std::string(200, 'x'), {}}};
+    const std::vector<StoredTrial> more = {
+        {0, "key of more " + std::to_string(i), "recipe", std::string(200, 'x'), {}}};
     const Result<std::vector<int64_t>> added = store.add_trials(more);
     if (!added) saved = tl::unexpected(added.error());
   }

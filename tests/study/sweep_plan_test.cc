@@ -60,13 +60,15 @@ TEST_F(SweepPlanTest, GroupsByKindByLayerAndByBoth) {
   selection_.grouping = Grouping::kLayer;
   EXPECT_THAT(labels(plan()), ElementsAre("all all", "only layer 0", "only layer 1"));
   selection_.grouping = Grouping::kLayerKind;
-  EXPECT_THAT(labels(plan()), ElementsAre("all all", "only 0/attn_q", "only 0/ffn_norm", "only 1/attn_q", "only 1/ffn_norm"));
+  EXPECT_THAT(labels(plan()),
+              ElementsAre("all all", "only 0/attn_q", "only 0/ffn_norm", "only 1/attn_q", "only 1/ffn_norm"));
 }
 
 TEST_F(SweepPlanTest, WhatBelongsToNoLayerIsAGroupOfItsOwn) {
   select("re:/^(blk.0.ffn_up|output|output_norm)\\.weight$/");
   selection_.grouping = Grouping::kLayer;
-  EXPECT_THAT(labels(plan()), ::testing::UnorderedElementsAre("all all", "only layer 0", "only output", "only output_norm"));
+  EXPECT_THAT(labels(plan()),
+              ::testing::UnorderedElementsAre("all all", "only layer 0", "only output", "only output_norm"));
 }
 
 TEST_F(SweepPlanTest, ExceptChangesEverythingButTheGroup) {
@@ -84,9 +86,10 @@ TEST_F(SweepPlanTest, CumulativeRunsFromTheFrontAndFromTheBack) {
   selection_.mode = SweepMode::kCumulative;
   selection_.grouping = Grouping::kLayer;
   const SweepPlan plan = this->plan();
-  EXPECT_THAT(labels(plan), ElementsAre("all all", "front layer 0", "front layers 0-1", "front layers 0-2",
-                                        "front layers 0-3", "front layers 0-4", "back layers 0-4",
-                                        "back layers 1-4", "back layers 2-4", "back layers 3-4", "back layer 4"));
+  EXPECT_THAT(labels(plan),
+              ElementsAre("all all", "front layer 0", "front layers 0-1", "front layers 0-2",
+                          "front layers 0-3", "front layers 0-4", "back layers 0-4", "back layers 1-4",
+                          "back layers 2-4", "back layers 3-4", "back layer 4"));
   EXPECT_EQ(plan.cells[0].trial, plan.cells[5].trial) << "all layers are one trial, whatever it is called";
   EXPECT_EQ(plan.cells[5].trial, plan.cells[6].trial);
   EXPECT_THAT(changed(plan, 8), SizeIs(3));

@@ -26,15 +26,18 @@ using ::testing::SizeIs;
 /// The study's numbers: everything but ids, times, owners and commands.
 std::vector<std::string> numbers_of(const std::filesystem::path& study) {
   Database database = Database::open(study, Database::Open::kExisting).value();
-  Statement rows = database
-                       .prepare("SELECT key, value_count, changed, hex(relative_mse), r.* FROM result r JOIN trial t "
-                                "ON t.id = r.trial ORDER BY key, chunk")
-                       .value();
+  Statement rows =
+      database
+          .prepare(
+              "SELECT key, value_count, changed, hex(relative_mse), r.* FROM result r JOIN trial t "
+              "ON t.id = r.trial ORDER BY key, chunk")
+          .value();
   std::vector<std::string> numbers;
   while (rows.step().value()) {
     std::string line = rows.text(0) + " " + rows.text(1) + " " + rows.text(2);
     for (int column = 5; column < 20; ++column)  // 4 is the trial's id
-      line += " " + (column == 5 ? rows.text(column) : std::to_string(std::bit_cast<uint64_t>(rows.real(column))));
+      line += " " +
+              (column == 5 ? rows.text(column) : std::to_string(std::bit_cast<uint64_t>(rows.real(column))));
     numbers.push_back(line);
   }
   return numbers;
@@ -294,7 +297,8 @@ TEST_F(SweepTest, TwoSweepsOnOneStudyShareTheWork) {
   const pid_t other = fork();
   if (other == 0) {
     const Result<SweepOutcome> outcome = run();
-    _exit(outcome && outcome->state == SweepOutcome::State::kFinished ? static_cast<int>(outcome->runs_now) : 255);
+    _exit(outcome && outcome->state == SweepOutcome::State::kFinished ? static_cast<int>(outcome->runs_now)
+                                                                      : 255);
   }
   const SweepOutcome mine = run().value();
   int status = 0;
