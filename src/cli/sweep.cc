@@ -107,10 +107,6 @@ Result<SweepRequest> understand(const Options& options) {
   return request;
 }
 
-std::string range(const std::string& least, const std::string& most) {
-  return least == most ? least : least + " to " + most;
-}
-
 Result<ExitCode> print_estimate(const SweepRequest& request) {
   const Result<SweepEstimate> estimate = estimate_sweep(request);
   if (!estimate) return tl::unexpected(estimate.error());
@@ -118,13 +114,11 @@ Result<ExitCode> print_estimate(const SweepRequest& request) {
   fmt::print("study     {}\n", printable(request.study.string()));
   fmt::print("trials    {} ({} cells of the map, and noise floors), up to {} chunks each\n",
              with_commas(estimate->trials), with_commas(estimate->cells), request.goal.chunks);
-  fmt::print("runs      {} of a trial on a chunk; {} are in the study already\n",
-             range(with_commas(estimate->runs_least), with_commas(estimate->runs_most)),
-             with_commas(estimate->runs_known));
-  fmt::print("tokens    {}\n",
-             range(with_commas(estimate->tokens_least), with_commas(estimate->tokens_most)));
-  fmt::print("time      {}, {} with one thread each\n",
-             range(duration(estimate->seconds_least), duration(estimate->seconds_most)),
+  const char* about = estimate->exact ? "" : "about ";
+  fmt::print("runs      {}{} of a trial on a chunk; {} are in the study already\n", about,
+             with_commas(estimate->runs), with_commas(estimate->runs_known));
+  fmt::print("tokens    {}{}\n", about, with_commas(estimate->tokens));
+  fmt::print("time      about {}, {} with one thread each\n", duration(estimate->seconds),
              counted(static_cast<uint64_t>(estimate->workers), "worker"));
   fmt::print("memory    {}{}\n", human_bytes(estimate->memory_bytes),
              estimate->on_disk ? ", and a temporary file beside the study" : "");
@@ -145,7 +139,9 @@ ExitCode tell_outcome(const SweepRequest& request, const SweepOutcome& outcome) 
                     report::shell_command(request.command)));
     return outcome.state == State::kInterrupted ? kInterrupted : kDone;
   }
-  say(runs);
+  say(outcome.runs_now == 0 ? runs
+                            : fmt::format("{}; {:.0f} % of the workers' time inside the engine", runs,
+                                          100 * outcome.engine_share));
   fmt::print("{}\n", study);
   say(fmt::format("see the map: fqlab show {0}; a page: fqlab report {0} --out DIR", study));
   return kDone;

@@ -26,31 +26,41 @@ std::vector<StoredTrial> stored_trials(const SweepPlan& plan) {
   return trials;
 }
 
+std::string rule_of(const AllocationGoal& goal) {
+  switch (goal.kind) {
+    case AllocationGoal::Kind::kExhaustive:
+      return "exhaustive";
+    case AllocationGoal::Kind::kTop:
+      return fmt::format("top {}", goal.top);
+    case AllocationGoal::Kind::kMap:
+      break;
+  }
+  return goal.precision_asked ? fmt::format("precision {}", goal.precision) : "until the order is settled";
+}
+
 /// Canonical text of what a sweep wants; the same text, the same sweep.
 std::string request_text(const SweepRequest& request, const SweepSetup& setup) {
   std::string formats;
   for (const FormatSpec& format : request.selection.formats)
     formats += (formats.empty() ? "" : ",") + format.print();
   const AllocationGoal& goal = setup.goal;
-  const std::string rule = goal.kind == AllocationGoal::Kind::kExhaustive ? "exhaustive"
-                           : goal.kind == AllocationGoal::Kind::kTop      ? fmt::format("top {}", goal.top)
-                           : goal.precision_asked ? fmt::format("precision {}", goal.precision)
-                                                  : "until the order is settled";
   return fmt::format("{} | {} | {} | {} | at most {} chunks | {} | seed {}", formats,
                      request.selection.select ? request.selection.select->print() : "all matrices and norms",
-                     name(request.selection.grouping), name(request.selection.mode), goal.chunks, rule,
-                     request.selection.seed);
+                     name(request.selection.grouping), name(request.selection.mode), goal.chunks,
+                     rule_of(goal), request.selection.seed);
+}
+
+std::string grouping_of(const SweepCell& cell, Grouping grouping) {
+  if (cell.mode == "all") return "all";
+  return cell.mode == "front" || cell.mode == "back" ? "cumulative" : std::string(name(grouping));
 }
 
 std::vector<StoredCell> stored_cells(const SweepRequest& request, const SweepSetup& setup,
                                      std::span<const int64_t> ids) {
   std::vector<StoredCell> cells;
   for (const SweepCell& cell : setup.plan.cells) {
-    const bool curve = cell.mode == "front" || cell.mode == "back";
     StoredCell stored{request.selection.formats[cell.format].print(), cell.mode};
-    stored.grouping = cell.mode == "all" ? "all"
-                      : curve            ? "cumulative"
-                                         : std::string(name(request.selection.grouping));
+    stored.grouping = grouping_of(cell, request.selection.grouping);
     stored.label = cell.label;
     stored.layer = cell.layer;
     stored.kind = cell.kind;
@@ -64,31 +74,6 @@ std::vector<StoredCell> stored_cells(const SweepRequest& request, const SweepSet
     cells.push_back(std::move(stored));
   }
   return cells;
-}
-
-/// Tells the schedule what the study holds.
-Result<size_t> recall(StudyStore& store, std::span<const int64_t> ids, SweepSchedule& schedule) {
-  std::map<int64_t, size_t> trial_of_id;
-  for (size_t t = 0; t < ids.size(); ++t) trial_of_id[ids[t]] = t;
-  const Result<std::vector<StoredTrial>> trials = store.trials();
-  if (!trials) return tl::unexpected(trials.error());
-  std::map<int64_t, bool> changes;
-  for (const StoredTrial& trial : *trials) changes[trial.id] = !trial.change || trial.change->changed > 0;
-  const Result<std::vector<StoredFailure>> failures = store.failures();
-  if (!failures) return tl::unexpected(failures.error());
-  const Result<std::vector<StoredResult>> results = store.results();
-  if (!results) return tl::unexpected(results.error());
-  size_t failed = 0;
-  for (const StoredFailure& failure : *failures) {
-    const auto found = trial_of_id.find(failure.trial);
-    if (found == trial_of_id.end()) continue;
-    schedule.fail(found->second);
-    ++failed;
-  }
-  for (const StoredResult& result : *results)
-    if (const auto found = trial_of_id.find(result.trial); found != trial_of_id.end())
-      schedule.know({found->second, result.chunk}, result.measured, changes[result.trial]);
-  return failed;
 }
 
 Result<SweepOutcome> measure(const SweepRequest& request, const SweepSetup& setup, StudyStore& store,
@@ -108,8 +93,8 @@ Result<SweepOutcome> measure(const SweepRequest& request, const SweepSetup& setu
                       stored_cells(request, setup, *ids), joint_floors);
   if (!sweep_id) return tl::unexpected(sweep_id.error());
   SweepSchedule schedule = make_schedule(setup);
-  const Result<size_t> failed_before = recall(store, *ids, schedule);
-  if (!failed_before) return tl::unexpected(failed_before.error());
+  if (Result<void> recalled = recall(store, *ids, schedule); !recalled)
+    return tl::unexpected(recalled.error());
 
   SweepOutcome outcome;
   if (schedule.done()) {
@@ -138,6 +123,27 @@ Result<SweepOutcome> measure(const SweepRequest& request, const SweepSetup& setu
 }
 
 }  // namespace
+
+// Results first: they came before the failure.
+Result<void> recall(StudyStore& store, std::span<const int64_t> ids, SweepSchedule& schedule) {
+  std::map<int64_t, size_t> trial_of_id;
+  for (size_t t = 0; t < ids.size(); ++t) trial_of_id[ids[t]] = t;
+  const Result<std::vector<StoredTrial>> trials = store.trials();
+  if (!trials) return tl::unexpected(trials.error());
+  std::map<int64_t, bool> changes;
+  for (const StoredTrial& trial : *trials) changes[trial.id] = !trial.change || trial.change->changed > 0;
+  const Result<std::vector<StoredFailure>> failures = store.failures();
+  if (!failures) return tl::unexpected(failures.error());
+  const Result<std::vector<StoredResult>> results = store.results();
+  if (!results) return tl::unexpected(results.error());
+  for (const StoredResult& result : *results)
+    if (const auto found = trial_of_id.find(result.trial); found != trial_of_id.end())
+      schedule.know({found->second, result.chunk}, result.measured, changes[result.trial]);
+  for (const StoredFailure& failure : *failures)
+    if (const auto found = trial_of_id.find(failure.trial); found != trial_of_id.end())
+      schedule.fail(found->second);
+  return {};
+}
 
 Result<SweepOutcome> run_sweep(const SweepRequest& request,
                                const std::function<void(const SweepProgress&)>& progress,

@@ -38,11 +38,12 @@ struct SweepRequest {
 
 /// What a sweep is going to take.
 struct SweepEstimate {
-  size_t cells = 0, trials = 0;          ///< noise floors included in the trials
-  size_t runs_known = 0;                 ///< trials x chunks that the study holds
-  size_t runs_least = 0, runs_most = 0;  ///< still to run: without a second round, and with every chunk
-  uint64_t tokens_least = 0, tokens_most = 0;
-  double seconds_least = 0, seconds_most = 0;
+  size_t cells = 0, trials = 0;  ///< noise floors included in the trials
+  size_t runs_known = 0;         ///< of a trial on a chunk, that the study holds
+  size_t runs = 0;               ///< still to run
+  bool exact = false;  ///< else the number of runs depends on results, and made-up ones stood for them
+  uint64_t tokens = 0;
+  double seconds = 0;
   uint64_t memory_bytes = 0;
   int workers = 0;
   bool on_disk = false;  ///< the captured original lies in a temporary file beside the study

@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -46,7 +47,9 @@ struct SweepSetup {
 /// Reads, plans and loads; the study's file is looked at but not made. `timed`: also times one chunk.
 Result<SweepSetup> set_up_sweep(const SweepRequest& request, bool timed);
 
-/// The schedule, told what the study holds. `stored` maps the study's trial ids to the plan's.
 SweepSchedule make_schedule(const SweepSetup& setup);
+
+/// Tells the schedule what the study holds; `ids` are the study's ids of the plan's trials, -1 for none.
+Result<void> recall(StudyStore& store, std::span<const int64_t> ids, SweepSchedule& schedule);
 
 }  // namespace fqlab

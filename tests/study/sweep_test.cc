@@ -283,14 +283,14 @@ TEST_F(SweepTest, TheEstimateCountsWhatIsLeft) {
   const SweepEstimate before = estimate_sweep(request_).value();
   EXPECT_FALSE(std::filesystem::exists(request_.study));
   EXPECT_EQ(before.cells, 5u);
-  EXPECT_EQ(before.runs_least, 5u * 5 + 3 * 4);
-  EXPECT_EQ(before.runs_most, before.runs_least) << "exhaustive";
-  EXPECT_EQ(before.tokens_most, before.runs_most * 128);
-  EXPECT_GT(before.seconds_most, 0);
-  EXPECT_EQ(run().value().runs_now, before.runs_most);
+  EXPECT_EQ(before.runs, 5u * 5 + 3 * 4);
+  EXPECT_TRUE(before.exact);
+  EXPECT_EQ(before.tokens, before.runs * 128);
+  EXPECT_GT(before.seconds, 0);
+  EXPECT_EQ(run().value().runs_now, before.runs);
   const SweepEstimate after = estimate_sweep(request_).value();
-  EXPECT_EQ(after.runs_most, 0u);
-  EXPECT_EQ(after.runs_known, before.runs_most);
+  EXPECT_EQ(after.runs, 0u);
+  EXPECT_EQ(after.runs_known, before.runs);
 }
 
 TEST_F(SweepTest, TwoSweepsOnOneStudyShareTheWork) {
