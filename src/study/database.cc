@@ -4,10 +4,13 @@
 
 #include <limits>
 
+#include "base/stopwatch.h"
+
 namespace fqlab {
 namespace {
 
 constexpr int kBusyMilliseconds = 60'000;  // another sweep's transaction takes milliseconds
+constexpr int kRetryMilliseconds = 10;
 
 Error explain(int code, sqlite3* connection, const std::string& path) {
   switch (code & 0xff) {
@@ -118,7 +121,14 @@ Result<Database> Database::open(const std::filesystem::path& path, Open how) {
 }
 
 Result<void> Database::run(const char* sql) {
-  if (sqlite3_exec(connection_.get(), sql, nullptr, nullptr, nullptr) == SQLITE_OK) return {};
+  // SQLite does not wait for every lock by itself: not where two processes make one file at the same time.
+  const Stopwatch stopwatch;
+  do {
+    const int code = sqlite3_exec(connection_.get(), sql, nullptr, nullptr, nullptr);
+    if (code == SQLITE_OK) return {};
+    if ((code & 0xff) != SQLITE_BUSY) break;
+    sqlite3_sleep(kRetryMilliseconds);
+  } while (stopwatch.seconds() * 1000 < kBusyMilliseconds);
   return tl::unexpected(explain(sqlite3_extended_errcode(connection_.get()), connection_.get(), path_));
 }
 

@@ -70,6 +70,7 @@ Result<void> prepare_schema(Database& database) {
   if (!tables) return tl::unexpected(tables.error());
   if (*tables > 0)
     if (Result<void> study = check_schema(database); !study) return study;
+  // Each of these may be run again: where two processes make the file, one has to wait.
   if (Result<void> mode =
           database.run("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON");
       !mode)

@@ -148,10 +148,10 @@ Result<void> SweepRun::handle_trial(const SweepAnswer& answer) {
 }
 
 Result<void> SweepRun::handle_answer(size_t worker, const SweepAnswer& answer) {
+  if (answer.state == SweepAnswer::State::kReady) return {};
   deaths_elsewhere_ = 0;
   worker_seconds_ += answer.seconds;
   engine_seconds_ += answer.engine_seconds;
-  if (answer.state == SweepAnswer::State::kReady) return {};
   if (answer.state == SweepAnswer::State::kViolated) return tl::unexpected(undo(answer.error.get()));
   if (answer.state == SweepAnswer::State::kFailed) return tl::unexpected(answer.error.get());
   switch (answer.job.kind) {

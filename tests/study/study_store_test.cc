@@ -136,6 +136,25 @@ TEST_F(StudyStoreTest, AClaimHoldsWhileItsProcessLives) {
   EXPECT_EQ(store.claim(ids[0], 0).value(), StudyStore::Claim::kMine) << "its owner is dead";
 }
 
+TEST_F(StudyStoreTest, ManyProcessesMayMakeTheStudyAtOnce) {
+  std::vector<pid_t> children;
+  for (int i = 0; i < 8; ++i) {
+    const pid_t child = fork();
+    if (child == 0) {
+      Result<StudyStore> store = StudyStore::open_or_create(path(), kProperties);
+      const std::vector<StoredTrial> trials = {{0, "key", "recipe", "one", {}}};
+      _exit(store && store->add_trials(trials) ? 0 : 1);
+    }
+    children.push_back(child);
+  }
+  for (const pid_t child : children) {
+    int status = 0;
+    waitpid(child, &status, 0);
+    EXPECT_EQ(status, 0);
+  }
+  EXPECT_THAT(open().trials().value(), SizeIs(1));
+}
+
 TEST_F(StudyStoreTest, ReleasedClaimsAreFree) {
   StudyStore store = open();
   const std::vector<int64_t> ids = fill(store);

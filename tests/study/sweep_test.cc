@@ -132,7 +132,8 @@ TEST_F(SweepTest, AnotherModeAndGroupingIsCompareToo) {
 TEST_F(SweepTest, AFormatThatChangesNothingGivesExactlyZero) {
   formats({"f32"});
   ASSERT_TRUE(run());
-  for (const MapCell& cell : read_map(request_.study).value().cells) {
+  const SensitivityMap map = read_map(request_.study).value();
+  for (const MapCell& cell : map.cells) {
     EXPECT_EQ(*cell.kl, 0);
     EXPECT_EQ(*cell.log_ratio, 0);
     EXPECT_EQ(cell.values_changed, 0u);
@@ -374,10 +375,15 @@ TEST(SweepOfSmolLM2, ACellIsCompareToTheLastBit) {
   request.dialogue = request.speed = false;
   const Comparison c = compare(request, {}).value().front();
   const SensitivityMap map = read_map(sweep.study).value();
-  for (const MapCell& cell : map.cells)
-    if (map.groups[cell.group].name == "blk.20.attn_q.weight")
-      for (const ChunkMean& chunk : cell.chunks)
-        EXPECT_EQ(chunk.kl, c.chunks[static_cast<size_t>(chunk.chunk)].kl_mean);
+  size_t compared = 0;
+  for (const MapCell& cell : map.cells) {
+    if (map.groups[cell.group].name != "blk.20.attn_q.weight") continue;
+    for (const ChunkMean& chunk : cell.chunks) {
+      EXPECT_EQ(chunk.kl, c.chunks[static_cast<size_t>(chunk.chunk)].kl_mean);
+      ++compared;
+    }
+  }
+  EXPECT_GE(compared, 1u);
 }
 
 }  // namespace
