@@ -1,11 +1,11 @@
 """kill -9 at random moments of a sweep loses nothing: the study stays sound, and the resumed numbers are the undisturbed ones.
 
-    python3 tests/oracles/check_kill.py [--quick]
+    python3 tests/oracles/check_kill.py [--quick | KILLS]
 
 A small study (stories260k, every matrix and norm in two formats) is swept again and again under the same command. At a random moment
 of each run the parent or one of its children dies by SIGKILL. After each death `PRAGMA integrity_check` must say ok and nothing that
 was measured may be gone; when a study is complete its numbers must be those of an undisturbed run, byte for byte, and a new one
-begins. Then: two sweeps on one study file at once. 200 kills; --quick: 8.
+begins. Then: two sweeps on one study file at once. 200 kills by default; --quick: 8.
 """
 import os
 import pathlib
@@ -52,8 +52,12 @@ def numbers(study):
     return [" ".join(value.hex() if isinstance(value, float) else str(value) for value in row) for row in rows(study, NUMBERS)]
 
 
+def has_tables(study):
+    return study.exists() and rows(study, "SELECT count(*) FROM sqlite_schema WHERE name = 'result'") == [(1,)]
+
+
 def is_complete(study):
-    return study.exists() and rows(study, "SELECT count(*) FROM sweep WHERE finished <> ''") == [(1,)]
+    return has_tables(study) and rows(study, "SELECT count(*) FROM sweep WHERE finished <> ''") == [(1,)]
 
 
 def kill_once(folder, study, rng, duration):
@@ -88,8 +92,7 @@ def check_kills(folder, rng, wanted, expected, duration):
         if not study.exists():
             continue  # it died before it had one
         assert rows(study, "PRAGMA integrity_check") == [("ok",)], f"after {hits}: the study is damaged"
-        tables = rows(study, "SELECT count(*) FROM sqlite_schema WHERE name = 'result'")
-        now = set(numbers(study)) if tables == [(1,)] else set()
+        now = set(numbers(study)) if has_tables(study) else set()
         assert before <= now, f"after {hits}: {len(before - now)} results are gone"
         before = now
         if is_complete(study):
@@ -118,7 +121,7 @@ def main():
     if not MODEL.exists() or not FQLAB.exists():
         print(f"skipped: absent: {MODEL if FQLAB.exists() else FQLAB}")
         return SKIPPED
-    wanted = 8 if "--quick" in sys.argv[1:] else 200
+    wanted = {"": 200, "--quick": 8}.get(given := "".join(sys.argv[1:])) or int(given)
     rng = random.Random(20261123)
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
