@@ -80,7 +80,10 @@ ExitCode parse_and_run(int argc, char** argv) {
   add_quantize(app, action);
   add_formats(app, action);
   add_compare(app, {argv, argv + argc}, action);
+  add_sweep(app, {argv, argv + argc}, action);
+  add_status(app, action);
   add_report(app, action);
+  add_show(app, action);
   add_help(app, action);
   try {
     app.parse(argc, argv);

@@ -5,7 +5,8 @@
 
 namespace fqlab::cli {
 
-enum ExitCode { kDone = 0, kFailed = 1, kWrongUsage = 2, kThresholdCrossed = 3 };
+/// kInterrupted is what shells give a program that Ctrl+C ended.
+enum ExitCode { kDone = 0, kFailed = 1, kWrongUsage = 2, kThresholdCrossed = 3, kInterrupted = 130 };
 
 /// Parses the arguments and runs the chosen subcommand; returns the program's exit code.
 int run(int argc, char** argv);

@@ -5,12 +5,12 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
-#include <cstdlib>
 #include <memory>
 
 #include "base/atomic_file.h"
 #include "base/system.h"
 #include "cli/commands.h"
+#include "cli/default_corpus.h"
 #include "cli/report_folder.h"
 #include "cli/terminal.h"
 #include "fqlab/report.h"
@@ -27,20 +27,6 @@ struct Options {
   bool no_dialogue = false, no_speed = false, force = false;
   CompareRequest request;
 };
-
-/// The text that scripts/setup fetched, where it is.
-std::string default_corpus() {
-  if (const char* corpus = std::getenv("FQLAB_CORPUS")) return corpus;
-  const char* cache = std::getenv("FQLAB_CACHE");
-  const char* xdg = std::getenv("XDG_CACHE_HOME");
-  const char* home = std::getenv("HOME");
-  const fs::path folder = cache != nullptr  ? fs::path(cache)
-                          : xdg != nullptr  ? fs::path(xdg) / "fqlab"
-                          : home != nullptr ? fs::path(home) / ".cache" / "fqlab"
-                                            : fs::path();
-  std::error_code ignored;
-  return fs::is_directory(folder / "corpora" / "sotu", ignored) ? (folder / "corpora" / "sotu").string() : "";
-}
 
 Result<CompareRequest> understand(const Options& options) {
   CompareRequest request = options.request;

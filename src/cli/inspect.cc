@@ -12,7 +12,7 @@
 #include "base/system.h"
 #include "cli/commands.h"
 #include "cli/inspect_damage.h"
-#include "cli/layer_list.h"
+#include "recipe/layer_list.h"
 #include "cli/terminal.h"
 #include "fqlab/gguf.h"
 #include "fqlab/recipe.h"

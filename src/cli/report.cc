@@ -1,14 +1,17 @@
 // fqlab report A/report.json B/report.json ... --out DIR: comparisons side by side, or one rendered again.
+// fqlab report STUDY --out DIR: the map of a sweep.
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
-#include <fstream>
 #include <iterator>
 #include <memory>
+#include <span>
 
 #include "base/atomic_file.h"
 #include "cli/commands.h"
+#include "cli/map_source.h"
 #include "cli/report_folder.h"
+#include "fqlab/map_report.h"
 #include "fqlab/report.h"
 
 namespace fqlab::cli {
@@ -21,11 +24,10 @@ struct Options {
 };
 
 Result<std::vector<Comparison>> read_comparisons(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file)
+  const Result<std::string> text = read_text(path);
+  if (!text)
     return fail(ErrorCode::kSystem, "cannot read the report", path, "give the report.json of a comparison");
-  const std::string text(std::istreambuf_iterator<char>(file), {});
-  Result<std::vector<Comparison>> comparisons = parse_comparison_json(text);
+  Result<std::vector<Comparison>> comparisons = parse_comparison_json(*text);
   if (!comparisons) {
     Error error = comparisons.error();
     error.where = error.where.empty() ? path : path + ", " + error.where;
@@ -34,9 +36,27 @@ Result<std::vector<Comparison>> read_comparisons(const std::string& path) {
   return comparisons;
 }
 
+Result<ExitCode> report_map(const Options& options, std::span<const Language> languages) {
+  if (options.inputs.size() > 1)
+    return fail(ErrorCode::kUsage, "a map is reported by itself", "REPORT",
+                "give one study or map.json, or report.json files only");
+  if (Result<void> possible =
+          check_report_folder(options.out, options.force, {"map.json", "map.md", "map.html", "cells.csv"});
+      !possible)
+    return tl::unexpected(possible.error());
+  const Result<SensitivityMap> map = read_map_file(options.inputs.front());
+  if (!map) return tl::unexpected(map.error());
+  const auto paths = write_map_report(*map, languages, options.out);
+  if (!paths) return tl::unexpected(paths.error());
+  for (const std::filesystem::path& path : *paths) fmt::print("{}\n", path.string());
+  return kDone;
+}
+
 Result<ExitCode> run_report(const Options& options) {
   const Result<std::vector<Language>> languages = parse_languages(options.languages);
   if (!languages) return tl::unexpected(languages.error());
+  for (const std::string& input : options.inputs)
+    if (holds_map(input)) return report_map(options, *languages);
   if (Result<void> possible = check_report_folder(options.out, options.force); !possible)
     return tl::unexpected(possible.error());
   std::vector<Comparison> all;
@@ -56,9 +76,13 @@ Result<ExitCode> run_report(const Options& options) {
 }  // namespace
 
 void add_report(CLI::App& app, Action& action) {
-  CLI::App* command = app.add_subcommand("report", "Put comparisons side by side, ranked by KL divergence");
+  CLI::App* command =
+      app.add_subcommand("report", "Write the map of a study, or put comparisons side by side");
   auto options = std::make_shared<Options>();
-  command->add_option("REPORT", options->inputs, "report.json files of fqlab compare")->required();
+  command
+      ->add_option("REPORT", options->inputs,
+                   "study file of fqlab sweep or its map.json; or report.json files of fqlab compare")
+      ->required();
   command->add_option("--lang", options->languages, "language of the report: en, zh-TW, or both with a comma")
       ->delimiter(',')
       ->capture_default_str();

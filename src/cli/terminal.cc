@@ -13,13 +13,15 @@ namespace {
 
 bool stderr_is_a_terminal() { return isatty(STDERR_FILENO) != 0; }
 
+bool wants_colour(int descriptor) {
+  const char* none = std::getenv("NO_COLOR");
+  const char* terminal = std::getenv("TERM");
+  return isatty(descriptor) != 0 && (none == nullptr || *none == '\0') &&
+         (terminal == nullptr || std::string_view(terminal) != "dumb");
+}
+
 bool colour() {
-  static const bool wanted = [] {
-    const char* none = std::getenv("NO_COLOR");
-    const char* terminal = std::getenv("TERM");
-    return stderr_is_a_terminal() && (none == nullptr || *none == '\0') &&
-           (terminal == nullptr || std::string_view(terminal) != "dumb");
-  }();
+  static const bool wanted = wants_colour(STDERR_FILENO);
   return wanted;
 }
 
@@ -42,6 +44,8 @@ double steady_seconds() {
 }
 
 }  // namespace
+
+bool colour_on_stdout() { return wants_colour(STDOUT_FILENO); }
 
 void say_error(std::string_view text) { say_marked("error:", "1;31", text); }
 void say_warning(std::string_view text) { say_marked("warning:", "1;33", text); }
@@ -101,6 +105,10 @@ Progress::Progress(std::function<void(std::string_view)> write, bool terminal,
     : write_(std::move(write)), terminal_(terminal), seconds_(std::move(seconds)), start_(seconds_()) {}
 
 void Progress::update(uint64_t done, uint64_t total, std::string_view what) {
+  update(done, total, what, total == 0 ? 0 : static_cast<double>(done) / static_cast<double>(total));
+}
+
+void Progress::update(uint64_t done, uint64_t total, std::string_view what, double share) {
   constexpr double kLeastBetweenLines = 0.1;
   const double now = seconds_();
   const uint64_t tenths = total == 0 ? 0 : done * 10 / total;
@@ -109,9 +117,8 @@ void Progress::update(uint64_t done, uint64_t total, std::string_view what) {
   last_ = now;
   const std::string total_text = std::to_string(total);
   std::string line = fmt::format("[{:>{}}/{}] {}", done, total_text.size(), total_text, what);
-  if (done > 0 && done < total)
-    line += fmt::format("  {} left", duration((now - start_) * static_cast<double>(total - done) /
-                                              static_cast<double>(done)));
+  if (share > 0 && done < total)
+    line += fmt::format("  {} left", duration((now - start_) * (1 - share) / share));
   write_(terminal_ ? "\r" + line + "\x1b[K" : line + "\n");
   shown_ = true;
 }

@@ -16,6 +16,9 @@ void say_warning(std::string_view text);
 /// A plain line on stderr.
 void say(std::string_view text);
 
+/// Whether stdout may be coloured: a terminal, no NO_COLOR, not TERM=dumb.
+bool colour_on_stdout();
+
 /// Text of a file (a tensor name, a metadata value) with control characters as '?'.
 std::string printable(std::string_view text);
 
@@ -44,6 +47,9 @@ class Progress {
   /// `done` of `total` pieces are complete; `what` is the piece that was just completed or is being worked
   /// on.
   void update(uint64_t done, uint64_t total, std::string_view what);
+  /// The same where pieces take different times: `share` of the work is done, from which the time left
+  /// follows.
+  void update(uint64_t done, uint64_t total, std::string_view what, double share);
   /// Removes the line from a terminal. Called again it does nothing.
   void finish();
 

@@ -23,6 +23,7 @@ inline constexpr Message kMessages[] = {
 #include "report/catalogue_conclusions.inc"
 #include "report/catalogue_figures.inc"
 #include "report/catalogue_weights.inc"
+#include "report/catalogue_map.inc"
 #include "report/catalogue_judgement.inc"
     // clang-format on
 };

@@ -7,10 +7,12 @@ namespace fqlab::report {
 inline constexpr char kStyleSheet[] = R"css(
 :root{color-scheme:light dark;--page:#fff;--card:#f6f7f9;--line:#d5dae0;--ink:#1b1f24;--soft:#525b66;--link:#00527f;
 --good:#00583f;--good-bg:#e0f3ec;--bad:#8a2c00;--bad-bg:#fdebe0;--open:#634700;--open-bg:#fbf1cf;--null:#40464e;--null-bg:#e8ebee;
---worse:#d55e00;--better:#0072b2;--point:#0072b2;--aa:#9a5b00;--interval:#0072b233;--floor:#8a929c44;--mark:#fbf1cf}
+--worse:#d55e00;--better:#0072b2;--point:#0072b2;--aa:#9a5b00;--interval:#0072b233;--floor:#8a929c44;--mark:#fbf1cf;
+--s0:#0072b2;--s1:#d55e00;--s2:#00795a;--s3:#a8457f}
 @media (prefers-color-scheme:dark){:root{--page:#14171a;--card:#1d2125;--line:#3a4149;--ink:#e8eaed;--soft:#aab3bd;--link:#7cc4ee;
 --good:#7fe0bf;--good-bg:#0d3328;--bad:#ffb48a;--bad-bg:#43210d;--open:#f2d675;--open-bg:#3a2f08;--null:#c9d0d8;--null-bg:#2c3238;
---worse:#f08a3c;--better:#56b4e9;--point:#56b4e9;--aa:#e69f00;--interval:#56b4e944;--floor:#aab3bd33;--mark:#4a3c08}}
+--worse:#f08a3c;--better:#56b4e9;--point:#56b4e9;--aa:#e69f00;--interval:#56b4e944;--floor:#aab3bd33;--mark:#4a3c08;
+--s0:#56b4e9;--s1:#f08a3c;--s2:#3fcf9f;--s3:#e39ac4}}
 *{box-sizing:border-box}
 html{font:16px/1.6 system-ui,-apple-system,"Segoe UI","Noto Sans","Noto Sans TC","Noto Sans CJK TC","PingFang TC","Microsoft JhengHei",sans-serif}
 body{margin:0;background:var(--page);color:var(--ink)}
@@ -60,6 +62,11 @@ svg .point{fill:var(--point);stroke:var(--page);stroke-width:1}svg .aa{fill:var(
 svg .cell-none{fill:none;stroke:var(--line)}svg .on-dark{fill:#fff;font-size:11px}svg .on-light{fill:#111;font-size:11px}
 svg .before{fill:var(--floor)}svg .after{fill:none;stroke:var(--worse);stroke-width:1.2}svg .level{stroke:var(--soft);stroke-width:1}
 svg .whisker{stroke:var(--point);stroke-width:2.5}svg .curve{fill:none;stroke:var(--point);stroke-width:2}svg .bar{stroke:var(--soft);stroke-width:.6}
+svg .hatch{stroke:var(--soft);stroke-width:.8;opacity:.55}svg .hollow{fill:var(--page);stroke:var(--point);stroke-width:1.8}
+svg .trace{fill:none;stroke-width:1.8}svg .faint{stroke:var(--soft);stroke-width:1;fill:none}
+svg .s0{stroke:var(--s0)}svg .s1{stroke:var(--s1);stroke-dasharray:7 3}svg .s2{stroke:var(--s2);stroke-dasharray:2 3}svg .s3{stroke:var(--s3);stroke-dasharray:9 3 2 3}
+svg .m0,svg .m1,svg .m2,svg .m3{stroke:var(--page);stroke-width:.8}svg .m0{fill:var(--s0)}svg .m1{fill:var(--s1)}svg .m2{fill:var(--s2)}svg .m3{fill:var(--s3)}
+svg .h0,svg .h1,svg .h2,svg .h3{fill:var(--page);stroke-width:1.5}svg .h0{stroke:var(--s0)}svg .h1{stroke:var(--s1)}svg .h2{stroke:var(--s2)}svg .h3{stroke:var(--s3)}
 details{margin:.4rem 0 0}summary{cursor:pointer;color:var(--link);width:fit-content}
 .pair{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,18rem),1fr));gap:1rem;margin:.75rem 0}
 .pair>div{background:var(--card);border:1px solid var(--line);border-radius:8px;padding:.7rem 1rem}
@@ -71,7 +78,8 @@ mark::before{content:"\27E6"}mark::after{content:"\27E7"}
 .wide thead{position:absolute;clip-path:inset(50%);width:1px;height:1px;overflow:hidden}.wide tr{border-bottom:1px solid var(--line);padding:.45rem 0}
 .wide th,.wide td,.wide td.n{border:0;padding:.08rem 0;text-align:left}.wide tbody th{font-weight:600}
 .wide td{display:flex;gap:1rem;justify-content:space-between}.wide td.n{text-align:right;padding-left:0}.wide td::before{content:attr(data-label);color:var(--soft);text-align:left;flex:1 1 5rem;white-space:normal}
-.wide td.none{display:none}tbody th{min-width:6rem}td code{white-space:normal;overflow-wrap:anywhere}svg text{font-size:17px}svg .tick,svg .note{font-size:16px}}
+.wide td.none{display:none}tbody th{min-width:6rem}td code{white-space:normal;overflow-wrap:anywhere}svg text{font-size:17px}svg .tick,svg .note{font-size:16px}
+svg.dense{min-width:34rem}svg.dense text{font-size:12px}svg.dense .tick{font-size:11px}}
 footer{color:var(--soft);font-size:.9rem;padding-top:2rem;padding-bottom:3rem}
 @media print{:root{color-scheme:light}html{font-size:10.5pt}main,header,footer{max-width:none;padding:0}nav,.skip{display:none}
 h2,h3,h4{break-after:avoid}figure,tr,.callout,.pair>div{break-inside:avoid}.scroll{overflow:visible}svg{max-width:15cm}

@@ -4,9 +4,9 @@
 #include <algorithm>
 #include <filesystem>
 
-#include "base/atomic_file.h"
 #include "report/figures.h"
 #include "report/numbers.h"
+#include "report/report_files.h"
 #include "report/sections.h"
 
 namespace fqlab {
@@ -99,28 +99,14 @@ std::string comparison_html(std::span<const Comparison> comparisons, Language la
 Result<std::vector<std::filesystem::path>> write_report(std::span<const Comparison> comparisons,
                                                         std::span<const Language> languages,
                                                         const std::filesystem::path& folder) {
-  std::error_code error;
-  std::filesystem::create_directories(folder, error);
-  if (error) {
-    return fail(ErrorCode::kSystem, "cannot make the folder: " + error.message(), folder.string(),
-                "choose another folder with --out");
-  }
-  std::vector<std::pair<std::string, std::string>> files = {{"report.json", comparison_json(comparisons)}};
+  std::vector<ExportFile> files = {{"report.json", comparison_json(comparisons)}};
   for (size_t i = 0; i < languages.size(); ++i) {
     const report::Document document = report::build_document(comparisons, languages[i]);
-    const std::string stem =
-        i == 0 ? "report" : std::string("report.") + (languages[i] == Language::kEnglish ? "en" : "zh-TW");
-    files.emplace_back(stem + ".md", report::render_markdown(document));
-    files.emplace_back(stem + ".html", report::render_html(document));
+    const std::string stem = "report" + report::language_suffix(languages, i);
+    files.push_back({stem + ".md", report::render_markdown(document)});
+    files.push_back({stem + ".html", report::render_html(document)});
   }
-  std::vector<std::filesystem::path> written;
-  for (const auto& [name, content] : files) {
-    if (auto done = write_file_atomically(folder / name, content, Existing::kReplace); !done) {
-      return tl::unexpected<Error>(done.error());
-    }
-    written.push_back(folder / name);
-  }
-  return written;
+  return report::write_files(files, folder);
 }
 
 }  // namespace fqlab

@@ -81,10 +81,10 @@ std::string tick_label(const Axis& axis, double value) {
   return exponent >= -3 && exponent <= 3 ? number(value) : fmt::format("1e{}", exponent);
 }
 
-Svg::Svg(int width, int height, std::string_view label)
+Svg::Svg(int width, int height, std::string_view label, std::string_view style)
     : out_(fmt::format(
-          "<svg viewBox=\"0 0 {} {}\" role=\"img\" aria-label=\"{}\" xmlns=\"http://www.w3.org/2000/svg\">",
-          width, height, escape_html(label))) {}
+          "<svg viewBox=\"0 0 {} {}\"{} role=\"img\" aria-label=\"{}\" xmlns=\"http://www.w3.org/2000/svg\">",
+          width, height, style.empty() ? "" : fmt::format(" class=\"{}\"", style), escape_html(label))) {}
 
 void Svg::line(double x1, double y1, double x2, double y2, const char* style) {
   out_ += fmt::format("<line x1=\"{:.1f}\" y1=\"{:.1f}\" x2=\"{:.1f}\" y2=\"{:.1f}\" class=\"{}\"/>", x1, y1,

@@ -27,7 +27,8 @@ std::string tick_label(const Axis& axis, double value);
 
 class Svg {
  public:
-  Svg(int width, int height, std::string_view label);
+  /// `style`: "dense" keeps its size on narrow screens and is scrolled.
+  Svg(int width, int height, std::string_view label, std::string_view style = {});
   void line(double x1, double y1, double x2, double y2, const char* style);
   void rectangle(double x, double y, double width, double height, const char* style,
                  std::string_view fill = {});

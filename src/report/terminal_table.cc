@@ -1,13 +1,12 @@
-// The summary as aligned text for a terminal; CJK characters are two columns wide.
+// Aligned text for a terminal; CJK characters are two columns wide.
 #include <algorithm>
 
 #include "report/sections.h"
+#include "report/terminal_width.h"
 
 namespace fqlab {
 namespace report {
-namespace {
 
-// Columns of a UTF-8 text on a terminal: East Asian wide characters count two, as in UAX #11.
 size_t display_width(const std::string& text) {
   size_t width = 0;
   for (size_t i = 0; i < text.size();) {
@@ -26,32 +25,33 @@ size_t display_width(const std::string& text) {
   return width;
 }
 
-}  // namespace
-}  // namespace report
-
-std::string comparison_table(std::span<const Comparison> comparisons, Language language) {
-  const report::Text text(language);
-  report::Table table = report::terminal_overview(comparisons, text);
+std::string terminal_text(const Table& table) {
   std::vector<std::vector<std::string>> lines(1);
-  for (const report::Column& column : table.columns) lines[0].push_back(column.title);
+  for (const Column& column : table.columns) lines[0].push_back(column.title);
   lines.insert(lines.end(), table.rows.begin(), table.rows.end());
   std::vector<size_t> widths(table.columns.size());
   for (auto& line : lines) {
     for (size_t i = 0; i < line.size(); ++i) {
-      widths[i] = std::max(widths[i], report::display_width(line[i]));
+      widths[i] = std::max(widths[i], display_width(line[i]));
     }
   }
   std::string out;
   for (const auto& line : lines) {
     std::string row;
     for (size_t i = 0; i < line.size(); ++i) {
-      const std::string padding(widths[i] - report::display_width(line[i]), ' ');
+      const std::string padding(widths[i] - display_width(line[i]), ' ');
       row += (i == 0 ? "" : "  ") + (table.columns[i].numeric ? padding + line[i] : line[i] + padding);
     }
     row.erase(row.find_last_not_of(' ') + 1);
     out += row + "\n";
   }
   return out;
+}
+
+}  // namespace report
+
+std::string comparison_table(std::span<const Comparison> comparisons, Language language) {
+  return report::terminal_text(report::terminal_overview(comparisons, report::Text(language)));
 }
 
 }  // namespace fqlab

@@ -1,10 +1,10 @@
 // Weight damage as JSON and CSV.
 #include <nlohmann/json.hpp>
 
-#include "base/atomic_file.h"
 #include "formats/format_details.h"
 #include "fqlab/weight_report.h"
 #include "report/csv.h"
+#include "report/report_files.h"
 
 namespace fqlab {
 namespace {
@@ -140,27 +140,15 @@ std::string weight_csv(const WeightReport& report) {
   return std::move(csv).text();
 }
 
-Result<std::vector<std::filesystem::path>> write_weight_report(const WeightReport& report,
+Result<std::vector<std::filesystem::path>> write_weight_report(const WeightReport& weights,
                                                                std::span<const Language> languages,
                                                                const std::filesystem::path& folder) {
-  std::error_code error;
-  std::filesystem::create_directories(folder, error);
-  if (error)
-    return fail(ErrorCode::kSystem, "cannot make the folder: " + error.message(), folder.string(),
-                "choose another folder with --out");
-  std::vector<std::pair<std::string, std::string>> files = {{"inspect.json", weight_json(report)},
-                                                            {"inspect.csv", weight_csv(report)}};
-  for (size_t i = 0; i < languages.size(); ++i) {
-    const std::string tag = i == 0 ? "" : languages[i] == Language::kEnglish ? ".en" : ".zh-TW";
-    files.emplace_back("inspect" + tag + ".html", weight_html(report, languages[i]));
-  }
-  std::vector<std::filesystem::path> written;
-  for (const auto& [name, content] : files) {
-    if (auto done = write_file_atomically(folder / name, content, Existing::kReplace); !done)
-      return tl::unexpected<Error>(done.error());
-    written.push_back(folder / name);
-  }
-  return written;
+  std::vector<ExportFile> files = {{"inspect.json", weight_json(weights)},
+                                   {"inspect.csv", weight_csv(weights)}};
+  for (size_t i = 0; i < languages.size(); ++i)
+    files.push_back(
+        {"inspect" + report::language_suffix(languages, i) + ".html", weight_html(weights, languages[i])});
+  return report::write_files(files, folder);
 }
 
 }  // namespace fqlab

@@ -34,12 +34,19 @@ std::vector<ClusterSum> cluster_sums(const ChunkGroups& groups, std::span<const 
                                      const PositionValue& value, const PositionFilter& counts) {
   std::vector<ClusterSum> sums;
   std::map<int, size_t> index;
-  for (size_t i = 0; i < pass.size(); ++i) {
-    if (counts && !counts(i)) continue;
-    const auto [found, added] = index.try_emplace(groups.cluster_of(i), sums.size());
+  // Chunk by chunk: a study keeps sums of chunks, and its numbers are these to the last bit.
+  for (size_t begin = 0; begin < pass.size(); begin += groups.per_chunk) {
+    ClusterSum chunk;
+    for (size_t i = begin; i < std::min(begin + groups.per_chunk, pass.size()); ++i) {
+      if (counts && !counts(i)) continue;
+      chunk.sum += value(pass[i]);
+      ++chunk.n;
+    }
+    if (chunk.n == 0) continue;
+    const auto [found, added] = index.try_emplace(groups.cluster_of(begin), sums.size());
     if (added) sums.emplace_back();
-    sums[found->second].sum += value(pass[i]);
-    ++sums[found->second].n;
+    sums[found->second].sum += chunk.sum;
+    sums[found->second].n += chunk.n;
   }
   return sums;
 }

@@ -142,13 +142,11 @@ void fill_chunks(const ComparisonPasses& passes, Comparison& c) {
     result.chunk = static_cast<int>(chunk);
     result.cluster = passes.groups.cluster_of_chunk[chunk];
     result.positions = per_chunk;
-    for (size_t i = begin; i < begin + per_chunk; ++i) {
-      const PairedPosition& p = (*passes.variant)[i];
-      result.nll_original += p.nll_original_nats / n;
-      result.nll_variant += p.nll_variant_nats / n;
-      result.kl_mean += p.kl_nats / n;
-      result.same_top += same_top_of(p) / n;
-    }
+    const PairedSums sums = sum_up(std::span(*passes.variant).subspan(begin, per_chunk));
+    result.nll_original = sums.nll_original_nats / n;
+    result.nll_variant = sums.nll_variant_nats / n;
+    result.kl_mean = sums.kl_nats / n;
+    result.same_top = static_cast<double>(sums.same_top) / n;
     if (!c.corpora.empty())
       result.corpus = c.corpora[static_cast<size_t>(passes.groups.corpus_of(begin))].name;
     c.chunks.push_back(std::move(result));

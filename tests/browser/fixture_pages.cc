@@ -1,10 +1,11 @@
-// Writes report.html of the tests' made-up comparisons, in both languages, for the browser test:
-// fixture_pages FOLDER
+// Writes report.html and map.html of the tests' made-up comparisons and maps, in both languages, for the
+// browser test: fixture_pages FOLDER
 #include <cstdio>
 #include <filesystem>
 
 #include "fqlab/report.h"
 #include "report/fixture.h"
+#include "report/map_fixture.h"
 #include "testing.h"
 
 int main(int count, char** arguments) {
@@ -29,6 +30,13 @@ int main(int count, char** arguments) {
                         comparison_html(comparisons, Language::kEnglish));
     made_up::write_file(folder / (std::string(name) + ".zh-TW.html"),
                         comparison_html(comparisons, Language::kTraditionalChinese));
+  }
+  const std::pair<const char*, SensitivityMap> maps[] = {{"map", made_up::sweep_map()},
+                                                         {"map-empty", made_up::empty_map()}};
+  for (const auto& [name, map] : maps) {
+    made_up::write_file(folder / (std::string(name) + ".en.html"), map_html(map, Language::kEnglish));
+    made_up::write_file(folder / (std::string(name) + ".zh-TW.html"),
+                        map_html(map, Language::kTraditionalChinese));
   }
   return 0;
 }

@@ -2,7 +2,7 @@
 
 #include <gmock/gmock.h>
 
-#include "cli/layer_list.h"
+#include "recipe/layer_list.h"
 
 namespace fqlab::cli {
 namespace {

@@ -4,7 +4,7 @@
 #include <set>
 #include <string>
 
-namespace fqlab::cli {
+namespace fqlab {
 
 /// {0, 1, 2, 5} -> "0-2,5": what a selector takes as its layer part.
 inline std::string layer_list(const std::set<int>& layers) {
@@ -19,4 +19,4 @@ inline std::string layer_list(const std::set<int>& layers) {
   return text;
 }
 
-}  // namespace fqlab::cli
+}  // namespace fqlab

@@ -1,0 +1,105 @@
+// KL along the layers: small panels over one another, so that kinds and formats can be compared by eye.
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+#include "report/map_figures.h"
+#include "report/map_view.h"
+#include "report/svg.h"
+
+namespace fqlab::report {
+namespace {
+
+constexpr int kWidth = 600;
+constexpr double kLeft = 70, kRight = 585, kPanel = 92, kGap = 26;
+constexpr const char* kLines[] = {"trace s0", "trace s1", "trace s2", "trace s3"};
+constexpr const char* kMarks[] = {"m0", "m1", "m2", "m3"};
+constexpr const char* kHollow[] = {"h0", "h1", "h2", "h3"};
+
+void mark(Svg& svg, double x, double y, size_t series, bool hollow) {
+  const char* style = hollow ? kHollow[series] : kMarks[series];
+  if (series == 0) return svg.circle(x, y, 3.2, style);
+  if (series == 1) return svg.diamond(x, y, 4, style);
+  if (series == 2) return svg.triangle(x, y, 3.6, true, style);
+  svg.rectangle(x - 2.8, y - 2.8, 5.6, 5.6, style);
+}
+
+// Kind -> series -> cells by layer.
+using Panels = std::vector<std::pair<std::string, std::vector<std::map<int, const MapCell*>>>>;
+
+Panels panels_of(const SensitivityMap& map, MapMode mode, size_t first, size_t series, const Text& text) {
+  Panels panels;
+  for (size_t s = 0; s < series; ++s)
+    for (const MapCell* cell : cells_of(map, first + s, mode)) {
+      const MapGroup& group = map.groups[cell->group];
+      if (!group.layer || !effect_of(*cell) || !(*effect_of(*cell) > 0)) continue;
+      const std::string kind = kind_label(group, text);
+      auto panel = std::ranges::find(panels, kind, [](const auto& each) { return each.first; });
+      if (panel == panels.end()) panel = panels.insert(panels.end(), {kind, {}});
+      panel->second.resize(series);
+      panel->second[s][*group.layer] = cell;
+    }
+  return panels;
+}
+
+void draw_series(Svg& svg, const std::map<int, const MapCell*>& cells, const Axis& x, const Axis& y,
+                 size_t series) {
+  std::vector<std::pair<double, double>> points;
+  std::optional<int> last;
+  for (const auto& [layer, cell] : cells) {
+    if (last && layer != *last + 1) {  // a line over a gap would show what was not measured
+      svg.polyline(points, kLines[series]);
+      points.clear();
+    }
+    points.emplace_back(x.at(layer), y.at(*effect_of(*cell)));
+    last = layer;
+  }
+  svg.polyline(points, kLines[series]);
+  for (const auto& [layer, cell] : cells)
+    mark(svg, x.at(layer), y.at(*effect_of(*cell)), series, unresolved(*cell) || !cell->measured());
+}
+
+}  // namespace
+
+std::string profile_figure(const SensitivityMap& map, MapMode mode, size_t first, const std::string& label,
+                           const Text& text) {
+  const size_t series = std::min(kSeriesPerFigure, map.formats.size() - first);
+  const Panels panels = panels_of(map, mode, first, series, text);
+  std::vector<double> extent;
+  int most = 0;
+  for (const auto& [kind, list] : panels)
+    for (const auto& cells : list)
+      for (const auto& [layer, cell] : cells) {
+        extent.push_back(*effect_of(*cell));
+        most = std::max(most, layer);
+      }
+  if (most == 0) return "";  // one layer has no profile
+  const double legend_rows = std::ceil(static_cast<double>(series) / 2);
+  const double top = 22 * legend_rows + 40;
+  const double bottom = top + static_cast<double>(panels.size()) * (kPanel + kGap) - kGap;
+  Svg svg(kWidth, static_cast<int>(bottom) + 46, label);
+  for (size_t s = 0; s < series; ++s) {
+    const double left = kLeft + (s % 2 == 0 ? 0 : 260), y = 14 + 22 * static_cast<double>(s / 2);
+    svg.line(left, y, left + 30, y, kLines[s]);
+    mark(svg, left + 15, y, s, false);
+    svg.text(left + 38, y + 4, map.formats[first + s], "start", "note");
+  }
+  svg.text(4, 22 * legend_rows + 12, text("head.kl_nats"));
+  double panel_top = top;
+  const Axis x{-0.5, most + 0.5, kLeft, kRight};
+  for (const auto& [kind, list] : panels) {
+    const Axis y = fit_axis(extent, true, panel_top + kPanel, panel_top);
+    svg.y_axis(y, kLeft, kRight, "");
+    svg.line(kLeft, panel_top + kPanel, kRight, panel_top + kPanel, "axis");
+    svg.text(kLeft + 4, panel_top - 6, kind, "start");
+    for (size_t s = 0; s < series; ++s) draw_series(svg, list[s], x, y, s);
+    panel_top += kPanel + kGap;
+  }
+  const int step = std::max(1, (most + 15) / 15);
+  for (int layer = 0; layer <= most; layer += step)
+    svg.text(x.at(layer), bottom + 16, std::to_string(layer), "middle", "tick");
+  svg.text((kLeft + kRight) / 2, bottom + 37, text("map.head.layer"), "middle");
+  return std::move(svg).finish();
+}
+
+}  // namespace fqlab::report

@@ -1,0 +1,160 @@
+// A sensitivity map for a terminal: rankings and compact heatmaps.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+#include "fqlab/map_report.h"
+#include "report/map_view.h"
+#include "report/numbers.h"
+#include "report/svg.h"
+#include "report/terminal_width.h"
+
+namespace fqlab {
+namespace report {
+namespace {
+
+// Light to dark; and, for colours, viridis in the 256-colour cube.
+constexpr const char* kShades[] = {"·", "░", "▒", "▓", "█"};
+constexpr int kColours[] = {54, 61, 66, 30, 36, 71, 113, 220};
+
+class MapText {
+ public:
+  MapText(const SensitivityMap& map, const MapTextOptions& options)
+      : map_(map), options_(options), text_(options.language) {}
+
+  std::string build() {
+    out_ = map_.study.model_name + ", " +
+           text_.plural(static_cast<uint64_t>(map_.study.chunks), "unit.chunk", "unit.chunks") + "\n";
+    for (size_t format = 0; format < map_.formats.size(); ++format)
+      for (const MapMode mode : single_modes(map_)) {
+        add_ranking(format, mode);
+        add_heatmap(format, mode);
+      }
+    return std::move(out_);
+  }
+
+ private:
+  void add_ranking(size_t format, MapMode mode) {
+    const std::vector<const MapCell*> cells = ranked(map_, format, mode);
+    if (cells.empty()) {
+      out_ += "\n" + map_.formats[format] + ": " + text_("map.nothing_measured") + "\n";
+      return;
+    }
+    const size_t shown = options_.top == 0 ? cells.size() : std::min(options_.top, cells.size());
+    out_ += "\n" +
+            text_("map.show.ranking",
+                  {{"format", map_.formats[format]}, {"shown", count(shown)}, {"n", count(cells.size())}}) +
+            "\n";
+    Table table{
+        "", {{text_("map.head.rank"), true}, {text_("map.head.group")}, {text_("head.kl_nats"), true}}, {}};
+    for (size_t i = 0; i < shown; ++i) {
+      std::string kl = estimate(*cells[i]->kl, cells[i]->kl_interval);
+      if (unresolved(*cells[i])) kl = "~ " + kl;
+      table.rows.push_back(
+          {rank_text(*cells[i]), cut(label_of(map_.groups[cells[i]->group]), 30), std::move(kl)});
+    }
+    out_ += terminal_text(table);
+  }
+
+  void add_heatmap(size_t format, MapMode mode) {
+    const MapGrid grid = grid_of(map_, format, mode, text_);
+    if (grid.rows.size() < 2 || grid.kinds.empty()) return;
+    std::vector<double> values;
+    for (const auto& [row, cells] : grid.rows)
+      for (const auto& [kind, cell] : cells)
+        if (const auto effect = effect_of(*cell); effect && *effect > 0 && !unresolved(*cell))
+          values.push_back(*effect);
+    if (values.empty()) return;
+    const auto [low, high] = std::ranges::minmax(values);
+    const Axis scale{low, std::max(high, low * 1.0001), 0, 1, true};
+    out_ += "\n" +
+            text_(shaded() ? Key("map.show.heatmap") : Key("map.show.heatmap_digits"),
+                  {{"format", map_.formats[format]}, {"low", number(low, 2)}, {"high", number(high, 2)}}) +
+            "\n";
+    // Layers across where they fit, for most models have more layers than kinds and lines are cheap.
+    size_t names = 0;
+    for (const std::string& kind : grid.kinds) names = std::max(names, display_width(kind));
+    names = std::min<size_t>(names, 24);
+    const size_t room = static_cast<size_t>(std::max(40, options_.columns)) - names - 2;
+    const std::vector<std::pair<MapRow, std::map<std::string, const MapCell*>>> rows(grid.rows.begin(),
+                                                                                     grid.rows.end());
+    const size_t width = rows.size() * 2 <= room ? 2 : 1;
+    for (size_t first = 0; first < rows.size(); first += room / width) {
+      const size_t last = std::min(rows.size(), first + room / width);
+      add_layer_numbers(rows, first, last, names + 2, width);
+      for (const std::string& kind : grid.kinds) {
+        out_ += padded(cut(kind, names), names) + "  ";
+        std::string line;
+        for (size_t i = first; i < last; ++i) {
+          const auto cell = rows[i].second.find(kind);
+          line += cell == rows[i].second.end() ? std::string(width, ' ') : drawn(*cell->second, scale, width);
+        }
+        while (line.ends_with(' ')) line.pop_back();
+        out_ += line + "\n";
+      }
+    }
+    out_ += text_("map.show.key") + "\n";
+  }
+
+  // "0    5    10" above the columns; "-" for tensors outside the layers.
+  void add_layer_numbers(const std::vector<std::pair<MapRow, std::map<std::string, const MapCell*>>>& rows,
+                         size_t first, size_t last, size_t indent, size_t width) {
+    std::string line(indent, ' ');
+    for (size_t i = first; i < last; ++i) {
+      const size_t at = indent + (i - first) * width;
+      const bool layer = rows[i].first.kind == MapRow::Kind::kLayer;
+      if (layer && rows[i].first.layer % 5 != 0) continue;
+      const std::string label = layer ? std::to_string(rows[i].first.layer) : "-";
+      if (line.size() > at) continue;
+      line += std::string(at - line.size(), ' ') + label;
+    }
+    out_ += line + "\n";
+  }
+
+  bool shaded() const { return options_.unicode; }
+
+  // A state's sign, or a shade or digit of the value; `width` columns wide.
+  std::string drawn(const MapCell& cell, const Axis& scale, size_t width) const {
+    const std::string blanks(width - 1, ' ');
+    if (cell.state == CellState::kFailed) return "x" + blanks;
+    const auto effect = effect_of(cell);
+    if (!effect) return "." + blanks;
+    if (unresolved(cell)) return "~" + blanks;
+    if (!(*effect > 0)) return "=" + blanks;
+    const double share = scale.at(*effect);
+    const auto step = [&](size_t steps) {
+      return std::min(steps - 1, static_cast<size_t>(share * static_cast<double>(steps)));
+    };
+    std::string sign;
+    if (options_.unicode)
+      for (size_t i = 0; i < width; ++i) sign += kShades[step(std::size(kShades))];
+    else
+      sign = std::to_string(step(10)) + blanks;
+    if (!options_.colour) return sign;
+    return fmt::format("\x1b[38;5;{}m{}\x1b[0m", kColours[step(std::size(kColours))], sign);
+  }
+
+  static std::string cut(const std::string& name, size_t most) {
+    return name.size() <= most ? name : "…" + name.substr(name.size() - most + 1);
+  }
+  static std::string padded(const std::string& name, size_t width) {
+    const size_t used = display_width(name);
+    return name + std::string(width > used ? width - used : 0, ' ');
+  }
+
+  const SensitivityMap& map_;
+  const MapTextOptions& options_;
+  Text text_;
+  std::string out_;
+};
+
+}  // namespace
+}  // namespace report
+
+std::string map_text(const SensitivityMap& map, const MapTextOptions& options) {
+  return report::MapText(map, options).build();
+}
+
+}  // namespace fqlab

@@ -1,0 +1,16 @@
+// How much room a text takes on a terminal, and tables made with that.
+#pragma once
+
+#include <string>
+
+#include "report/document.h"
+
+namespace fqlab::report {
+
+/// Columns of a UTF-8 text on a terminal: East Asian wide characters count two, as in UAX #11.
+size_t display_width(const std::string& text);
+
+/// The table as aligned text without its caption, two blanks between columns.
+std::string terminal_text(const Table& table);
+
+}  // namespace fqlab::report

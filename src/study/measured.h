@@ -1,0 +1,29 @@
+// What a study keeps of one trial on one chunk: sums, from which every statistic can be computed again.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "fqlab/metrics.h"
+
+namespace fqlab {
+
+/// One trial on one chunk, V against C.
+struct MeasuredChunk {
+  PairedSums sums;
+  double kl_max_nats = 0;        ///< of the chunk's scored positions
+  bool logits_identical = true;  ///< V's logits equal C's bit for bit
+
+  double kl_mean() const { return sums.n == 0 ? 0 : sums.kl_nats / static_cast<double>(sums.n); }
+};
+
+/// What a trial did to the weights; the same for every chunk.
+struct WeightChange {
+  uint64_t values = 0;
+  uint64_t changed = 0;
+  double relative_mse = 0;  ///< sum (q-x)^2 / sum x^2 over all its tensors
+};
+
+MeasuredChunk measured_chunk(std::span<const PairedPosition> positions, bool logits_identical);
+
+}  // namespace fqlab

@@ -1,0 +1,272 @@
+#include "study/study_store.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <map>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "base/system.h"
+#include "study/study_schema.h"
+
+namespace fqlab {
+namespace {
+
+constexpr int64_t kJoint = -1;  // position of the floors of all tensors together
+
+/// "model_sha256 is a1b2..., the study has c3d4...".
+std::string difference(const std::string& name, const std::string& mine, const std::string& stored) {
+  const auto shown = [](const std::string& value) {
+    constexpr size_t kHash = 64;
+    return value.size() == kHash ? value.substr(0, 12) + "..." : value;
+  };
+  std::string readable = name;
+  for (char& c : readable) c = c == '_' ? ' ' : c;
+  return fmt::format("{} is {}, the study's is {}", readable, shown(mine), shown(stored));
+}
+
+Error other_study(const std::string& path, const std::string& differences) {
+  return {ErrorCode::kUsage, "the study was made of something else: " + differences, path,
+          "give another --study FILE, or the study's own model, text and settings"};
+}
+
+}  // namespace
+
+Result<StudyStore> StudyStore::open(const std::filesystem::path& path) {
+  Result<Database> database = Database::open(path, Database::Open::kExisting);
+  if (!database) return tl::unexpected(database.error());
+  if (Result<void> known = check_schema(*database); !known) return tl::unexpected(known.error());
+  if (Result<void> ready = prepare_schema(*database); !ready) return tl::unexpected(ready.error());
+  return StudyStore(std::move(*database));
+}
+
+Result<StudyStore> StudyStore::open_or_create(const std::filesystem::path& path,
+                                              std::span<const StudyProperty> properties) {
+  Result<Database> database = Database::open(path, Database::Open::kCreate);
+  if (!database) return tl::unexpected(database.error());
+  if (Result<void> ready = prepare_schema(*database); !ready) return tl::unexpected(ready.error());
+  StudyStore store(std::move(*database));
+  Result<Transaction> transaction = Transaction::begin(store.database_);
+  if (!transaction) return tl::unexpected(transaction.error());
+  const Result<std::vector<StudyProperty>> stored = store.properties();
+  if (!stored) return tl::unexpected(stored.error());
+  std::map<std::string, std::string> values;
+  for (const StudyProperty& property : *stored) values[property.name] = property.value;
+  std::string differences;
+  if (!values.empty())
+    for (const StudyProperty& property : properties)
+      if (property.identity && values[property.name] != property.value)
+        differences += (differences.empty() ? "" : "; ") +
+                       difference(property.name, property.value, values[property.name]);
+  if (!differences.empty()) return tl::unexpected(other_study(path.string(), differences));
+  Result<Statement> insert = store.database_.prepare("INSERT OR IGNORE INTO property VALUES(?, ?, ?)");
+  if (!insert) return tl::unexpected(insert.error());
+  for (const StudyProperty& property : properties) {
+    insert->bind(1, property.name).bind(2, property.value).bind(3, int64_t{property.identity});
+    if (Result<void> done = insert->run(); !done) return tl::unexpected(done.error());
+  }
+  if (Result<void> done = transaction->commit(); !done) return tl::unexpected(done.error());
+  return store;
+}
+
+Result<std::vector<StudyProperty>> StudyStore::properties() {
+  Result<Statement> select = database_.prepare("SELECT name, value, identity FROM property ORDER BY name");
+  if (!select) return tl::unexpected(select.error());
+  std::vector<StudyProperty> properties;
+  for (;;) {
+    const Result<bool> row = select->step();
+    if (!row) return tl::unexpected(row.error());
+    if (!*row) return properties;
+    properties.push_back({select->text(0), select->text(1), select->integer(2) != 0});
+  }
+}
+
+Result<void> StudyStore::add_chunks(std::span<const StudyChunk> added) {
+  Result<Transaction> transaction = Transaction::begin(database_);
+  if (!transaction) return tl::unexpected(transaction.error());
+  const Result<std::vector<StudyChunk>> stored = chunks();
+  if (!stored) return tl::unexpected(stored.error());
+  Result<Statement> insert = database_.prepare("INSERT INTO chunk VALUES(?, ?, ?)");
+  if (!insert) return tl::unexpected(insert.error());
+  for (size_t c = 0; c < added.size(); ++c) {
+    if (c < stored->size()) {
+      if ((*stored)[c].tokens_sha256 == added[c].tokens_sha256) continue;
+      return tl::unexpected(
+          other_study(database_.path(), fmt::format("chunk {} of the text has other tokens", c)));
+    }
+    insert->bind(1, static_cast<int64_t>(c))
+        .bind(2, int64_t{added[c].cluster})
+        .bind(3, added[c].tokens_sha256);
+    if (Result<void> done = insert->run(); !done) return done;
+  }
+  return transaction->commit();
+}
+
+Result<std::vector<StudyChunk>> StudyStore::chunks() {
+  Result<Statement> select = database_.prepare("SELECT cluster, tokens_sha256 FROM chunk ORDER BY number");
+  if (!select) return tl::unexpected(select.error());
+  std::vector<StudyChunk> chunks;
+  for (;;) {
+    const Result<bool> row = select->step();
+    if (!row) return tl::unexpected(row.error());
+    if (!*row) return chunks;
+    chunks.push_back({static_cast<int>(select->integer(0)), select->text(1)});
+  }
+}
+
+Result<std::vector<int64_t>> StudyStore::add_trials(std::span<const StoredTrial> trials) {
+  Result<Transaction> transaction = Transaction::begin(database_);
+  if (!transaction) return tl::unexpected(transaction.error());
+  Result<Statement> insert =
+      database_.prepare("INSERT OR IGNORE INTO trial(key, kind, what) VALUES(?, ?, ?)");
+  Result<Statement> select = database_.prepare("SELECT id FROM trial WHERE key = ?");
+  if (!insert) return tl::unexpected(insert.error());
+  if (!select) return tl::unexpected(select.error());
+  std::vector<int64_t> ids;
+  for (const StoredTrial& trial : trials) {
+    insert->bind(1, trial.key).bind(2, trial.kind).bind(3, trial.what);
+    if (Result<void> done = insert->run(); !done) return tl::unexpected(done.error());
+    select->bind(1, trial.key);
+    const Result<bool> row = select->step();
+    if (!row) return tl::unexpected(row.error());
+    ids.push_back(select->integer(0));
+    select->reset();
+  }
+  if (Result<void> done = transaction->commit(); !done) return tl::unexpected(done.error());
+  return ids;
+}
+
+Result<std::vector<StoredTrial>> StudyStore::trials() {
+  Result<Statement> select = database_.prepare(
+      "SELECT id, key, kind, what, value_count, changed, relative_mse FROM trial ORDER BY id");
+  if (!select) return tl::unexpected(select.error());
+  std::vector<StoredTrial> trials;
+  for (;;) {
+    const Result<bool> row = select->step();
+    if (!row) return tl::unexpected(row.error());
+    if (!*row) return trials;
+    StoredTrial trial{select->integer(0), select->text(1), select->text(2), select->text(3), {}};
+    if (!select->is_null(4))
+      trial.change = WeightChange{static_cast<uint64_t>(select->integer(4)),
+                                  static_cast<uint64_t>(select->integer(5)), select->real(6)};
+    trials.push_back(std::move(trial));
+  }
+}
+
+Result<int64_t> StudyStore::add_sweep(const StoredSweep& sweep, std::span<const StoredCell> cells,
+                                      std::span<const int64_t> joint_floors) {
+  Result<Transaction> transaction = Transaction::begin(database_);
+  if (!transaction) return tl::unexpected(transaction.error());
+  Result<Statement> insert = database_.prepare(
+      "INSERT INTO sweep(request, command, created) VALUES(?, ?, ?) ON CONFLICT(request) DO UPDATE SET "
+      "command = excluded.command, finished = ''");
+  if (!insert) return tl::unexpected(insert.error());
+  insert->bind(1, sweep.request).bind(2, nlohmann::json(sweep.command).dump()).bind(3, sweep.created);
+  if (Result<void> done = insert->run(); !done) return tl::unexpected(done.error());
+  Result<Statement> select = database_.prepare("SELECT id FROM sweep WHERE request = ?");
+  if (!select) return tl::unexpected(select.error());
+  select->bind(1, sweep.request);
+  if (const Result<bool> row = select->step(); !row) return tl::unexpected(row.error());
+  const int64_t id = select->integer(0);
+  select->reset();
+  Result<Statement> add =
+      database_.prepare("INSERT OR IGNORE INTO cell VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+  if (!add) return tl::unexpected(add.error());
+  Result<Statement> add_floor = database_.prepare("INSERT OR IGNORE INTO cell_floor VALUES(?, ?, ?)");
+  if (!add_floor) return tl::unexpected(add_floor.error());
+  const auto add_floors = [&](int64_t position, std::span<const int64_t> floors) -> Result<void> {
+    for (const int64_t floor : floors) {
+      add_floor->bind(1, id).bind(2, position).bind(3, floor);
+      if (Result<void> done = add_floor->run(); !done) return done;
+    }
+    return {};
+  };
+  Result<void> done = add_floors(kJoint, joint_floors);
+  for (size_t i = 0; done && i < cells.size(); ++i) {
+    const StoredCell& cell = cells[i];
+    const auto position = static_cast<int64_t>(i);
+    add->bind(1, id).bind(2, position).bind(3, cell.format).bind(4, cell.mode);
+    add->bind(5, cell.grouping).bind(6, cell.label).bind_or_null(7, cell.layer).bind(8, cell.kind);
+    add->bind(9, cell.trial).bind(10, fmt::format("{}", fmt::join(cell.tensors, "\n")));
+    add->bind(11, static_cast<int64_t>(cell.values)).bind(12, cell.selector);
+    done = add->run();
+    if (done) done = add_floors(position, cell.own_floors);
+  }
+  if (done) done = transaction->commit();
+  if (!done) return tl::unexpected(done.error());
+  return id;
+}
+
+Result<std::vector<StoredSweep>> StudyStore::sweeps() {
+  Result<Statement> select =
+      database_.prepare("SELECT id, request, command, created, finished FROM sweep ORDER BY id");
+  if (!select) return tl::unexpected(select.error());
+  std::vector<StoredSweep> sweeps;
+  for (;;) {
+    const Result<bool> row = select->step();
+    if (!row) return tl::unexpected(row.error());
+    if (!*row) return sweeps;
+    StoredSweep sweep{select->integer(0), select->text(1), {}, select->text(3), select->text(4)};
+    const nlohmann::json command =
+        nlohmann::json::parse(select->text(2), nullptr, /*allow_exceptions=*/false);
+    if (command.is_array())
+      for (const nlohmann::json& word : command)
+        if (word.is_string()) sweep.command.push_back(word.get<std::string>());
+    sweeps.push_back(std::move(sweep));
+  }
+}
+
+Result<std::vector<int64_t>> StudyStore::floors(int64_t sweep, int64_t position) {
+  Result<Statement> select =
+      database_.prepare("SELECT trial FROM cell_floor WHERE sweep = ? AND position = ? ORDER BY trial");
+  if (!select) return tl::unexpected(select.error());
+  select->bind(1, sweep).bind(2, position);
+  std::vector<int64_t> floors;
+  for (;;) {
+    const Result<bool> row = select->step();
+    if (!row) return tl::unexpected(row.error());
+    if (!*row) return floors;
+    floors.push_back(select->integer(0));
+  }
+}
+
+Result<std::vector<int64_t>> StudyStore::joint_floors(int64_t sweep) { return floors(sweep, kJoint); }
+
+Result<std::vector<StoredCell>> StudyStore::cells(int64_t sweep) {
+  Result<Statement> select = database_.prepare(
+      "SELECT format, mode, grouping, label, layer, kind, trial, tensors, value_count, selector FROM cell "
+      "WHERE sweep = ? "
+      "ORDER BY position");
+  if (!select) return tl::unexpected(select.error());
+  select->bind(1, sweep);
+  std::vector<StoredCell> cells;
+  for (;;) {
+    const Result<bool> row = select->step();
+    if (!row) return tl::unexpected(row.error());
+    if (!*row) break;
+    StoredCell cell{select->text(0), select->text(1), select->text(2), select->text(3), {}, select->text(5)};
+    if (!select->is_null(4)) cell.layer = static_cast<int>(select->integer(4));
+    cell.trial = select->integer(6);
+    std::istringstream tensors(select->text(7));
+    for (std::string name; std::getline(tensors, name);) cell.tensors.push_back(name);
+    cell.values = static_cast<uint64_t>(select->integer(8));
+    cell.selector = select->text(9);
+    cells.push_back(std::move(cell));
+  }
+  for (size_t i = 0; i < cells.size(); ++i) {
+    Result<std::vector<int64_t>> own = floors(sweep, static_cast<int64_t>(i));
+    if (!own) return tl::unexpected(own.error());
+    cells[i].own_floors = std::move(*own);
+  }
+  return cells;
+}
+
+Result<void> StudyStore::finish_sweep(int64_t sweep) {
+  Result<Statement> update = database_.prepare("UPDATE sweep SET finished = ? WHERE id = ?");
+  if (!update) return tl::unexpected(update.error());
+  update->bind(1, utc_now()).bind(2, sweep);
+  return update->run();
+}
+
+}  // namespace fqlab

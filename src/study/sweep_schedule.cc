@@ -1,0 +1,169 @@
+#include "study/sweep_schedule.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace fqlab {
+namespace {
+
+constexpr double kExpectedOverFirstRound = 2;  // of an open race, for the time left
+constexpr size_t kLeastOwnFloors = 8;          // cells that may get a floor of their own: these, or a tenth
+
+}  // namespace
+
+SweepSchedule::SweepSchedule(const SweepPlan& plan, const AllocationGoal& goal, std::vector<double> cost,
+                             std::vector<int> cluster_of_chunk)
+    : plan_(plan),
+      cost_(std::move(cost)),
+      cluster_of_chunk_(std::move(cluster_of_chunk)),
+      measured_(plan.trials.size()),
+      failed_(plan.trials.size()),
+      vacuous_(plan.trials.size()) {
+  std::map<size_t, Race> races;  // by format
+  for (size_t i = 0; i < plan.cells.size(); ++i) {
+    const SweepCell& cell = plan.cells[i];
+    if (cell.mode == "all") {
+      for (int chunk = 0; chunk < goal.chunks; ++chunk) fixed_.push_back({cell.trial, chunk});
+      continue;
+    }
+    Race& race = races[cell.format];
+    race.goal = goal;
+    const bool curve = cell.mode == "front" || cell.mode == "back";
+    if (curve && goal.kind == AllocationGoal::Kind::kTop)  // every point of a curve counts
+      race.goal.kind = AllocationGoal::Kind::kMap;
+    race.cells.push_back(i);
+  }
+  for (auto& [format, race] : races) races_.push_back(std::move(race));
+  for (const size_t floor : plan.joint_floors)
+    for (int chunk = 0; chunk < std::min(goal.chunks, kFloorChunks); ++chunk)
+      fixed_.push_back({floor, chunk});
+  advance();
+  for (const TrialChunk& pair : fixed_) want(pair, /*urgent=*/false);
+}
+
+bool SweepSchedule::is_known(const TrialChunk& pair) const {
+  return failed_[pair.trial] || measured_[pair.trial].contains(pair.chunk);
+}
+
+void SweepSchedule::want(const TrialChunk& pair, bool urgent) {
+  if (is_known(pair) || !queued_.insert(pair).second) return;
+  cost_asked_ += cost_[pair.trial];
+  wanted_.insert(wanted_.begin() + static_cast<std::ptrdiff_t>(urgent ? urgent_ : wanted_.size()), pair);
+  urgent_ += urgent;
+}
+
+template <class Condition>
+void SweepSchedule::drop_wanted(const Condition& condition) {
+  const auto urgent_end = wanted_.begin() + static_cast<std::ptrdiff_t>(urgent_);
+  urgent_ -= static_cast<size_t>(std::count_if(wanted_.begin(), urgent_end, condition));
+  std::erase_if(wanted_, condition);
+}
+
+void SweepSchedule::take(const TrialChunk& pair) {
+  drop_wanted([&](const TrialChunk& other) { return other == pair; });
+}
+
+void SweepSchedule::put_back(const TrialChunk& pair) {
+  if (!queued_.contains(pair)) return;
+  wanted_.push_front(pair);
+  ++urgent_;
+}
+
+void SweepSchedule::know(const TrialChunk& pair, const MeasuredChunk& measured, bool changes_weights) {
+  if (is_known(pair)) return;
+  measured_[pair.trial].emplace(pair.chunk, measured);
+  vacuous_[pair.trial] = !changes_weights;
+  ++pairs_known_;
+  if (queued_.erase(pair) > 0) cost_known_ += cost_[pair.trial];
+  take(pair);
+  advance();
+}
+
+void SweepSchedule::fail(size_t trial) {
+  failed_[trial] = true;
+  drop_wanted([&](const TrialChunk& pair) { return pair.trial == trial; });
+  std::erase_if(queued_, [&](const TrialChunk& pair) { return pair.trial == trial; });
+  advance();
+}
+
+bool SweepSchedule::advance_race(Race& race) {
+  if (race.done || !std::ranges::all_of(race.asked, [&](const TrialChunk& p) { return is_known(p); }))
+    return false;
+  for (const TrialChunk& pair : race.asked) race.visible[pair.trial].insert(pair.chunk);
+  race.asked.clear();
+  std::vector<CellEvidence> evidence;
+  for (const size_t cell : race.cells) {
+    const size_t trial = plan_.cells[cell].trial;
+    CellEvidence seen;
+    seen.cost = cost_[trial];
+    seen.closed = failed_[trial];
+    seen.chunk_kl.resize(static_cast<size_t>(race.goal.chunks));
+    for (const int chunk : race.visible[trial])
+      if (const auto found = measured_[trial].find(chunk); found != measured_[trial].end())
+        seen.chunk_kl[static_cast<size_t>(chunk)] = found->second.kl_mean();
+    evidence.push_back(std::move(seen));
+  }
+  const Allocation allocation = allocate_next(evidence, race.goal);
+  race.done = allocation.done || allocation.next.empty();
+  for (const auto& [cell, chunk] : allocation.next) {
+    const size_t trial = plan_.cells[race.cells[cell]].trial;
+    race.asked.push_back({trial, chunk});
+    race.allocated += cost_[trial];
+  }
+  if (race.first_round == 0) race.first_round = race.allocated;
+  for (const TrialChunk& pair : race.asked) want(pair, /*urgent=*/true);
+  return true;
+}
+
+bool SweepSchedule::fixed_known() const {
+  return std::ranges::all_of(fixed_, [&](const TrialChunk& pair) { return is_known(pair); });
+}
+
+// The floor of everything together is above that of any part, so only what it hides needs a floor of its own.
+void SweepSchedule::ask_for_own_floors() {
+  std::vector<MeasuredChunks> joint;
+  for (const size_t floor : plan_.joint_floors) joint.push_back(measured_[floor]);
+  std::vector<std::pair<double, size_t>> hidden;  // mean KL, cell
+  size_t only = 0;
+  for (size_t i = 0; i < plan_.cells.size(); ++i) {
+    const SweepCell& cell = plan_.cells[i];
+    if (cell.own_floors.empty()) continue;
+    ++only;
+    const MeasuredChunks& effect = measured_[cell.trial];
+    if (effect.empty() || vacuous_[cell.trial] ||
+        effect_is_resolved(effect, joint, cluster_of_chunk_).value_or(true))
+      continue;
+    hidden.emplace_back(-effect.begin()->second.kl_mean(), i);
+  }
+  std::ranges::sort(hidden);
+  hidden.resize(std::min(hidden.size(), std::max(kLeastOwnFloors, only / 10)));
+  for (const auto& [unused, i] : hidden) {
+    const SweepCell& cell = plan_.cells[i];
+    for (const size_t floor : cell.own_floors)
+      for (const auto& [chunk, measured] : measured_[cell.trial])
+        if (chunk < kFloorChunks) fixed_.push_back({floor, chunk});
+  }
+}
+
+void SweepSchedule::advance() {
+  for (Race& race : races_)
+    while (advance_race(race)) {
+    }
+  const bool over = std::ranges::all_of(races_, [](const Race& race) { return race.done; });
+  if (stage_ == Stage::kRaces && over && fixed_known()) {
+    stage_ = Stage::kOwnFloors;
+    ask_for_own_floors();
+    for (const TrialChunk& pair : fixed_) want(pair, /*urgent=*/false);
+  }
+  if (stage_ == Stage::kOwnFloors && fixed_known()) stage_ = Stage::kDone;
+}
+
+double SweepSchedule::cost_expected() const {
+  double expected = cost_asked_;
+  for (const Race& race : races_)
+    if (!race.done && race.goal.kind != AllocationGoal::Kind::kExhaustive && race.goal.chunks > 1)
+      expected += std::max(0.0, kExpectedOverFirstRound * race.first_round - race.allocated);
+  return expected;
+}
+
+}  // namespace fqlab

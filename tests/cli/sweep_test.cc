@@ -1,0 +1,102 @@
+// fqlab sweep and fqlab status as people run them.
+#include <gmock/gmock.h>
+
+#include <algorithm>
+
+#include "cli/program.h"
+#include "testing.h"
+
+namespace fqlab {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+class SweepCommand : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    FQLAB_REQUIRE_FILE(testing::shared_file("data/stories260k-f32.gguf"));
+    std::string text;
+    for (int i = 0; i < 40; ++i)
+      text += "Once upon a time there were " + std::to_string(i * i) + " little birds. ";
+    testing::write_file(folder_ / "text.txt", text);
+  }
+  testing::Ran sweep(std::vector<std::string> more) {
+    std::vector<std::string> all = {"sweep",    testing::shared_file("data/stories260k-f32.gguf").string(),
+                                    "--corpus", (folder_ / "text.txt").string(),
+                                    "--ctx",    "64",
+                                    "--study",  study(),
+                                    "--chunks", "2",
+                                    "--select", "0-1/attn_q"};
+    all.insert(all.end(), more.begin(), more.end());
+    return testing::fqlab(all);
+  }
+  std::string study() const { return (folder_ / "a.fqlab").string(); }
+  testing::TemporaryFolder folder_;
+};
+
+TEST_F(SweepCommand, MeasuresAndStatusTellsIt) {
+  const testing::Ran ran = sweep({"--formats", "int4:g32", "--exhaustive"});
+  EXPECT_EQ(ran.code, 0) << ran.err;
+  EXPECT_EQ(ran.out, study() + "\n") << "data on stdout, talk on stderr";
+  EXPECT_THAT(ran.err, HasSubstr("3 cells, 12 runs"));
+  const testing::Ran status = testing::fqlab({"status", study()});
+  EXPECT_EQ(status.code, 0);
+  EXPECT_THAT(status.out, HasSubstr("cells     3 of 3 measured, 0 failed"));
+  EXPECT_THAT(status.out, HasSubstr("state     complete"));
+  EXPECT_THAT(sweep({"--formats", "int4:g32", "--exhaustive"}).err, HasSubstr("0 runs"));
+}
+
+TEST_F(SweepCommand, ADryRunSaysWhatItTakesAndWritesNothing) {
+  const testing::Ran ran = sweep({"--formats", "int4:g32,mxfp4", "--exhaustive", "--dry-run"});
+  EXPECT_EQ(ran.code, 0) << ran.err;
+  EXPECT_THAT(ran.out, HasSubstr("trials    9 (6 cells of the map, and noise floors), up to 2 chunks each"));
+  EXPECT_THAT(ran.out, HasSubstr("runs      18 of a trial on a chunk; 0 are in the study already"));
+  EXPECT_THAT(ran.out, HasSubstr("tokens    1,152"));
+  EXPECT_THAT(ran.out, HasSubstr("memory "));
+  EXPECT_EQ(testing::files_in(folder_.path()), 1u);
+}
+
+TEST_F(SweepCommand, BadInputIsOneMessageAndLeavesNothing) {
+  const struct {
+    std::vector<std::string> arguments;
+    const char* said;
+    int code;
+  } cases[] = {
+      {{}, "--formats is required", 2},
+      {{"--formats", "int99"}, "int99", 2},
+      {{"--formats", "int4", "--mode", "alone"}, "there is no 'alone'", 2},
+      {{"--formats", "int4", "--group", "layers"}, "there is no 'layers'", 2},
+      {{"--formats", "int4", "--exhaustive", "--top", "3"}, "exclude each other", 2},
+      {{"--formats", "int4", "--precision", "much"}, "'much' is no share", 2},
+      {{"--formats", "int4", "--limit-time", "soon"}, "'soon' is no time", 2},
+      {{"--formats", "int4", "--limit-memory", "1MB"}, "may be used", 1},
+      {{"--formats", "int4", "--corpus", "no-such-text"}, "cannot read the text", 1},
+      {{"--formats", "int4", "--chunk", "3"}, "unknown option --chunk", 2},
+  };
+  for (const auto& one : cases) {
+    const testing::Ran ran = sweep(one.arguments);
+    EXPECT_EQ(ran.code, one.code) << one.said;
+    EXPECT_THAT(ran.err, HasSubstr(one.said));
+    EXPECT_EQ(std::count(ran.err.begin(), ran.err.end(), '\n'), 1) << ran.err;
+    EXPECT_EQ(testing::files_in(folder_.path()), 1u) << one.said;
+  }
+}
+
+TEST_F(SweepCommand, TheTextAsAStudyIsRefusedAndKept) {
+  const std::string text = testing::read_file(folder_ / "text.txt");
+  const testing::Ran ran = sweep({"--formats", "int4", "--study", (folder_ / "text.txt").string()});
+  EXPECT_EQ(ran.code, 1);
+  EXPECT_THAT(ran.err, HasSubstr("not a study"));
+  EXPECT_EQ(testing::read_file(folder_ / "text.txt"), text);
+}
+
+TEST_F(SweepCommand, StatusOfNoStudyIsAnError) {
+  EXPECT_EQ(testing::fqlab({"status", study()}).code, 1);
+  const testing::Ran ran = testing::fqlab({"status", (folder_ / "text.txt").string()});
+  EXPECT_EQ(ran.code, 1);
+  EXPECT_THAT(ran.err, HasSubstr("not a study"));
+}
+
+}  // namespace
+}  // namespace fqlab

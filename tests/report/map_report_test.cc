@@ -1,0 +1,212 @@
+#include "fqlab/map_report.h"
+
+#include <gmock/gmock.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <regex>
+#include <sstream>
+
+#include "map_fixture.h"
+#include "testing.h"
+
+namespace fqlab {
+namespace {
+
+using ::testing::AllOf;
+using testing::empty_map;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using testing::sweep_map;
+
+std::string without_code(std::string html) {
+  for (const char* pattern : {"<pre[^>]*>[^]*?</pre>", "<code[^>]*>[^]*?</code>", "<style>[^]*?</style>"})
+    html = std::regex_replace(html, std::regex(pattern), " ");
+  return html;
+}
+
+size_t occurrences(std::string_view text, std::string_view part) {
+  size_t n = 0;
+  for (size_t at = text.find(part); at != std::string_view::npos; at = text.find(part, at + 1)) ++n;
+  return n;
+}
+
+std::vector<std::vector<std::string>> csv_rows(const std::string& text) {
+  std::vector<std::vector<std::string>> rows;
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    rows.emplace_back();
+    std::istringstream fields(line + ",");
+    for (std::string field; std::getline(fields, field, ',');) rows.back().push_back(field);
+  }
+  return rows;
+}
+
+TEST(MapJson, ReadsBackToTheSameMap) {
+  for (const SensitivityMap& map : {sweep_map(), empty_map()}) {
+    const std::string json = map_json(map);
+    const Result<SensitivityMap> back = parse_map_json(json);
+    ASSERT_TRUE(back.has_value()) << to_string(back.error());
+    EXPECT_EQ(map_json(*back), json);
+    ASSERT_EQ(back->cells.size(), map.cells.size());
+    for (size_t i = 0; i < map.cells.size(); ++i) {
+      EXPECT_EQ(back->cells[i].kl, map.cells[i].kl);
+      EXPECT_EQ(back->cells[i].group, map.cells[i].group);
+      EXPECT_EQ(back->cells[i].mode, map.cells[i].mode);
+      EXPECT_EQ(back->cells[i].state, map.cells[i].state);
+      EXPECT_EQ(back->cells[i].chunks.size(), map.cells[i].chunks.size());
+    }
+  }
+}
+
+TEST(MapJson, NamesFormatAndGroupOfEachCell) {
+  const auto json = nlohmann::json::parse(map_json(sweep_map()));
+  EXPECT_EQ(json["kind"], "sensitivity_map");
+  EXPECT_EQ(json["cells"][0]["format"], "int4:g32");
+  EXPECT_EQ(json["cells"][0]["group"], "blk.0.attn_q.weight");
+  EXPECT_EQ(json["cells"][0]["mode"], "only");
+  EXPECT_EQ(json["cells"][0]["chunks"].size(), 8u);
+  EXPECT_EQ(json["additivity"][0]["format"], "int4:g32");
+}
+
+TEST(MapJson, SaysWhatIsWrongWithAnotherFile) {
+  EXPECT_EQ(parse_map_json("no json").error().code, ErrorCode::kInput);
+  EXPECT_EQ(parse_map_json(R"({"schema_version": 1})").error().where, "kind");
+  auto json = nlohmann::json::parse(map_json(empty_map()));
+  json["schema_version"] = 2;
+  EXPECT_EQ(parse_map_json(json.dump()).error().where, "schema_version");
+  json["schema_version"] = 1;
+  json["cells"][3]["group"] = "elsewhere";
+  EXPECT_EQ(parse_map_json(json.dump()).error().where, "cells.3.group");
+  json["cells"] = 5;
+  EXPECT_EQ(parse_map_json(json.dump()).error().code, ErrorCode::kInput);
+}
+
+TEST(MapCsv, HasARowForEachCellWithAsManyFieldsAsItsHeading) {
+  const SensitivityMap map = sweep_map();
+  for (const ExportFile& file : map_csv(map)) {
+    const auto rows = csv_rows(file.content);
+    ASSERT_GT(rows.size(), 1u) << file.name;
+    for (const auto& row : rows) EXPECT_EQ(row.size(), rows[0].size()) << file.name;
+    if (file.name == "cells.csv") EXPECT_EQ(rows.size(), map.cells.size() + 1);
+    if (file.name == "curves.csv") EXPECT_EQ(rows.size(), 61u);
+    if (file.name == "additivity.csv") EXPECT_EQ(rows.size(), 2u);
+    if (file.name == "ranking.csv") EXPECT_EQ(rows[1][5], "1");
+  }
+}
+
+TEST(MapPage, ShowsEveryStateOfACellByMoreThanColour) {
+  const std::string html = map_html(sweep_map(), Language::kEnglish);
+  EXPECT_EQ(occurrences(html, ">failed</text>"), 2u);
+  EXPECT_THAT(html, AllOf(HasSubstr("class=\"hatch\""), HasSubstr("(not told from the floor)"),
+                          HasSubstr(">≈"), HasSubstr("signal 9"), HasSubstr("<svg")));
+}
+
+TEST(MapPage, DrawsEachFigureWithATableBehind) {
+  const std::string html = map_html(sweep_map(), Language::kEnglish);
+  const size_t figures = occurrences(html, "<figure>");
+  EXPECT_EQ(figures, 3u + 1 + 3 + 1 + 2);  // heatmaps, profile, rankings, curves, predictions
+  EXPECT_EQ(occurrences(html, "<svg"), figures);
+  EXPECT_EQ(occurrences(html, "<details>"), figures);
+}
+
+TEST(MapPage, NamesTheMostSensitivePartAndCommandsToPaste) {
+  const SensitivityMap map = sweep_map();
+  const std::string html = map_html(map, Language::kEnglish);
+  EXPECT_THAT(html, AllOf(HasSubstr("Protect first"), HasSubstr("0/attn_v"), HasSubstr("0/ffn_down"),
+                          HasSubstr("--retry-failed"), HasSubstr("=f32")));
+  EXPECT_THAT(html, HasSubstr("times the effect of everything together"));
+}
+
+TEST(MapPage, AsksNothingOfTheNetworkAndRunsNoScript) {
+  const std::string html = map_html(sweep_map(), Language::kEnglish);
+  for (const char* part : {"<script", "src=", "url(", "@import", "javascript:"})
+    EXPECT_THAT(html, Not(HasSubstr(part)));
+}
+
+TEST(MapPage, HasUniqueIds) {
+  const std::string html = map_html(sweep_map(), Language::kEnglish);
+  static const std::regex kId(" id=\"([^\"]*)\"");
+  std::vector<std::string> ids(std::sregex_token_iterator(html.begin(), html.end(), kId, 1), {});
+  std::ranges::sort(ids);
+  EXPECT_EQ(std::ranges::adjacent_find(ids), ids.end());
+  EXPECT_GT(ids.size(), 8u);
+}
+
+TEST(MapPage, LeavesNoEnglishSentenceInChinese) {
+  static const std::regex kSentence(R"([A-Za-z]{2,} [a-z]{2,} [a-z]{2,})");
+  for (const SensitivityMap& map : {sweep_map(), empty_map()}) {
+    const std::string html = map_html(map, Language::kTraditionalChinese);
+    EXPECT_THAT(html, HasSubstr("lang=\"zh-Hant-TW\""));
+    const std::string prose = std::regex_replace(without_code(html), std::regex("<[^>]*>"), "\n");
+    std::smatch found;
+    EXPECT_FALSE(std::regex_search(prose, found, kSentence)) << found.str();
+  }
+}
+
+TEST(MapPage, LeavesNoPlaceholderUnfilled) {
+  for (const Language language : {Language::kEnglish, Language::kTraditionalChinese})
+    for (const SensitivityMap& map : {sweep_map(), empty_map()}) {
+      EXPECT_THAT(without_code(map_html(map, language)), Not(HasSubstr("{")));
+      EXPECT_THAT(map_markdown(map, language), Not(HasSubstr("{")));
+    }
+}
+
+TEST(MapPage, SaysThatNothingWasMeasured) {
+  const std::string html = map_html(empty_map(), Language::kEnglish);
+  EXPECT_THAT(html, AllOf(HasSubstr("Nothing has been measured yet."), HasSubstr("No noise floor"),
+                          HasSubstr("all layers")));
+}
+
+TEST(MapPage, IsTheSameEveryTime) {
+  EXPECT_EQ(map_html(sweep_map(), Language::kEnglish), map_html(sweep_map(), Language::kEnglish));
+  EXPECT_EQ(map_markdown(sweep_map(), Language::kEnglish), map_markdown(sweep_map(), Language::kEnglish));
+}
+
+TEST(MapMarkdown, KeepsRankingsShort) {
+  const std::string markdown = map_markdown(sweep_map(), Language::kEnglish);
+  EXPECT_LT(occurrences(markdown, "\n"), 500u);
+  EXPECT_THAT(markdown, HasSubstr("| Part | Rank [95 %] |"));
+}
+
+TEST(MapFiles, AreWrittenForEachLanguage) {
+  const testing::TemporaryFolder folder;
+  const Language languages[] = {Language::kEnglish, Language::kTraditionalChinese};
+  const auto written = write_map_report(sweep_map(), languages, folder / "map");
+  ASSERT_TRUE(written.has_value());
+  std::vector<std::string> names;
+  for (const auto& path : *written) names.push_back(path.filename().string());
+  EXPECT_THAT(names, ::testing::UnorderedElementsAre("map.json", "map.html", "map.md", "map.zh-TW.html",
+                                                     "map.zh-TW.md", "cells.csv", "ranking.csv",
+                                                     "additivity.csv", "curves.csv"));
+}
+
+size_t widest_line(const std::string& text) {
+  size_t widest = 0;
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);)
+    widest = std::max(
+        widest, static_cast<size_t>(std::ranges::count_if(line, [](char c) { return (c & 0xC0) != 0x80; })));
+  return widest;
+}
+
+TEST(MapText, FitsEightyColumnsWithoutColour) {
+  const std::string text = map_text(sweep_map(), {});
+  EXPECT_LE(widest_line(text), 80u);
+  EXPECT_EQ(text.find('\x1b'), std::string::npos);
+  EXPECT_THAT(text, AllOf(HasSubstr("0/attn_v"), HasSubstr("ffn_down"), HasSubstr("█")));
+}
+
+TEST(MapText, UsesColourAndAsciiWhenAsked) {
+  EXPECT_NE(map_text(sweep_map(), {.colour = true}).find('\x1b'), std::string::npos);
+  const std::string plain = map_text(sweep_map(), {.unicode = false});
+  EXPECT_THAT(plain, AllOf(Not(HasSubstr("█")), HasSubstr("9 is")));
+}
+
+TEST(MapText, ShowsAsManyRanksAsAskedFor) {
+  EXPECT_THAT(map_text(sweep_map(), {.top = 3}), HasSubstr("the first 3 of 210"));
+  EXPECT_THAT(map_text(sweep_map(), {.top = 0}), HasSubstr("the first 210 of 210"));
+}
+
+}  // namespace
+}  // namespace fqlab

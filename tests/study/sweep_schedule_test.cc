@@ -1,0 +1,159 @@
+#include "study/sweep_schedule.h"
+
+#include <gmock/gmock.h>
+
+#include <cmath>
+
+#include "base/random.h"
+
+namespace fqlab {
+namespace {
+
+using ::testing::Contains;
+using ::testing::Not;
+
+constexpr int kCells = 12, kChunks = 4;
+
+/// One format: "all", twelve groups, three joint floors, three own floors for each group.
+SweepPlan plan() {
+  SweepPlan plan;
+  const auto add = [&](TrialSpec::Kind kind) {
+    plan.trials.push_back({kind, {}, 0, {}});
+    return plan.trials.size() - 1;
+  };
+  SweepCell all;
+  all.mode = "all";
+  all.trial = add(TrialSpec::Kind::kRecipe);
+  plan.cells.push_back(all);
+  for (int i = 0; i < kCells; ++i) {
+    SweepCell cell;
+    cell.mode = "only";
+    cell.trial = add(TrialSpec::Kind::kRecipe);
+    for (int seed = 0; seed < 3; ++seed) cell.own_floors.push_back(add(TrialSpec::Kind::kFloor));
+    plan.cells.push_back(cell);
+  }
+  for (int seed = 0; seed < 3; ++seed) plan.joint_floors.push_back(add(TrialSpec::Kind::kFloor));
+  return plan;
+}
+
+const std::vector<int> kClusters = {0, 1, 2, 3};
+
+class SweepScheduleTest : public ::testing::Test {
+ protected:
+  SweepSchedule schedule(AllocationGoal::Kind kind) {
+    AllocationGoal goal;
+    goal.kind = kind;
+    goal.chunks = kChunks;
+    goal.top = 3;
+    return {plan_, goal, std::vector<double>(plan_.trials.size(), 0.5), kClusters};
+  }
+
+  /// What the model would say: groups differ by steps and scatter from chunk to chunk; floors are far below.
+  MeasuredChunk truth(const TrialChunk& pair) const {
+    MeasuredChunk measured;
+    measured.sums.n = 100;
+    Random random(pair.trial * 1000 + static_cast<size_t>(pair.chunk));
+    const bool floor = plan_.trials[pair.trial].kind == TrialSpec::Kind::kFloor;
+    const double size = floor ? floor_ : 1e-3 * std::exp(0.05 * static_cast<double>(pair.trial));
+    measured.sums.kl_nats = 100 * size * std::exp(0.3 * random.normal());
+    return measured;
+  }
+
+  /// Runs to the end; the pairs in the order of their results. `from` decides which wanted pair comes next.
+  std::set<TrialChunk> run(SweepSchedule& schedule, uint64_t order, size_t stop_after = 1'000'000) const {
+    std::set<TrialChunk> ran;
+    Random random(order);
+    while (!schedule.done() && ran.size() < stop_after) {
+      EXPECT_FALSE(schedule.wanted().empty()) << "nothing runs, nothing is wanted, and it is not done";
+      if (schedule.wanted().empty()) break;
+      const TrialChunk pair = schedule.wanted()[random.below(schedule.wanted().size())];
+      schedule.take(pair);
+      EXPECT_TRUE(ran.insert(pair).second) << "asked for twice";
+      schedule.know(pair, truth(pair), true);
+    }
+    return ran;
+  }
+
+  SweepPlan plan_ = plan();
+  double floor_ = 1e-12;
+};
+
+TEST_F(SweepScheduleTest, ExhaustiveAsksForEveryCellOnEveryChunk) {
+  SweepSchedule schedule = this->schedule(AllocationGoal::Kind::kExhaustive);
+  const std::set<TrialChunk> ran = run(schedule, 1);
+  EXPECT_EQ(ran.size(), (1 + kCells + 3u) * kChunks);
+  EXPECT_EQ(schedule.cost_known(), 0.5 * static_cast<double>(ran.size()));
+  EXPECT_EQ(schedule.cost_expected(), schedule.cost_known());
+}
+
+TEST_F(SweepScheduleTest, TheOrderInWhichResultsArriveDoesNotChangeWhatIsMeasured) {
+  for (const auto kind : {AllocationGoal::Kind::kMap, AllocationGoal::Kind::kTop}) {
+    SweepSchedule first = schedule(kind);
+    const std::set<TrialChunk> expected = run(first, 1);
+    for (uint64_t order = 2; order < 30; ++order) {
+      SweepSchedule schedule = this->schedule(kind);
+      EXPECT_EQ(run(schedule, order), expected);
+    }
+  }
+}
+
+TEST_F(SweepScheduleTest, AResumedSweepMeasuresTheSameAsAnUndisturbedOne) {
+  SweepSchedule undisturbed = schedule(AllocationGoal::Kind::kMap);
+  const std::set<TrialChunk> expected = run(undisturbed, 1);
+  for (size_t killed_after = 0; killed_after < expected.size(); ++killed_after) {
+    SweepSchedule first = schedule(AllocationGoal::Kind::kMap);
+    std::set<TrialChunk> all = run(first, killed_after, killed_after);
+    SweepSchedule second = schedule(AllocationGoal::Kind::kMap);
+    for (const TrialChunk& pair : all) second.know(pair, truth(pair), true);
+    for (const TrialChunk& pair : run(second, killed_after + 7)) EXPECT_TRUE(all.insert(pair).second);
+    EXPECT_EQ(all, expected) << killed_after;
+  }
+}
+
+TEST_F(SweepScheduleTest, ResultsOfAnotherSweepDoNotChangeWhatThisOneAsksFor) {
+  SweepSchedule alone = schedule(AllocationGoal::Kind::kMap);
+  const std::set<TrialChunk> expected = run(alone, 1);
+  SweepSchedule schedule = this->schedule(AllocationGoal::Kind::kMap);
+  std::set<TrialChunk> known;
+  for (const SweepCell& cell : plan_.cells) known.insert({cell.trial, kChunks - 1});
+  for (const TrialChunk& pair : known) schedule.know(pair, truth(pair), true);
+  std::set<TrialChunk> all = run(schedule, 3);
+  for (const TrialChunk& pair : expected)
+    if (known.contains(pair)) all.insert(pair);
+  EXPECT_EQ(all, expected);
+}
+
+TEST_F(SweepScheduleTest, AFailedTrialDoesNotHoldTheOthersUp) {
+  SweepSchedule schedule = this->schedule(AllocationGoal::Kind::kExhaustive);
+  const size_t broken = plan_.cells[4].trial;
+  schedule.fail(broken);
+  for (const TrialChunk& pair : run(schedule, 1)) EXPECT_NE(pair.trial, broken);
+  EXPECT_TRUE(schedule.done());
+}
+
+TEST_F(SweepScheduleTest, WhatAWorkerDiedOnIsWantedAgain) {
+  SweepSchedule schedule = this->schedule(AllocationGoal::Kind::kExhaustive);
+  const TrialChunk pair = schedule.wanted().front();
+  schedule.take(pair);
+  EXPECT_THAT(schedule.wanted(), Not(Contains(pair)));
+  schedule.put_back(pair);
+  EXPECT_EQ(schedule.wanted().front(), pair);
+  EXPECT_EQ(run(schedule, 1).size(), (1 + kCells + 3u) * kChunks);
+}
+
+TEST_F(SweepScheduleTest, OnlyWhatTheJointFloorHidesGetsAFloorOfItsOwn) {
+  SweepSchedule far = schedule(AllocationGoal::Kind::kExhaustive);
+  std::set<size_t> own;
+  for (const SweepCell& cell : plan_.cells) own.insert(cell.own_floors.begin(), cell.own_floors.end());
+  for (const TrialChunk& pair : run(far, 1)) EXPECT_FALSE(own.contains(pair.trial));
+  floor_ = 1;
+  SweepSchedule hidden = schedule(AllocationGoal::Kind::kExhaustive);
+  std::set<size_t> measured;
+  for (const TrialChunk& pair : run(hidden, 1))
+    if (own.contains(pair.trial)) measured.insert(pair.trial);
+  EXPECT_EQ(measured.size(), 8 * 3u) << "of at most eight cells, the largest first";
+  EXPECT_TRUE(measured.contains(plan_.cells[kCells].own_floors[0]));
+}
+
+}  // namespace
+}  // namespace fqlab
