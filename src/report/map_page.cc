@@ -170,7 +170,9 @@ class Page {
       const std::string title = caption("map.prediction", format);
       if (std::string svg = prediction_figure(map_, format, title, text_); !svg.empty()) {
         blocks.push_back(Paragraph{tables_.prediction_error(format)});
-        blocks.push_back(Figure{title, std::move(svg), tables_.predictions(format, title, short_)});
+        blocks.push_back(
+            Figure{title, std::move(svg),
+                   tables_.predictions(format, title, short_ ? kRowsInMarkdown : map_.cells.size())});
       }
     }
     if (blocks.empty()) return;

@@ -39,7 +39,7 @@ std::string MapTables::kl_text(const MapCell* cell) const {
     const std::string words = cell_text(*cell, text_);
     return words.empty() ? text_("none") : words;
   }
-  const std::string value = estimate(*cell->kl, cell->kl_interval);
+  const std::string value = kl_estimate(*cell);
   return unresolved(*cell) ? text_("map.value_unresolved", {{"value", value}}) : value;
 }
 
@@ -178,7 +178,7 @@ Table MapTables::additivity() const {
   return table;
 }
 
-Table MapTables::predictions(size_t format, const std::string& caption, bool measured_only) const {
+Table MapTables::predictions(size_t format, const std::string& caption, size_t most) const {
   Table table{caption,
               {{text_("map.head.group")},
                {text_("map.head.predicted"), true},
@@ -187,7 +187,7 @@ Table MapTables::predictions(size_t format, const std::string& caption, bool mea
               {}};
   for (const MapCell& cell : map_.cells) {
     if (cell.format != format || cell.mode != MapMode::kOnly || !cell.predicted_kl) continue;
-    if (measured_only && !cell.measured()) continue;
+    if (table.rows.size() == most) break;
     const bool has_factor = cell.measured() && *cell.kl > 0;
     table.rows.push_back({code(label_of(map_.groups[cell.group])),
                           estimate(*cell.predicted_kl, cell.predicted_interval),
