@@ -45,7 +45,7 @@ std::string share_sentence(const std::vector<const MapCell*>& cells, const Text&
   if (cells.size() < 20 || !(sum > 0)) return "";
   const double part = sum_of({cells.begin(), cells.begin() + static_cast<long>(few)});
   return text("map.finding.share",
-              {{"few", count(few)}, {"n", count(cells.size())}, {"share", percent(part / sum)}});
+              {{"few", count(few)}, {"n", count(cells.size())}, {"share", margin_percent(part / sum)}});
 }
 
 // How sure the first place is.

@@ -18,8 +18,8 @@ class MapTables {
   Table formats() const;
   /// Layers by kinds.
   Table grid(size_t format, MapMode mode, const std::string& caption) const;
-  /// One row a layer and kind; a column a format, from `first` on as many as one figure shows.
-  Table profile(size_t first, MapMode mode, const std::string& caption) const;
+  /// One row a layer and kind; a column for each of `formats` formats from `first` on.
+  Table profile(size_t first, size_t formats, MapMode mode, const std::string& caption) const;
   Table ranking(const std::vector<const MapCell*>& ranked, const std::string& caption, size_t most) const;
   Table curves(size_t format, const std::string& caption) const;
   Table additivity() const;

@@ -110,7 +110,7 @@ TEST(MapPage, ShowsEveryStateOfACellByMoreThanColour) {
 TEST(MapPage, DrawsEachFigureWithATableBehind) {
   const std::string html = map_html(sweep_map(), Language::kEnglish);
   const size_t figures = occurrences(html, "<figure>");
-  EXPECT_EQ(figures, 3u + 1 + 3 + 1 + 2);  // heatmaps, profile, rankings, curves, predictions
+  EXPECT_EQ(figures, 3u + 2 + 3 + 1 + 2);  // heatmaps, profiles, rankings, curves, predictions
   EXPECT_EQ(occurrences(html, "<svg"), figures);
   EXPECT_EQ(occurrences(html, "<details>"), figures);
 }
@@ -155,6 +155,12 @@ TEST(MapPage, LeavesNoPlaceholderUnfilled) {
       EXPECT_THAT(without_code(map_html(map, language)), Not(HasSubstr("{")));
       EXPECT_THAT(map_markdown(map, language), Not(HasSubstr("{")));
     }
+}
+
+TEST(MapPage, DrawsFormatsThatAreDecadesApartInFiguresOfTheirOwn) {
+  const std::string html = map_html(sweep_map(), Language::kEnglish);
+  EXPECT_THAT(html, AllOf(HasSubstr(">int4:g32 and fp8_e4m3: KL divergence along"),
+                          HasSubstr(">bf16: KL divergence along")));
 }
 
 TEST(MapPage, SaysThatNothingWasMeasured) {
