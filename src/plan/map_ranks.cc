@@ -51,13 +51,28 @@ Scatter shared_scatter(const std::vector<const MapCell*>& cells) {
       chunks.insert(chunk.chunk);
     }
   }
+  if (cells_used == 0) return {};
   const double degrees = n - cells_used - static_cast<double>(chunks.size()) + 1;
   return degrees > 0 ? Scatter{std::sqrt(squares / degrees), degrees} : Scatter{};
 }
 
+// Half the width of a 95 % Student t interval in standard errors; Boost's quantile is dear for millions of
+// pairs.
+class StudentQuantiles {
+ public:
+  double operator()(double degrees) {
+    const auto [found, added] = quantiles_.try_emplace(degrees, 0);
+    if (added) found->second = student_interval(0, 1.0, degrees).value_or(Interval{}).high;
+    return found->second;
+  }
+
+ private:
+  std::map<double, double> quantiles_;
+};
+
 // 1: a is certainly larger than b; -1: certainly smaller; 0: open.
-int certain_order(const MapCell& a, const MapCell& b, const Scatter& scatter) {
-  std::map<int, ClusterSum> clusters;
+int certain_order(const MapCell& a, const MapCell& b, const Scatter& scatter, StudentQuantiles& quantile) {
+  std::vector<std::pair<int, ClusterSum>> clusters;
   double sum = 0;
   int common = 0;
   for (size_t i = 0, k = 0; i < a.chunks.size() && k < b.chunks.size();) {
@@ -65,46 +80,58 @@ int certain_order(const MapCell& a, const MapCell& b, const Scatter& scatter) {
       ++(a.chunks[i].chunk < b.chunks[k].chunk ? i : k);
       continue;
     }
+    const int id = a.chunks[i].cluster;
     const double difference = log_kl(a.chunks[i++]) - log_kl(b.chunks[k++]);
-    ClusterSum& cluster = clusters[a.chunks[i - 1].cluster];
-    cluster.sum += difference;
-    ++cluster.n;
+    auto cluster = std::ranges::find(clusters, id, [](const auto& each) { return each.first; });
+    if (cluster == clusters.end()) cluster = clusters.insert(cluster, {id, {}});
+    cluster->second.sum += difference;
+    ++cluster->second.n;
     sum += difference;
     ++common;
   }
-  std::optional<Interval> interval;
-  if (static_cast<int>(clusters.size()) >= kOwnScatterFrom) {
-    std::vector<ClusterSum> list;
-    for (const auto& [id, cluster] : clusters) list.push_back(cluster);
-    interval = clustered_mean(list).interval;
-  } else if (common > 0 && scatter.degrees > 0) {
-    interval =
-        student_interval(sum / common, scatter.standard_deviation * std::sqrt(2.0 / common), scatter.degrees);
+  if (common == 0) return 0;
+  const double mean = sum / common, groups = static_cast<double>(clusters.size());
+  double half = 0;
+  if (static_cast<int>(clusters.size()) >= kOwnScatterFrom) {  // as clustered_mean()
+    double squares = 0;
+    for (const auto& [id, cluster] : clusters) {
+      const double deviation = cluster.sum - mean * static_cast<double>(cluster.n);
+      squares += deviation * deviation;
+    }
+    half = quantile(groups - 1) * std::sqrt(groups / (groups - 1) * squares) / common;
+  } else {
+    if (!(scatter.degrees > 0)) return 0;
+    half = quantile(scatter.degrees) * scatter.standard_deviation * std::sqrt(2.0 / common);
   }
-  if (!interval) return 0;
-  return interval->low > 0 ? 1 : interval->high < 0 ? -1 : 0;
+  return mean - half > 0 ? 1 : mean + half < 0 ? -1 : 0;
 }
 
 void rank_group(const std::vector<MapCell*>& cells) {
   const std::vector<const MapCell*> views(cells.begin(), cells.end());
   const Scatter scatter = shared_scatter(views);
   const bool any_scatter = scatter.degrees > 0;
-  const double n = static_cast<double>(cells.size());
-  for (MapCell* cell : cells) {
-    double larger = 0, equal = 0, certainly_larger = 0, certainly_smaller = 0;
-    for (const MapCell* other : cells) {
-      if (other == cell) continue;
-      larger += *other->kl > *cell->kl ? 1 : 0;
-      equal += *other->kl == *cell->kl ? 1 : 0;
-      const int order = certain_order(*other, *cell, scatter);
-      certainly_larger += order > 0 ? 1 : 0;
-      certainly_smaller += order < 0 ? 1 : 0;
+  const size_t n = cells.size();
+  StudentQuantiles quantile;
+  std::vector<double> certainly_larger(n, 0), certainly_smaller(n, 0);
+  for (size_t i = 0; i < n; ++i)
+    for (size_t k = i + 1; k < n; ++k) {
+      const int order = certain_order(*cells[i], *cells[k], scatter, quantile);
+      if (order == 0) continue;
+      ++certainly_larger[order > 0 ? k : i];
+      ++certainly_smaller[order > 0 ? i : k];
     }
-    cell->rank = 1 + larger + equal / 2;
+  for (size_t i = 0; i < n; ++i) {
+    double larger = 0, equal = -1;  // itself
+    for (const MapCell* other : cells) {
+      larger += *other->kl > *cells[i]->kl ? 1 : 0;
+      equal += *other->kl == *cells[i]->kl ? 1 : 0;
+    }
+    const double rank = 1 + larger + equal / 2;
+    cells[i]->rank = rank;
     // The point estimate may rest on more chunks than a pair shares; the interval holds it in any case.
     if (any_scatter)
-      cell->rank_interval =
-          Interval{std::min(1 + certainly_larger, *cell->rank), std::max(n - certainly_smaller, *cell->rank)};
+      cells[i]->rank_interval = Interval{std::min(1 + certainly_larger[i], rank),
+                                         std::max(static_cast<double>(n) - certainly_smaller[i], rank)};
   }
 }
 

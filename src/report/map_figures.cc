@@ -52,7 +52,12 @@ std::string ranking_figure(const SensitivityMap& map, std::span<const MapCell* c
     // A lower end far below everything else would take the room; it then ends at the axis.
     extent.push_back(std::max(cell->kl_interval->low, *cell->kl / 10));
   }
-  const Axis x = fit_axis(extent, true, kNames, kRanks - 10);
+  std::erase_if(extent, [](double value) { return !(value > 0); });
+  Axis x = fit_axis(extent, true, kNames, kRanks - 10);
+  if (!extent.empty()) {  // whole decades would squeeze what lies close together
+    x.low = *std::ranges::min_element(extent) * 0.8;
+    x.high = std::max(*std::ranges::max_element(extent) * 1.25, x.low * 4);
+  }
   const double bottom = kTop + static_cast<double>(ranked.size()) * kRow + 4;
   Svg svg(kWidth, static_cast<int>(bottom) + 46, label);
   svg.x_axis(x, bottom, kTop - 6, text("head.kl_nats"));

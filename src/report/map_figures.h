@@ -18,9 +18,12 @@ inline constexpr size_t kSeriesPerFigure = 4;
 std::string map_heatmap(const SensitivityMap& map, size_t format, MapMode mode, const std::string& label,
                         const Text& text);
 
-/// KL along the layers, a panel a kind, a line a format (`first` and up to kSeriesPerFigure - 1 more).
-std::string profile_figure(const SensitivityMap& map, MapMode mode, size_t first, const std::string& label,
-                           const Text& text);
+/// KL along the layers, a panel a kind, a line each for `series` formats from `first` on.
+std::string profile_figure(const SensitivityMap& map, MapMode mode, size_t first, size_t series,
+                           const std::string& label, const Text& text);
+/// How many formats from `first` on one profile holds: as many as differ little enough that lines keep their
+/// shape on a common axis, 1 to kSeriesPerFigure.
+size_t profile_series(const SensitivityMap& map, MapMode mode, size_t first);
 
 /// The `most` largest effects, each with its interval; the rank with its interval at the right.
 std::string ranking_figure(const SensitivityMap& map, std::span<const MapCell* const> ranked, size_t most,

@@ -45,7 +45,7 @@ std::string share_sentence(const std::vector<const MapCell*>& cells, const Text&
   if (cells.size() < 20 || !(sum > 0)) return "";
   const double part = sum_of({cells.begin(), cells.begin() + static_cast<long>(few)});
   return text("map.finding.share",
-              {{"few", count(few)}, {"n", count(cells.size())}, {"share", percent(part / sum)}});
+              {{"few", count(few)}, {"n", count(cells.size())}, {"share", margin_percent(part / sum)}});
 }
 
 // How sure the first place is.
@@ -155,9 +155,9 @@ std::string findings(const SensitivityMap& map, size_t format, const Text& text)
   if (cells.empty()) return "";
   const MapCell& first = *cells.front();
   const double median = *cells[cells.size() / 2]->kl;
-  std::string sentence = text("map.finding.first", {{"format", code(map.formats[format])},
-                                                    {"name", label_code(map, first)},
-                                                    {"kl", estimate(*first.kl, first.kl_interval)}});
+  std::string sentence = text(
+      "map.finding.first",
+      {{"format", code(map.formats[format])}, {"name", label_code(map, first)}, {"kl", kl_estimate(first)}});
   if (cells.size() >= 5 && median > 0)
     sentence = text.sentences(sentence, text("map.finding.median", {{"times", number(*first.kl / median, 2)},
                                                                     {"median", number(median, 2)}}));

@@ -87,7 +87,7 @@ class Page {
 
   void add_failures() {
     Table table{text_("map.failures"),
-                {{text_("weights.head.format")}, {text_("map.head.group")}, {text_("map.head.reason")}},
+                {{text_("map.head.format")}, {text_("map.head.group")}, {text_("map.head.reason")}},
                 {}};
     size_t failed = 0;
     for (const MapCell& cell : map_.cells) {
@@ -117,11 +117,15 @@ class Page {
   void add_profiles() {
     std::vector<Figure> figures;
     for (const MapMode mode : single_modes(map_))
-      for (size_t first = 0; first < map_.formats.size(); first += kSeriesPerFigure) {
+      for (size_t first = 0, series = 0; first < map_.formats.size(); first += series) {
+        series = profile_series(map_, mode, first);
+        std::vector<std::string> formats;
+        for (size_t i = 0; i < series; ++i) formats.push_back(map_.formats[first + i]);
         const std::string title =
-            text_(mode == MapMode::kOnly ? Key("map.profile_only") : Key("map.profile_except"));
-        if (std::string svg = profile_figure(map_, mode, first, title, text_); !svg.empty())
-          figures.push_back({title, std::move(svg), tables_.profile(first, mode, title)});
+            text_(mode == MapMode::kOnly ? Key("map.profile_only") : Key("map.profile_except"),
+                  {{"formats", text_.list(formats)}});
+        if (std::string svg = profile_figure(map_, mode, first, series, title, text_); !svg.empty())
+          figures.push_back({title, std::move(svg), tables_.profile(first, series, mode, title)});
       }
     if (figures.empty() || short_) return;
     section("profiles", "map.profiles", "map.profiles_note");
@@ -131,11 +135,13 @@ class Page {
   void add_rankings() {
     const std::vector<MapMode> modes = single_modes(map_);
     if (modes.empty()) return;
-    section("ranking", "map.ranking", "map.ranking_note");
+    bool begun = false;
     for (const MapMode mode : modes)
       for (size_t format = 0; format < map_.formats.size(); ++format) {
         const std::vector<const MapCell*> cells = ranked(map_, format, mode);
         if (cells.empty()) continue;
+        if (!begun) section("ranking", "map.ranking", "map.ranking_note");
+        begun = true;
         const std::string title =
             text_(mode == MapMode::kOnly ? Key("map.ranking_only") : Key("map.ranking_except"),
                   {{"format", map_.formats[format]},
@@ -170,7 +176,9 @@ class Page {
       const std::string title = caption("map.prediction", format);
       if (std::string svg = prediction_figure(map_, format, title, text_); !svg.empty()) {
         blocks.push_back(Paragraph{tables_.prediction_error(format)});
-        blocks.push_back(Figure{title, std::move(svg), tables_.predictions(format, title, short_)});
+        blocks.push_back(
+            Figure{title, std::move(svg),
+                   tables_.predictions(format, title, short_ ? kRowsInMarkdown : map_.cells.size())});
       }
     }
     if (blocks.empty()) return;

@@ -61,9 +61,24 @@ void draw_series(Svg& svg, const std::map<int, const MapCell*>& cells, const Axi
 
 }  // namespace
 
-std::string profile_figure(const SensitivityMap& map, MapMode mode, size_t first, const std::string& label,
-                           const Text& text) {
-  const size_t series = std::min(kSeriesPerFigure, map.formats.size() - first);
+size_t profile_series(const SensitivityMap& map, MapMode mode, size_t first) {
+  constexpr double kMostDecades = 4;
+  double low = INFINITY, high = 0;
+  size_t series = 0;
+  while (series < kSeriesPerFigure && first + series < map.formats.size()) {
+    for (const MapCell* cell : cells_of(map, first + series, mode))
+      if (const auto effect = effect_of(*cell); effect && *effect > 0) {
+        low = std::min(low, *effect);
+        high = std::max(high, *effect);
+      }
+    if (series > 0 && high > 0 && std::log10(high / low) > kMostDecades) break;
+    ++series;
+  }
+  return series;
+}
+
+std::string profile_figure(const SensitivityMap& map, MapMode mode, size_t first, size_t series,
+                           const std::string& label, const Text& text) {
   const Panels panels = panels_of(map, mode, first, series, text);
   std::vector<double> extent;
   int most = 0;

@@ -39,13 +39,13 @@ std::string MapTables::kl_text(const MapCell* cell) const {
     const std::string words = cell_text(*cell, text_);
     return words.empty() ? text_("none") : words;
   }
-  const std::string value = estimate(*cell->kl, cell->kl_interval);
+  const std::string value = kl_estimate(*cell);
   return unresolved(*cell) ? text_("map.value_unresolved", {{"value", value}}) : value;
 }
 
 Table MapTables::formats() const {
   Table table{text_("map.formats"),
-              {{text_("weights.head.format")},
+              {{text_("map.head.format")},
                {text_("map.head.together"), true},
                {text_("map.head.perplexity"), true},
                {text_("map.head.flipped"), true},
@@ -73,7 +73,7 @@ Table MapTables::formats() const {
 
 Table MapTables::grid(size_t format, MapMode mode, const std::string& caption) const {
   const MapGrid grid = grid_of(map_, format, mode, text_);
-  Table table{caption, {{text_("weights.head.layer")}}, {}};
+  Table table{caption, {{text_("map.head.layer")}}, {}};
   for (const std::string& kind : grid.kinds) table.columns.push_back({code(kind), true});
   for (const auto& [row, cells] : grid.rows) {
     std::vector<std::string> line = {row_label(row, text_)};
@@ -89,9 +89,8 @@ Table MapTables::grid(size_t format, MapMode mode, const std::string& caption) c
   return table;
 }
 
-Table MapTables::profile(size_t first, MapMode mode, const std::string& caption) const {
-  const size_t formats = std::min(kSeriesPerFigure, map_.formats.size() - first);
-  Table table{caption, {{text_("weights.head.kind")}, {text_("weights.head.layer"), true}}, {}};
+Table MapTables::profile(size_t first, size_t formats, MapMode mode, const std::string& caption) const {
+  Table table{caption, {{text_("map.head.kind")}, {text_("map.head.layer"), true}}, {}};
   std::vector<std::string> kinds;
   std::map<std::pair<size_t, int>, std::vector<const MapCell*>> cells;
   for (size_t f = 0; f < formats; ++f) {
@@ -162,7 +161,7 @@ Table MapTables::curves(size_t format, const std::string& caption) const {
 
 Table MapTables::additivity() const {
   Table table{text_("map.additivity"),
-              {{text_("weights.head.format")},
+              {{text_("map.head.format")},
                {text_("map.head.sum"), true},
                {text_("map.head.together"), true},
                {text_("map.head.ratio"), true},
@@ -178,7 +177,7 @@ Table MapTables::additivity() const {
   return table;
 }
 
-Table MapTables::predictions(size_t format, const std::string& caption, bool measured_only) const {
+Table MapTables::predictions(size_t format, const std::string& caption, size_t most) const {
   Table table{caption,
               {{text_("map.head.group")},
                {text_("map.head.predicted"), true},
@@ -187,7 +186,7 @@ Table MapTables::predictions(size_t format, const std::string& caption, bool mea
               {}};
   for (const MapCell& cell : map_.cells) {
     if (cell.format != format || cell.mode != MapMode::kOnly || !cell.predicted_kl) continue;
-    if (measured_only && !cell.measured()) continue;
+    if (table.rows.size() == most) break;
     const bool has_factor = cell.measured() && *cell.kl > 0;
     table.rows.push_back({code(label_of(map_.groups[cell.group])),
                           estimate(*cell.predicted_kl, cell.predicted_interval),

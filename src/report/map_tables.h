@@ -18,13 +18,13 @@ class MapTables {
   Table formats() const;
   /// Layers by kinds.
   Table grid(size_t format, MapMode mode, const std::string& caption) const;
-  /// One row a layer and kind; a column a format, from `first` on as many as one figure shows.
-  Table profile(size_t first, MapMode mode, const std::string& caption) const;
+  /// One row a layer and kind; a column for each of `formats` formats from `first` on.
+  Table profile(size_t first, size_t formats, MapMode mode, const std::string& caption) const;
   Table ranking(const std::vector<const MapCell*>& ranked, const std::string& caption, size_t most) const;
   Table curves(size_t format, const std::string& caption) const;
   Table additivity() const;
-  /// Cells with a prediction; those that were only predicted are left out where `measured_only`.
-  Table predictions(size_t format, const std::string& caption, bool measured_only) const;
+  /// The first `most` cells with a prediction.
+  Table predictions(size_t format, const std::string& caption, size_t most) const;
   /// How far the predictions of a format are from what was measured.
   std::string prediction_error(size_t format) const;
   /// Settings, versions, hashes, costs.

@@ -16,7 +16,7 @@ namespace report {
 namespace {
 
 // Light to dark; and, for colours, viridis in the 256-colour cube.
-constexpr const char* kShades[] = {"·", "░", "▒", "▓", "█"};
+constexpr const char* kShades[] = {"░", "▒", "▓", "█"};
 constexpr int kColours[] = {54, 61, 66, 30, 36, 71, 113, 220};
 
 class MapText {
@@ -39,18 +39,18 @@ class MapText {
   void add_ranking(size_t format, MapMode mode) {
     const std::vector<const MapCell*> cells = ranked(map_, format, mode);
     if (cells.empty()) {
-      out_ += "\n" + map_.formats[format] + ": " + text_("map.nothing_measured") + "\n";
+      out_ += "\n" + title(format, mode) + ": " + text_("map.nothing_measured") + "\n";
       return;
     }
     const size_t shown = options_.top == 0 ? cells.size() : std::min(options_.top, cells.size());
     out_ += "\n" +
             text_("map.show.ranking",
-                  {{"format", map_.formats[format]}, {"shown", count(shown)}, {"n", count(cells.size())}}) +
+                  {{"format", title(format, mode)}, {"shown", count(shown)}, {"n", count(cells.size())}}) +
             "\n";
     Table table{
         "", {{text_("map.head.rank"), true}, {text_("map.head.group")}, {text_("head.kl_nats"), true}}, {}};
     for (size_t i = 0; i < shown; ++i) {
-      std::string kl = estimate(*cells[i]->kl, cells[i]->kl_interval);
+      std::string kl = kl_estimate(*cells[i]);
       if (unresolved(*cells[i])) kl = "~ " + kl;
       table.rows.push_back(
           {rank_text(*cells[i]), cut(label_of(map_.groups[cells[i]->group]), 30), std::move(kl)});
@@ -71,7 +71,7 @@ class MapText {
     const Axis scale{low, std::max(high, low * 1.0001), 0, 1, true};
     out_ += "\n" +
             text_(shaded() ? Key("map.show.heatmap") : Key("map.show.heatmap_digits"),
-                  {{"format", map_.formats[format]}, {"low", number(low, 2)}, {"high", number(high, 2)}}) +
+                  {{"format", title(format, mode)}, {"low", number(low, 2)}, {"high", number(high, 2)}}) +
             "\n";
     // Layers across where they fit, for most models have more layers than kinds and lines are cheap.
     size_t names = 0;
@@ -111,6 +111,11 @@ class MapText {
       line += std::string(at - line.size(), ' ') + label;
     }
     out_ += line + "\n";
+  }
+
+  std::string title(size_t format, MapMode mode) const {
+    const std::string& name = map_.formats[format];
+    return mode == MapMode::kOnly ? name : text_("map.show.except", {{"format", name}});
   }
 
   bool shaded() const { return options_.unicode; }

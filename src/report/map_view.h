@@ -48,6 +48,9 @@ std::optional<double> effect_of(const MapCell& cell);
 /// measured.
 std::string cell_text(const MapCell& cell, const Text& text);
 
+/// Mean KL divergence with its interval, which Student's t may draw below 0, where no KL divergence is.
+std::string kl_estimate(const MapCell& cell);
+
 /// A cell that changed something but cannot be told from round-off.
 bool unresolved(const MapCell& cell);
 

@@ -10,6 +10,11 @@
 #include "report/numbers.h"
 
 namespace fqlab::report {
+namespace {
+
+constexpr double kShortAxis = 1.7;  // decades; a shorter logarithmic axis has ticks at 1, 2 and 5
+
+}  // namespace
 
 std::string escape_html(std::string_view text) {
   std::string out;
@@ -47,6 +52,13 @@ std::vector<double> Axis::ticks() const {
   if (logarithmic) {
     const int first = static_cast<int>(std::ceil(std::log10(low) - 1e-9)),
               last = static_cast<int>(std::floor(std::log10(high) + 1e-9));
+    if (std::log10(high / low) < kShortAxis) {
+      for (int e = first - 1; e <= last; ++e)
+        for (const double digit : {1.0, 2.0, 5.0})
+          if (const double tick = digit * std::pow(10, e); tick >= low * 0.999 && tick <= high * 1.001)
+            list.push_back(tick);
+      return list;
+    }
     const int step = std::max(1, (last - first + 6) / 7);
     for (int e = last; e >= first; e -= step) list.insert(list.begin(), std::pow(10, e));
     return list;
@@ -78,6 +90,7 @@ Axis fit_axis(std::vector<double> values, bool logarithmic, double from, double 
 std::string tick_label(const Axis& axis, double value) {
   if (!axis.logarithmic) return number(value, 3);
   const int exponent = static_cast<int>(std::lround(std::log10(value)));
+  if (std::abs(std::log10(value) - exponent) > 1e-6) return number(value, 1);
   return exponent >= -3 && exponent <= 3 ? number(value) : fmt::format("1e{}", exponent);
 }
 

@@ -79,7 +79,7 @@ inline void add_cumulative(SensitivityMap& map, MapMode mode, const std::vector<
     const int layer = front ? step : 29 - step;
     sum += layer_kl[static_cast<size_t>(layer)];
     const std::string range = front ? "0-" + std::to_string(layer) : std::to_string(layer) + "-29";
-    map.groups.push_back({"layers " + range,
+    map.groups.push_back({"layers " + range + (front ? "" : " (back)"),
                           "cumulative",
                           layer,
                           std::nullopt,

@@ -88,10 +88,15 @@ TEST(MapCsv, HasARowForEachCellWithAsManyFieldsAsItsHeading) {
     const auto rows = csv_rows(file.content);
     ASSERT_GT(rows.size(), 1u) << file.name;
     for (const auto& row : rows) EXPECT_EQ(row.size(), rows[0].size()) << file.name;
-    if (file.name == "cells.csv") EXPECT_EQ(rows.size(), map.cells.size() + 1);
-    if (file.name == "curves.csv") EXPECT_EQ(rows.size(), 61u);
-    if (file.name == "additivity.csv") EXPECT_EQ(rows.size(), 2u);
-    if (file.name == "ranking.csv") EXPECT_EQ(rows[1][5], "1");
+    if (file.name == "cells.csv") {
+      EXPECT_EQ(rows.size(), map.cells.size() + 1);
+    } else if (file.name == "curves.csv") {
+      EXPECT_EQ(rows.size(), 61u);
+    } else if (file.name == "additivity.csv") {
+      EXPECT_EQ(rows.size(), 2u);
+    } else {
+      EXPECT_EQ(rows[1][5], "1.0");
+    }
   }
 }
 
@@ -105,7 +110,7 @@ TEST(MapPage, ShowsEveryStateOfACellByMoreThanColour) {
 TEST(MapPage, DrawsEachFigureWithATableBehind) {
   const std::string html = map_html(sweep_map(), Language::kEnglish);
   const size_t figures = occurrences(html, "<figure>");
-  EXPECT_EQ(figures, 3u + 1 + 3 + 1 + 2);  // heatmaps, profile, rankings, curves, predictions
+  EXPECT_EQ(figures, 3u + 2 + 3 + 1 + 2);  // heatmaps, profiles, rankings, curves, predictions
   EXPECT_EQ(occurrences(html, "<svg"), figures);
   EXPECT_EQ(occurrences(html, "<details>"), figures);
 }
@@ -150,6 +155,12 @@ TEST(MapPage, LeavesNoPlaceholderUnfilled) {
       EXPECT_THAT(without_code(map_html(map, language)), Not(HasSubstr("{")));
       EXPECT_THAT(map_markdown(map, language), Not(HasSubstr("{")));
     }
+}
+
+TEST(MapPage, DrawsFormatsThatAreDecadesApartInFiguresOfTheirOwn) {
+  const std::string html = map_html(sweep_map(), Language::kEnglish);
+  EXPECT_THAT(html, AllOf(HasSubstr(">int4:g32 and fp8_e4m3: KL divergence along"),
+                          HasSubstr(">bf16: KL divergence along")));
 }
 
 TEST(MapPage, SaysThatNothingWasMeasured) {
