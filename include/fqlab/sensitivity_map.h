@@ -129,11 +129,12 @@ struct SensitivityMap {
   std::vector<MapAdditivity> additivity;
 };
 
-/// Ranks the measured cells of every format and mode that has no ranks yet. Equal means share the mean of
-/// their ranks. The interval counts the cells that are certainly larger and certainly smaller: a paired
-/// Student t interval of the difference of log KL on the chunks that both have excludes 0; where fewer than
-/// four are common, with the scatter that all cells of the format share. Blind spot: pair by pair 95 %, not
-/// for all pairs at once; with one chunk everywhere no scatter is known and no interval given.
+/// Ranks the measured cells of every format and mode that has no ranks yet, by their mean KL with the chunks'
+/// effects taken out (plan/chunk_model.h), so that a cell is not ranked by which chunks it got. Equal means
+/// share the mean of their ranks. The interval counts the cells that are certainly larger and certainly
+/// smaller: a paired Student t interval of the difference of log KL on the chunks that both have excludes 0;
+/// where fewer than four are common, with the scatter that all cells of the format share. Blind spot: pair by
+/// pair 95 %, not for all pairs at once; with one chunk everywhere no scatter is known and no interval given.
 void rank_cells(SensitivityMap& map);
 
 /// Fills `additivity` for each format without one, from the per-chunk means of its `all` cell and its `only`

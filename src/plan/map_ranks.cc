@@ -5,6 +5,7 @@
 #include <set>
 
 #include "fqlab/sensitivity_map.h"
+#include "plan/chunk_model.h"
 
 namespace fqlab {
 namespace {
@@ -106,10 +107,29 @@ int certain_order(const MapCell& a, const MapCell& b, const Scatter& scatter, St
   return mean - half > 0 ? 1 : mean + half < 0 ? -1 : 0;
 }
 
+// Mean KL of every cell as if each had been measured on every chunk that any has: cells with different chunks
+// are comparable then.
+std::vector<double> comparable_kl(const std::vector<MapCell*>& cells) {
+  int chunks = 0;
+  for (const MapCell* cell : cells)
+    for (const ChunkMean& chunk : cell->chunks) chunks = std::max(chunks, chunk.chunk + 1);
+  std::vector<CellEvidence> evidence(cells.size());
+  for (size_t i = 0; i < cells.size(); ++i) {
+    evidence[i].chunk_kl.resize(static_cast<size_t>(chunks));
+    for (const ChunkMean& chunk : cells[i]->chunks)
+      evidence[i].chunk_kl[static_cast<size_t>(chunk.chunk)] = chunk.kl;
+  }
+  const ChunkModel model = fit_chunk_model(evidence);
+  std::vector<double> means;
+  for (size_t i = 0; i < cells.size(); ++i) means.push_back(model.cells[i].kl.value_or(*cells[i]->kl));
+  return means;
+}
+
 void rank_group(const std::vector<MapCell*>& cells) {
   const std::vector<const MapCell*> views(cells.begin(), cells.end());
   const Scatter scatter = shared_scatter(views);
   const bool any_scatter = scatter.degrees > 0;
+  const std::vector<double> kl = comparable_kl(cells);
   const size_t n = cells.size();
   StudentQuantiles quantile;
   std::vector<double> certainly_larger(n, 0), certainly_smaller(n, 0);
@@ -122,9 +142,9 @@ void rank_group(const std::vector<MapCell*>& cells) {
     }
   for (size_t i = 0; i < n; ++i) {
     double larger = 0, equal = -1;  // itself
-    for (const MapCell* other : cells) {
-      larger += *other->kl > *cells[i]->kl ? 1 : 0;
-      equal += *other->kl == *cells[i]->kl ? 1 : 0;
+    for (const double other : kl) {
+      larger += other > kl[i] ? 1 : 0;
+      equal += other == kl[i] ? 1 : 0;
     }
     const double rank = 1 + larger + equal / 2;
     cells[i]->rank = rank;
