@@ -90,7 +90,7 @@ std::string profile_figure(const SensitivityMap& map, MapMode mode, size_t first
       }
   if (most == 0) return "";  // one layer has no profile
   const double legend_rows = std::ceil(static_cast<double>(series) / 2);
-  const double top = 22 * legend_rows + 40;
+  const double top = 22 * legend_rows + 48;
   const double bottom = top + static_cast<double>(panels.size()) * (kPanel + kGap) - kGap;
   Svg svg(kWidth, static_cast<int>(bottom) + 46, label);
   for (size_t s = 0; s < series; ++s) {
@@ -99,7 +99,7 @@ std::string profile_figure(const SensitivityMap& map, MapMode mode, size_t first
     mark(svg, left + 15, y, s, false);
     svg.text(left + 38, y + 4, map.formats[first + s], "start", "note");
   }
-  svg.text(4, 22 * legend_rows + 12, text("head.kl_nats"));
+  svg.text(4, 22 * legend_rows + 18, text("head.kl_nats"));
   double panel_top = top;
   const Axis x{-0.5, most + 0.5, kLeft, kRight};
   for (const auto& [kind, list] : panels) {

@@ -175,10 +175,11 @@ class MapBuilder {
 
   size_t group(const StoredCell& cell) {
     std::string unique = cell.label;
-    for (int copy = 2;; ++copy) {  // "all" of two selections
+    for (int copy = 2;; ++copy) {  // "all" of two selections; all layers from the front and from the back
       const auto found = std::ranges::find(map_.groups, unique, &MapGroup::name);
       if (found == map_.groups.end()) break;
-      if (found->tensors == cell.tensors) return static_cast<size_t>(found - map_.groups.begin());
+      if (found->tensors == cell.tensors && found->layer == cell.layer)
+        return static_cast<size_t>(found - map_.groups.begin());
       unique = fmt::format("{} ({})", cell.label, copy);
     }
     MapGroup group{unique, cell.grouping, cell.layer};
@@ -236,6 +237,10 @@ Result<SensitivityMap> read_map(StudyStore& store) {
       map.cells.push_back(std::move(cell));
     }
   }
+  std::set<int> clusters;
+  for (const MapCell& cell : map.cells)
+    for (const ChunkMean& chunk : cell.chunks) clusters.insert(chunk.cluster);
+  if (static_cast<int>(clusters.size()) < kReliableClusters) map.study.warnings.push_back("few_clusters");
   rank_cells(map);
   add_up_cells(map);
   return map;

@@ -29,7 +29,7 @@ std::vector<StoredTrial> stored_trials(const SweepPlan& plan) {
 std::string rule_of(const AllocationGoal& goal) {
   switch (goal.kind) {
     case AllocationGoal::Kind::kExhaustive:
-      return "exhaustive";
+      return "every chunk";
     case AllocationGoal::Kind::kTop:
       return fmt::format("top {}", goal.top);
     case AllocationGoal::Kind::kMap:
