@@ -23,7 +23,7 @@ class SweepCommand : public ::testing::Test {
   }
   testing::Ran sweep(std::vector<std::string> more) {
     std::vector<std::string> all = {"sweep",    testing::shared_file("data/stories260k-f32.gguf").string(),
-                                    "--corpus", (folder_ / "text.txt").string(),
+                                    "--corpus", corpus_.empty() ? (folder_ / "text.txt").string() : corpus_,
                                     "--ctx",    "64",
                                     "--study",  study(),
                                     "--chunks", "2",
@@ -31,8 +31,9 @@ class SweepCommand : public ::testing::Test {
     all.insert(all.end(), more.begin(), more.end());
     return testing::fqlab(all);
   }
-  std::string study() const { return (folder_ / "a.fqlab").string(); }
+  std::string study() const { return study_.empty() ? (folder_ / "a.fqlab").string() : study_; }
   testing::TemporaryFolder folder_;
+  std::string corpus_, study_;  // others than the usual ones
 };
 
 TEST_F(SweepCommand, MeasuresAndStatusTellsIt) {
@@ -65,14 +66,13 @@ TEST_F(SweepCommand, BadInputIsOneMessageAndLeavesNothing) {
   } cases[] = {
       {{}, "--formats is required", 2},
       {{"--formats", "int99"}, "int99", 2},
-      {{"--formats", "int4", "--mode", "alone"}, "there is no 'alone'", 2},
-      {{"--formats", "int4", "--group", "layers"}, "there is no 'layers'", 2},
-      {{"--formats", "int4", "--exhaustive", "--top", "3"}, "exclude each other", 2},
-      {{"--formats", "int4", "--precision", "much"}, "'much' is no share", 2},
-      {{"--formats", "int4", "--limit-time", "soon"}, "'soon' is no time", 2},
-      {{"--formats", "int4", "--limit-memory", "1MB"}, "may be used", 1},
-      {{"--formats", "int4", "--corpus", "no-such-text"}, "cannot read the text", 1},
-      {{"--formats", "int4", "--chunk", "3"}, "unknown option --chunk", 2},
+      {{"--formats", "int4:g32", "--mode", "alone"}, "there is no 'alone'", 2},
+      {{"--formats", "int4:g32", "--group", "layers"}, "there is no 'layers'", 2},
+      {{"--formats", "int4:g32", "--exhaustive", "--top", "3"}, "exclude each other", 2},
+      {{"--formats", "int4:g32", "--precision", "much"}, "'much' is no share", 2},
+      {{"--formats", "int4:g32", "--limit-time", "soon"}, "'soon' is no time", 2},
+      {{"--formats", "int4:g32", "--limit-memory", "1MB"}, "may be used", 1},
+      {{"--formats", "int4:g32", "--chunk", "3"}, "unknown option --chunk", 2},
   };
   for (const auto& one : cases) {
     const testing::Ran ran = sweep(one.arguments);
@@ -83,9 +83,18 @@ TEST_F(SweepCommand, BadInputIsOneMessageAndLeavesNothing) {
   }
 }
 
+TEST_F(SweepCommand, AMissingTextIsOneMessage) {
+  corpus_ = "no-such-text";
+  const testing::Ran ran = sweep({"--formats", "int4:g32"});
+  EXPECT_EQ(ran.code, 1);
+  EXPECT_THAT(ran.err, HasSubstr("cannot read the text"));
+  EXPECT_EQ(testing::files_in(folder_.path()), 1u);
+}
+
 TEST_F(SweepCommand, TheTextAsAStudyIsRefusedAndKept) {
   const std::string text = testing::read_file(folder_ / "text.txt");
-  const testing::Ran ran = sweep({"--formats", "int4", "--study", (folder_ / "text.txt").string()});
+  study_ = (folder_ / "text.txt").string();
+  const testing::Ran ran = sweep({"--formats", "int4:g32"});
   EXPECT_EQ(ran.code, 1);
   EXPECT_THAT(ran.err, HasSubstr("not a study"));
   EXPECT_EQ(testing::read_file(folder_ / "text.txt"), text);
