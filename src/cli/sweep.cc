@@ -132,8 +132,8 @@ Result<ExitCode> print_estimate(const SweepRequest& request) {
 ExitCode tell_outcome(const SweepRequest& request, const SweepOutcome& outcome) {
   const std::string study = printable(request.study.string());
   const std::string runs = fmt::format(
-      "{} cells, {} in {}, {} known before{}", with_commas(outcome.cells), counted(outcome.runs_now, "run"),
-      duration(outcome.seconds), with_commas(outcome.runs_before),
+      "{} in {}, {} known before{}", counted(outcome.runs_now, "run"), duration(outcome.seconds),
+      with_commas(outcome.runs_before),
       outcome.failed > 0 ? fmt::format(", {} failed (see fqlab status)", counted(outcome.failed, "trial"))
                          : "");
   using State = SweepOutcome::State;
@@ -143,9 +143,11 @@ ExitCode tell_outcome(const SweepRequest& request, const SweepOutcome& outcome) 
                     report::shell_command(request.command)));
     return outcome.state == State::kInterrupted ? kInterrupted : kDone;
   }
-  say(outcome.runs_now == 0 ? runs
-                            : fmt::format("{}; {:.0f} % of the workers' time inside the engine", runs,
-                                          100 * outcome.engine_share));
+  const std::string efficiency =
+      outcome.runs_now == 0
+          ? ""
+          : fmt::format("; {:.0f} % of the workers' time inside the engine", 100 * outcome.engine_share);
+  say(counted(outcome.cells, "cell") + ", " + runs + efficiency);
   fmt::print("{}\n", study);
   say(fmt::format("see the map: fqlab show {0}; a page: fqlab report {0} --out DIR", study));
   return kDone;
