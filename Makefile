@@ -12,7 +12,7 @@ BUILD := build/release
 CPUS := $(shell nproc)
 
 .PHONY: help setup build demo test test-long test-asan test-tsan bench bench-compare bench-speed bench-formats \
-  bench-inspect bench-metrics lint clean
+  bench-inspect bench-metrics bench-sweep bench-replay lint clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 18
@@ -45,7 +45,7 @@ test-tsan:  ## the tests under the thread sanitizer
 	@scripts/setup --test-data
 	@scripts/run-tests tsan
 
-bench: bench-formats bench-metrics bench-inspect bench-compare bench-speed  ## all benchmarks; the figures belong in docs/measurements.md
+bench: bench-formats bench-metrics bench-inspect bench-compare bench-speed bench-sweep bench-replay  ## all benchmarks; the figures belong in docs/measurements.md
 
 bench-compare: build  ## fqlab compare against llama.cpp's tools by hand, alternately in one run
 	@scripts/setup --test-data
@@ -57,6 +57,14 @@ bench-compare: build  ## fqlab compare against llama.cpp's tools by hand, altern
 bench-speed: build  ## fqlab's speeds against llama-bench's, A/A and half the bytes (an hour on a quiet machine)
 	@scripts/setup --test-data
 	@bench/speed_vs_llama_bench.py
+
+bench-sweep: build  ## fqlab sweep against the pipeline by hand, and the adaptive map against the exhaustive one (half an hour)
+	@scripts/setup --test-data
+	@bench/sweep_vs_by_hand.py
+
+bench-replay: build  ## an evaluation from a layer on against the whole model
+	@cmake --preset release >/dev/null && cmake --build $(BUILD) --target bench_replay
+	@FQLAB_BENCH_MODEL=$$(scripts/setup --print model) $(BUILD)/bench/bench_replay
 
 bench-formats: setup  ## number formats against memcpy
 	@cmake --preset release >/dev/null && cmake --build $(BUILD) --target bench_formats
