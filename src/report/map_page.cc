@@ -108,6 +108,7 @@ class Page {
                  text_("map.key.failed"), text_("map.key.predicted")}});
     for (const MapMode mode : modes)
       for (size_t format = 0; format < map_.formats.size(); ++format) {
+        if (cells_of(map_, format, mode).empty()) continue;
         const std::string title =
             caption(mode == MapMode::kOnly ? Key("map.heatmap_only") : Key("map.heatmap_except"), format);
         add(Figure{title, map_heatmap(map_, format, mode, title, text_), tables_.grid(format, mode, title)});

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Compares fqlab's number formats with independent implementations; a development check, not part of `make test`.
 
-    pip install numpy ml_dtypes gguf
+    pip install numpy ml_dtypes gguf gfloat
     python3 tests/oracles/check_formats.py build/release/fqlab
 
 Casts: ml_dtypes, on every float32 whose low 8 bits are one of four patterns (2^26 inputs). MX and NVFP4: numpy arithmetic
@@ -11,6 +11,8 @@ A disagreement that docs/formats.md explains is counted apart; any other makes t
 import subprocess
 import sys
 
+import gfloat
+import gfloat.formats
 import gguf
 import ml_dtypes
 import numpy as np
@@ -100,6 +102,20 @@ def check_mx():
     compare("mxint8", fqlab("mxint8", values, 32), theirs)
 
 
+def check_mx_against_gfloat():
+    """Whole blocks by gfloat, an implementation of the OCP text in Python: scale, elements and their product."""
+    rng = np.random.default_rng(5)
+    values = (rng.standard_normal((1024, 32)) * np.exp2(rng.uniform(-30, 30, (1024, 1)))).astype(np.float32)
+    values[0], values[1, ::2], values[2], values[3], values[4] = 0, 0, 2.0**-140, 3e38, 2.0**-126
+    for spec, name in {"mxfp4": "mxfp4_e2m1", **{spec: spec for spec in ("mxfp8_e4m3", "mxfp8_e5m2", "mxfp6_e3m2", "mxfp6_e2m3", "mxint8")}}.items():
+        block = getattr(gfloat.formats, f"format_info_{name}")
+        theirs = np.stack([gfloat.quantize_block(block, row.astype(np.float64), gfloat.compute_scale_amax) for row in values]).astype(np.float32)
+        # Theirs rounds values below -127.5/64 of the scale to the code -128, which has no positive counterpart.
+        scale = np.exp2(floor_log2(np.where(values.any(axis=1), np.abs(values).max(axis=1), 1)))[:, None]
+        compare(f"{spec} / gfloat", fqlab(spec, values, 32), theirs + np.float32(0) if spec == "mxint8" else theirs,
+                values / scale * 64 <= -127.5 if spec == "mxint8" else None)
+
+
 def check_nvfp4():
     rng = np.random.default_rng(2)
     values = (rng.standard_normal((64, 512)) * np.exp2(rng.uniform(-8, 0, (64, 1)))).astype(np.float32)
@@ -148,6 +164,7 @@ def check_gguf():
 
 check_casts()
 check_mx()
+check_mx_against_gfloat()
 check_nvfp4()
 check_integers()
 check_gguf()

@@ -219,5 +219,15 @@ TEST(MapText, ShowsAsManyRanksAsAskedFor) {
   EXPECT_THAT(map_text(sweep_map(), {.top = 0}), HasSubstr("the first 210 of 210"));
 }
 
+TEST(MapReport, LeavesOutTheHeatmapOfAFormatThatWasNotAskedForInAMode) {
+  SensitivityMap map = sweep_map();
+  const std::string all = map_html(map, Language::kEnglish);
+  std::erase_if(map.cells, [](const MapCell& cell) { return cell.format == 1 && cell.mode == MapMode::kOnly; });
+  const std::string some = map_html(map, Language::kEnglish);
+  const auto heatmap_of_format_1 = "<figcaption>" + map.formats[1] + ": KL divergence when only this part changes";
+  EXPECT_EQ(occurrences(all, heatmap_of_format_1), 1u);
+  EXPECT_EQ(occurrences(some, heatmap_of_format_1), 0u);
+}
+
 }  // namespace
 }  // namespace fqlab
