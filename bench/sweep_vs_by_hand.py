@@ -61,10 +61,10 @@ def map_of(study):
     return json.loads(peers.fqlab("show", study, "--json")[0])
 
 
-def singles(found, number_format):
-    """{group: (rank by KL, chunks)} of the cells where one matrix is changed."""
+def singles(found):
+    """Of FORMAT, by its canonical name: {group: (rank by KL, chunks)} of the cells where one matrix is changed."""
     return {cell["group"]: (cell["rank"], len(cell["chunks"])) for cell in found["cells"]
-            if cell["format"] == number_format and cell["mode"] == "only" and cell["kl"] is not None}
+            if cell["format"].startswith(FORMAT) and cell["mode"] == "only" and cell["kl"] is not None}
 
 
 def ranks(values):
@@ -108,7 +108,7 @@ def main():
             sweep(exhaustive, model, text, FORMAT, options.map_chunks, "--exhaustive")
             seconds, _ = sweep(studies / "adaptive.fqlab", model, text, options.adaptive, options.map_chunks)
             table.note("default map, minutes", f"{seconds / 60:.1f}", f"by hand {210 * len(options.adaptive.split(',')) * hand / 3600:.1f} h", "bar 12 min")
-            truth, found = singles(map_of(exhaustive), FORMAT), singles(map_of(studies / "adaptive.fqlab"), FORMAT)
+            truth, found = singles(map_of(exhaustive)), singles(map_of(studies / "adaptive.fqlab"))
             groups = sorted(set(truth) & set(found))
             order = spearman([truth[group][0] for group in groups], [found[group][0] for group in groups])
             tokens = sum(found[group][1] for group in groups) / sum(truth[group][1] for group in groups)
