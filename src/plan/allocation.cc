@@ -10,12 +10,13 @@
 namespace fqlab {
 namespace {
 
-constexpr double kMapShare = 1.0 / 4;      // most of the exhaustive map's chunks and cost
-constexpr double kTopShare = 1.0 / 3;      // most of them that a race may take
-// Expected against the exhaustive map, where a map may stop. The expectation is optimistic (docs/decisions/0006).
+constexpr double kMapShare = 1.0 / 4;  // most of the exhaustive map's chunks and cost
+constexpr double kTopShare = 1.0 / 3;  // most of them that a race may take
+// Expected against the exhaustive map, where a map may stop. The expectation is optimistic
+// (docs/decisions/0006).
 constexpr double kSettledSpearman = 0.999;
-constexpr double kIndifference = 0.05;     // a race's winners may be this share below the K-th largest
-constexpr double kRaceDeviations = 3.5;    // of a paired difference, from which an order counts as known
+constexpr double kIndifference = 0.05;   // a race's winners may be this share below the K-th largest
+constexpr double kRaceDeviations = 3.5;  // of a paired difference, from which an order counts as known
 constexpr double kNormal95 = 1.959963984540054;
 // Under a limit nobody runs ahead: a chunk that few cells have compares few cells, and chunks differ by more
 // than a shift (measured: ranks got worse on a model where some cells had three chunks and some one).

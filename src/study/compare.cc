@@ -87,7 +87,7 @@ void plan_controls(PairedRun& run) {
       (chunks + 2) * static_cast<int>(run.arms.size()) + (run.as_stored ? run.stored_chunks : 0);
   if (run.request.dialogue) run.passes_total += static_cast<int>(run.arms.size() + run.variants.size());
   if (run.request.speed && run.variants.size() == 1 && run.variants[0].change.values_changed() > 0)
-    run.passes_total += 2 * run.request.speed_blocks + 1;
+    run.passes_total += run.request.speed_blocks + 1;
   for (VariantRun& variant : run.variants) {
     const bool changed = variant.change.values_changed() > 0;
     if (changed && run.arms[variant.arm].can_write(variant.change))

@@ -17,6 +17,7 @@ namespace fqlab {
 namespace {
 
 constexpr int kWarmUpTokens = 64;  // of a prompt: enough to touch every weight and to wake every thread
+constexpr int kColdBlocks = 2;
 
 /// The machine's busy share of all cores over a short moment in which we do nothing; 0 where it cannot be
 /// read.
@@ -51,18 +52,51 @@ struct Series {
   std::vector<SpeedBlock> against_variant, against_itself;
 };
 
-/// Three measurements forward and three backward: A A' B B A' A.
-Result<void> add_block(Series& series, const std::function<Result<double>(int subject)>& measure) {
-  std::array<double, 6> values{};
-  constexpr std::array<int, 6> kOrder = {0, 1, 2, 2, 1, 0};
-  for (size_t i = 0; i < kOrder.size(); ++i) {
-    Result<double> value = measure(kOrder[i]);
-    if (!value) return tl::unexpected(value.error());
-    values[i] = *value;
-  }
+/// The subjects of a block, three forward and three backward: A A' B B A' A.
+constexpr std::array<int, 6> kOrder = {0, 1, 2, 2, 1, 0};
+
+/// Files the six numbers of a block, in kOrder.
+void add_block(Series& series, const std::array<double, 6>& values) {
   series.against_variant.push_back({values[0], values[2], values[3], values[5]});
   series.against_itself.push_back({values[0], values[1], values[4], values[5]});
-  return {};
+}
+
+/// What is measured on one load of a file.
+struct Sample {
+  double load_ms = 0, first_token_ms = 0, prompt_tps = 0, generation_tps = 0;
+};
+
+/// Loads the file anew: where the system puts a load's pages shifts its speeds by more than their noise, so
+/// that each number comes from a load of its own.
+Result<Sample> measure_sample(const std::string& path, const SpeedSettings& settings) {
+  const int n_ctx = std::max(settings.prompt_tokens, settings.generated_tokens + 1);
+  Result<TimedModel> model = TimedModel::load(path, settings.threads, n_ctx);
+  if (!model) return tl::unexpected(model.error());
+  Sample sample{model->load_ms(), model->first_token_ms()};
+  const Result<double> warm_up = model->prompt_tokens_per_second(kWarmUpTokens, settings.seed);
+  if (!warm_up) return tl::unexpected(warm_up.error());
+  const Result<double> prompt = model->prompt_tokens_per_second(settings.prompt_tokens, settings.seed);
+  if (!prompt) return tl::unexpected(prompt.error());
+  const Result<double> generation =
+      model->generation_tokens_per_second(settings.generated_tokens, settings.seed);
+  if (!generation) return tl::unexpected(generation.error());
+  sample.prompt_tps = *prompt;
+  sample.generation_tps = *generation;
+  return sample;
+}
+
+/// False where a file's pages could not be dropped from the page cache.
+bool add_cold_block(Series& cold, const std::array<std::string, 3>& paths, const SpeedSettings& settings) {
+  std::array<double, 6> load_ms{};
+  for (size_t i = 0; i < kOrder.size(); ++i) {
+    const std::string& path = paths[static_cast<size_t>(kOrder[i])];
+    if (!drop_page_cache(path)) return false;
+    const Result<TimedModel> model = TimedModel::load(path, settings.threads, settings.prompt_tokens);
+    if (!model) return false;
+    load_ms[i] = model->load_ms();
+  }
+  add_block(cold, load_ms);
+  return true;
 }
 
 double median(std::vector<double> values) { return quantile(values, 0.5); }
@@ -106,63 +140,33 @@ Result<SpeedResult> summary(const Series& series, uint64_t seed, bool& outlier) 
 Result<SpeedRun> measure_speed(const std::filesystem::path& original, const std::filesystem::path& variant,
                                const SpeedSettings& settings, const std::function<void(int, int)>& tell) {
   const std::array<std::string, 3> paths = {original.string(), original.string(), variant.string()};
-  const int n_ctx = std::max(settings.prompt_tokens, settings.generated_tokens + 1);
   SpeedRun run;
   if (busy_share() > 0.1) run.warnings.push_back("busy_machine");
+  for (const std::string& path : {paths[0], paths[2]})  // unmeasured, so that both are in the page cache
+    if (const Result<Sample> sample = measure_sample(path, settings); !sample)
+      return tl::unexpected(sample.error());
 
   Series load, first_token, prompt, generation, cold;
-  const auto load_time = [&](Series& ready, Series& first, bool drop) -> Result<void> {
-    Series firsts;
-    std::vector<double> first_values;
-    Result<void> added = add_block(ready, [&](int subject) -> Result<double> {
-      if (drop && !drop_page_cache(paths[static_cast<size_t>(subject)]))
-        return fail(ErrorCode::kSystem, "page cache");
-      Result<TimedModel> model =
-          TimedModel::load(paths[static_cast<size_t>(subject)], settings.threads, n_ctx);
-      if (!model) return tl::unexpected(model.error());
-      first_values.push_back(model->first_token_ms());
-      return model->load_ms();
-    });
-    if (!added) return added;
-    size_t next = 0;
-    return add_block(first, [&](int) -> Result<double> { return first_values[next++]; });
-  };
-
-  const int total = 2 * settings.blocks + 1;
   for (int block = 0; block < settings.blocks; ++block) {
-    tell(block, total);
-    if (Result<void> loaded = load_time(load, first_token, /*drop=*/false); !loaded)
-      return tl::unexpected(loaded.error());
+    tell(block, settings.blocks + 1);
+    std::array<double, 6> load_ms{}, first_token_ms{}, prompt_tps{}, generation_tps{};
+    for (size_t i = 0; i < kOrder.size(); ++i) {
+      const Result<Sample> sample = measure_sample(paths[static_cast<size_t>(kOrder[i])], settings);
+      if (!sample) return tl::unexpected(sample.error());
+      load_ms[i] = sample->load_ms;
+      first_token_ms[i] = sample->first_token_ms;
+      prompt_tps[i] = sample->prompt_tps;
+      generation_tps[i] = sample->generation_tps;
+    }
+    add_block(load, load_ms);
+    add_block(first_token, first_token_ms);
+    add_block(prompt, prompt_tps);
+    add_block(generation, generation_tps);
   }
-  std::vector<TimedModel> subjects;
-  for (const std::string& path : paths) {
-    Result<TimedModel> model = TimedModel::load(path, settings.threads, n_ctx);
-    if (!model) return tl::unexpected(model.error());
-    subjects.push_back(std::move(*model));
-  }
-  const auto prompt_speed = [&](int subject) {
-    return subjects[static_cast<size_t>(subject)].prompt_tokens_per_second(settings.prompt_tokens,
-                                                                           settings.seed);
-  };
-  const auto generation_speed = [&](int subject) {
-    return subjects[static_cast<size_t>(subject)].generation_tokens_per_second(settings.generated_tokens,
-                                                                               settings.seed);
-  };
-  for (TimedModel& subject : subjects)  // generation warms up by itself
-    if (Result<double> speed = subject.prompt_tokens_per_second(kWarmUpTokens, settings.seed); !speed)
-      return tl::unexpected(speed.error());
-  for (int block = 0; block < settings.blocks; ++block) {
-    tell(settings.blocks + block, total);
-    if (Result<void> added = add_block(prompt, prompt_speed); !added) return tl::unexpected(added.error());
-    if (Result<void> added = add_block(generation, generation_speed); !added)
-      return tl::unexpected(added.error());
-  }
-  subjects.clear();
-  tell(2 * settings.blocks, total);
-  Series cold_first;
+  tell(settings.blocks, settings.blocks + 1);
   bool cold_works = true;
-  for (int block = 0; block < 2 && cold_works; ++block)
-    cold_works = load_time(cold, cold_first, /*drop=*/true).has_value();
+  for (int block = 0; block < kColdBlocks && cold_works; ++block)
+    cold_works = add_cold_block(cold, paths, settings);
 
   bool outlier = false;
   for (const auto& [series, result] :

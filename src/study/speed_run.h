@@ -27,7 +27,8 @@ struct SpeedRun {
 };
 
 /// Measures in blocks A A' B B A' A, A' being a second load of the original: A against B gives the result, A
-/// against A' the machine's own noise, from the same minutes. One unmeasured round of each comes first.
+/// against A' the machine's own noise, from the same minutes. Every number comes from a load of its own. One
+/// unmeasured load of each file comes first.
 /// `tell(done, total)` is called before each block.
 Result<SpeedRun> measure_speed(const std::filesystem::path& original, const std::filesystem::path& variant,
                                const SpeedSettings& settings, const std::function<void(int, int)>& tell);

@@ -222,9 +222,11 @@ TEST(MapText, ShowsAsManyRanksAsAskedFor) {
 TEST(MapReport, LeavesOutTheHeatmapOfAFormatThatWasNotAskedForInAMode) {
   SensitivityMap map = sweep_map();
   const std::string all = map_html(map, Language::kEnglish);
-  std::erase_if(map.cells, [](const MapCell& cell) { return cell.format == 1 && cell.mode == MapMode::kOnly; });
+  std::erase_if(map.cells,
+                [](const MapCell& cell) { return cell.format == 1 && cell.mode == MapMode::kOnly; });
   const std::string some = map_html(map, Language::kEnglish);
-  const auto heatmap_of_format_1 = "<figcaption>" + map.formats[1] + ": KL divergence when only this part changes";
+  const auto heatmap_of_format_1 =
+      "<figcaption>" + map.formats[1] + ": KL divergence when only this part changes";
   EXPECT_EQ(occurrences(all, heatmap_of_format_1), 1u);
   EXPECT_EQ(occurrences(some, heatmap_of_format_1), 0u);
 }
