@@ -3,9 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstring>
 
 #include "base/stopwatch.h"
+#include "study/measured.h"
 
 namespace fqlab {
 namespace {
@@ -28,14 +28,7 @@ Result<std::vector<std::span<const float>>> logits_of(PairedRun& run, Evaluator&
     run.tell(label);
     tokens.emplace_back(run.chunks[c].tokens);
   }
-  if (group.size() > 1) return evaluator.logits(tokens, run.first, run.count);
-  Result<std::span<const float>> logits = evaluator.logits(tokens.front(), run.first, run.count);
-  if (!logits) return tl::unexpected(logits.error());
-  return std::vector{*logits};
-}
-
-bool same_bits(std::span<const float> a, std::span<const float> b) {
-  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size_bytes()) == 0;
+  return evaluator.logits(tokens, run.first, run.count);
 }
 
 void append(PairedPass& pass, std::vector<PairedPosition>&& positions) {
@@ -59,10 +52,8 @@ Result<void> check_repeats(PairedRun& run, size_t arm, const OriginalLogits& ori
   Result<std::vector<std::span<const float>>> again =
       logits_of(run, run.arms[arm].evaluator(), {0, 1}, fmt::format("check {}", when));
   if (!again) return tl::unexpected(again.error());
-  bool zero = same_bits(original.logits, again->front());
-  for (const PairedPosition& p : original.compare(again->front(), run.request.threads))
-    zero = zero && p.kl_nats == 0;
-  if (zero) return {};
+  if (repeats_exactly(original.logits, again->front(), original.compare(again->front(), run.request.threads)))
+    return {};
   return fail(ErrorCode::kCheck, fmt::format("the original differs from itself {}", when),
               run.request.model.string(),
               "the numbers of this run must not be used; try --threads 1 and report the model");

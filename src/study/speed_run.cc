@@ -55,16 +55,17 @@ struct Series {
 /// The subjects of a block, three forward and three backward: A A' B B A' A.
 constexpr std::array<int, 6> kOrder = {0, 1, 2, 2, 1, 0};
 
-/// Files the six numbers of a block, in kOrder.
-void add_block(Series& series, const std::array<double, 6>& values) {
-  series.against_variant.push_back({values[0], values[2], values[3], values[5]});
-  series.against_itself.push_back({values[0], values[1], values[4], values[5]});
-}
-
 /// What is measured on one load of a file.
 struct Sample {
   double load_ms = 0, first_token_ms = 0, prompt_tps = 0, generation_tps = 0;
 };
+using Block = std::array<Sample, kOrder.size()>;
+
+void add_block(Series& series, const Block& block, double Sample::*value) {
+  const auto at = [&](size_t i) { return block[i].*value; };
+  series.against_variant.push_back({at(0), at(2), at(3), at(5)});
+  series.against_itself.push_back({at(0), at(1), at(4), at(5)});
+}
 
 /// Loads the file anew: where the system puts a load's pages shifts its speeds by more than their noise, so
 /// that each number comes from a load of its own.
@@ -87,15 +88,15 @@ Result<Sample> measure_sample(const std::string& path, const SpeedSettings& sett
 
 /// False where a file's pages could not be dropped from the page cache.
 bool add_cold_block(Series& cold, const std::array<std::string, 3>& paths, const SpeedSettings& settings) {
-  std::array<double, 6> load_ms{};
+  Block block;
   for (size_t i = 0; i < kOrder.size(); ++i) {
     const std::string& path = paths[static_cast<size_t>(kOrder[i])];
     if (!drop_page_cache(path)) return false;
     const Result<TimedModel> model = TimedModel::load(path, settings.threads, settings.prompt_tokens);
     if (!model) return false;
-    load_ms[i] = model->load_ms();
+    block[i].load_ms = model->load_ms();
   }
-  add_block(cold, load_ms);
+  add_block(cold, block, &Sample::load_ms);
   return true;
 }
 
@@ -147,21 +148,18 @@ Result<SpeedRun> measure_speed(const std::filesystem::path& original, const std:
       return tl::unexpected(sample.error());
 
   Series load, first_token, prompt, generation, cold;
-  for (int block = 0; block < settings.blocks; ++block) {
-    tell(block, settings.blocks + 1);
-    std::array<double, 6> load_ms{}, first_token_ms{}, prompt_tps{}, generation_tps{};
+  for (int done = 0; done < settings.blocks; ++done) {
+    tell(done, settings.blocks + 1);
+    Block block;
     for (size_t i = 0; i < kOrder.size(); ++i) {
       const Result<Sample> sample = measure_sample(paths[static_cast<size_t>(kOrder[i])], settings);
       if (!sample) return tl::unexpected(sample.error());
-      load_ms[i] = sample->load_ms;
-      first_token_ms[i] = sample->first_token_ms;
-      prompt_tps[i] = sample->prompt_tps;
-      generation_tps[i] = sample->generation_tps;
+      block[i] = *sample;
     }
-    add_block(load, load_ms);
-    add_block(first_token, first_token_ms);
-    add_block(prompt, prompt_tps);
-    add_block(generation, generation_tps);
+    add_block(load, block, &Sample::load_ms);
+    add_block(first_token, block, &Sample::first_token_ms);
+    add_block(prompt, block, &Sample::prompt_tps);
+    add_block(generation, block, &Sample::generation_tps);
   }
   tell(settings.blocks, settings.blocks + 1);
   bool cold_works = true;
