@@ -25,6 +25,8 @@ void add_formats(CLI::App& app, Action& action);
 void add_compare(CLI::App& app, const std::vector<std::string>& arguments, Action& action);
 /// `arguments` are what an interrupted sweep is resumed with.
 void add_sweep(CLI::App& app, const std::vector<std::string>& arguments, Action& action);
+/// `arguments` are what an interrupted search is resumed with.
+void add_plan(CLI::App& app, const std::vector<std::string>& arguments, Action& action);
 void add_status(CLI::App& app, Action& action);
 void add_report(CLI::App& app, Action& action);
 void add_show(CLI::App& app, Action& action);

@@ -16,7 +16,7 @@
 namespace fqlab {
 namespace {
 
-constexpr int kWarmUpTokens = 64;  // of a prompt: enough to touch every weight and to wake every thread
+constexpr int kWarmUpTokens = 16;  // of a prompt: enough to touch every weight and to wake every thread
 constexpr int kColdBlocks = 2;
 
 /// The machine's busy share of all cores over a short moment in which we do nothing; 0 where it cannot be
@@ -144,8 +144,8 @@ Result<SpeedRun> measure_speed(const std::filesystem::path& original, const std:
   SpeedRun run;
   if (busy_share() > 0.1) run.warnings.push_back("busy_machine");
   for (const std::string& path : {paths[0], paths[2]})  // unmeasured, so that both are in the page cache
-    if (const Result<Sample> sample = measure_sample(path, settings); !sample)
-      return tl::unexpected(sample.error());
+    if (const auto model = TimedModel::load(path, settings.threads, settings.prompt_tokens); !model)
+      return tl::unexpected(model.error());
 
   Series load, first_token, prompt, generation, cold;
   for (int done = 0; done < settings.blocks; ++done) {
