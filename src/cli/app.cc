@@ -81,6 +81,7 @@ ExitCode parse_and_run(int argc, char** argv) {
   add_formats(app, action);
   add_compare(app, {argv, argv + argc}, action);
   add_sweep(app, {argv, argv + argc}, action);
+  add_build(app, action);
   add_status(app, action);
   add_report(app, action);
   add_show(app, action);
