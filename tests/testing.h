@@ -61,6 +61,11 @@ inline void write_file(const std::filesystem::path& path, const std::string& tex
   std::ofstream(path, std::ios::binary) << text;
 }
 
+inline size_t files_in(const std::filesystem::path& folder) {
+  return static_cast<size_t>(
+      std::distance(std::filesystem::directory_iterator(folder), std::filesystem::directory_iterator()));
+}
+
 /// Skips the test, saying what is absent; the runner of `make test` lists skipped tests.
 #define FQLAB_REQUIRE_FILE(path) \
   if (!std::filesystem::exists(path)) GTEST_SKIP() << "absent: " << (path).string()

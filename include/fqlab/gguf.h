@@ -118,8 +118,11 @@ Result<GgufLayout> plan_rewrite(const GgufFile& source, const GgufRewrite& rewri
 Result<GgufLayout> write_gguf(const GgufFile& source, const GgufRewrite& rewrite,
                               const std::function<Result<void>(std::span<const std::byte>)>& sink);
 
-/// The same into a file: temporary file, fsync, rename. Refuses an existing `path` unless `overwrite`;
-/// refuses the source itself.
+/// What write_gguf_file() would refuse before it writes, for those who work long before: an existing `path`
+/// unless `overwrite`, a folder that cannot be written to, the source itself.
+Result<void> check_gguf_output(const GgufFile& source, const std::filesystem::path& path, bool overwrite);
+
+/// The same as write_gguf() into a file: temporary file, fsync, rename.
 Result<GgufLayout> write_gguf_file(const GgufFile& source, const GgufRewrite& rewrite,
                                    const std::filesystem::path& path, bool overwrite);
 

@@ -18,6 +18,7 @@ struct Log {
   std::mutex mutex;
   std::deque<std::string> messages;
   std::string first_error;  // the cause; those after it are its consequences
+  std::function<void(std::string_view)> hear;
 };
 
 Log& log() {
@@ -25,7 +26,15 @@ Log& log() {
   return *the_log;
 }
 
+void tell_listener(const char* text) {
+  std::unique_lock lock(log().mutex);
+  const auto hear = log().hear;
+  lock.unlock();  // it may ask for messages
+  if (hear) hear(text);
+}
+
 void keep_message(ggml_log_level level, const char* text, void*) {
+  tell_listener(text);
   std::string line(text);
   while (!line.empty() && (line.back() == '\n' || line.back() == ' ')) line.pop_back();
   if (line.empty() || line == ".") return;
@@ -54,6 +63,16 @@ void clear_engine_messages() {
   const std::lock_guard lock(log().mutex);
   log().messages.clear();
   log().first_error.clear();
+}
+
+EngineListener::EngineListener(std::function<void(std::string_view)> hear) {
+  const std::lock_guard lock(log().mutex);
+  log().hear = std::move(hear);
+}
+
+EngineListener::~EngineListener() {
+  const std::lock_guard lock(log().mutex);
+  log().hear = nullptr;
 }
 
 std::string engine_version() { return FQLAB_ENGINE_VERSION; }

@@ -1,7 +1,9 @@
 // The engine's process-wide state: started once, its messages kept instead of printed.
 #pragma once
 
+#include <functional>
 #include <string>
+#include <string_view>
 
 namespace fqlab {
 
@@ -12,5 +14,15 @@ void start_engine();
 /// clear_engine_messages().
 std::string engine_said();
 void clear_engine_messages();
+
+/// While it lives, each piece that the engine logs goes to `hear` as well, on the thread that logs it. One at
+/// a time.
+class EngineListener {
+ public:
+  explicit EngineListener(std::function<void(std::string_view)> hear);
+  ~EngineListener();
+  EngineListener(const EngineListener&) = delete;
+  EngineListener& operator=(const EngineListener&) = delete;
+};
 
 }  // namespace fqlab

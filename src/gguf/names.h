@@ -29,4 +29,22 @@ inline std::string in_quotes(std::string_view name) {
   return "'" + text + (name.size() > 80 ? "...'" : "'");
 }
 
+/// An ECMAScript expression that finds this tensor name and no other, also after llama-quantize made its
+/// letters small; without blanks and '='.
+inline std::string exact_pattern(std::string_view name) {
+  constexpr std::string_view kPlain = "abcdefghijklmnopqrstuvwxyz0123456789_-", kHex = "0123456789abcdef";
+  std::string pattern = "^";
+  for (const char c : name) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (kPlain.find(c) != kPlain.npos || byte >= 0x80) {
+      pattern += c;
+    } else if (c == '.') {
+      pattern += "\\.";
+    } else {
+      pattern += {'\\', 'x', kHex[byte >> 4], kHex[byte & 15]};
+    }
+  }
+  return pattern + "$";
+}
+
 }  // namespace fqlab

@@ -200,11 +200,17 @@ Result<GgufLayout> write_gguf(const GgufFile& source, const GgufRewrite& rewrite
   return std::move(plan->layout);
 }
 
-Result<GgufLayout> write_gguf_file(const GgufFile& source, const GgufRewrite& rewrite,
-                                   const std::filesystem::path& path, bool overwrite) {
+Result<void> check_gguf_output(const GgufFile& source, const std::filesystem::path& path, bool overwrite) {
   std::error_code absent;
   if (std::filesystem::equivalent(source.path(), path, absent))
     return fail(ErrorCode::kUsage, "the output is the model itself", path.string(), "choose another name");
+  return check_output(path, overwrite ? Existing::kReplace : Existing::kRefuse);
+}
+
+Result<GgufLayout> write_gguf_file(const GgufFile& source, const GgufRewrite& rewrite,
+                                   const std::filesystem::path& path, bool overwrite) {
+  if (Result<void> possible = check_gguf_output(source, path, overwrite); !possible)
+    return tl::unexpected(possible.error());
   Result<AtomicFile> file = AtomicFile::create(path, overwrite ? Existing::kReplace : Existing::kRefuse);
   if (!file) return tl::unexpected(file.error());
   Result<GgufLayout> layout =

@@ -7,6 +7,7 @@
 
 #include "base/atomic_file.h"
 #include "base/file_map.h"
+#include "base/scratch_file.h"
 #include "testing.h"
 
 namespace fqlab {
@@ -15,9 +16,7 @@ namespace {
 using ::testing::HasSubstr;
 namespace fs = std::filesystem;
 
-size_t files_in(const fs::path& folder) {
-  return static_cast<size_t>(std::distance(fs::directory_iterator(folder), fs::directory_iterator()));
-}
+using testing::files_in;
 
 TEST(FileMap, ShowsTheBytesOfAFile) {
   testing::TemporaryFolder folder;
@@ -128,6 +127,21 @@ TEST(AtomicFile, ReportsAFileThatCannotGrowAndLeavesNothing) {
   std::signal(SIGXFSZ, SIG_DFL);
   EXPECT_EQ(written.error().code, ErrorCode::kSystem);
   EXPECT_EQ(files_in(folder.path()), 0u);
+}
+
+TEST(ScratchFile, IsWrittenAndReadByItsPathAndHasNoName) {
+  testing::TemporaryFolder folder;
+  const ScratchFile file = ScratchFile::create(folder.path()).value();
+  testing::write_file(file.path(), "a longer text");
+  testing::write_file(file.path(), "a text");
+  EXPECT_EQ(testing::read_file(file.path()), "a text");
+  EXPECT_EQ(FileMap::open(file.path()).value().bytes().size(), 6u);
+  EXPECT_EQ(files_in(folder.path()), 0u);
+}
+
+TEST(ScratchFile, NeedsAFolder) {
+  testing::TemporaryFolder folder;
+  EXPECT_EQ(ScratchFile::create(folder / "none").error().code, ErrorCode::kSystem);
 }
 
 }  // namespace

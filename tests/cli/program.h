@@ -47,9 +47,4 @@ inline Ran fqlab(const std::vector<std::string>& arguments, const std::string& o
   return ran;
 }
 
-inline size_t files_in(const std::filesystem::path& folder) {
-  return static_cast<size_t>(
-      std::distance(std::filesystem::directory_iterator(folder), std::filesystem::directory_iterator()));
-}
-
 }  // namespace fqlab::testing

@@ -40,11 +40,16 @@ def skip_where_absent():
             sys.exit(77)
 
 
+def shared(name):
+    """A file of ../shared, which may be absent."""
+    return pathlib.Path(os.environ.get("FQLAB_SHARED", ROOT.parent / "shared")) / name
+
+
 def text_file(folder):
     """wikitext-2 where ../shared has it, else the fetched addresses joined into one file below `folder`."""
-    shared = pathlib.Path(os.environ.get("FQLAB_SHARED", ROOT.parent / "shared"))
-    if (shared / "data/wikitext-2-raw.test.txt").exists():
-        return shared / "data/wikitext-2-raw.test.txt"
+    wikitext = shared("data/wikitext-2-raw.test.txt")
+    if wikitext.exists():
+        return wikitext
     joined = pathlib.Path(folder) / "sotu.txt"
     if not joined.exists():
         documents = sorted(pathlib.Path(setup("corpus")).glob("*.txt"))[:40]
