@@ -37,12 +37,12 @@ Result<ImatrixRequest> understand(const Options& options) {
 
 void tell_outcome(const ImatrixRequest& request, const ImatrixOutcome& outcome, double seconds) {
   if (outcome.chunks < static_cast<size_t>(request.chunks))
-    say_warning(fmt::format("the text has only {} of {} tokens",
-                            counted(outcome.chunks, "chunk"), request.activations.n_ctx));
+    say_warning(fmt::format("the text has only {} of {} tokens", counted(outcome.chunks, "chunk"),
+                            request.activations.n_ctx));
   if (outcome.unseen_experts > 0)
-    say_warning(fmt::format("{} of experts saw no token; a longer text may reach them",
-                            outcome.unseen_experts == 1 ? "1 matrix"
-                                                        : with_commas(outcome.unseen_experts) + " matrices"));
+    say_warning(fmt::format(
+        "{} of experts saw no token; a longer text may reach them",
+        outcome.unseen_experts == 1 ? "1 matrix" : with_commas(outcome.unseen_experts) + " matrices"));
   say(fmt::format("wrote {} ({} bytes): {} matrices{}, {} of {} tokens, {}",
                   printable(request.output.string()), with_commas(outcome.file_bytes), outcome.entries,
                   outcome.tied_embedding ? ", the tied embedding among them" : "",

@@ -15,9 +15,10 @@ Result<std::vector<ActivationSquares>> collect_activation_squares(
   constexpr int kLeastTokens = 16;
   for (const std::span<const int32_t> chunk : chunks)
     if (chunk.size() < kLeastTokens)
-      return fail(ErrorCode::kUsage,
-                  fmt::format("a chunk of {} tokens; an imatrix needs at least {}", chunk.size(), kLeastTokens),
-                  "--ctx");
+      return fail(
+          ErrorCode::kUsage,
+          fmt::format("a chunk of {} tokens; an imatrix needs at least {}", chunk.size(), kLeastTokens),
+          "--ctx");
   SquareCollector collector(options);
   Result<ChunkContext> context =
       ChunkContext::create(model, {options.n_ctx, std::min(options.n_ctx, kUbatch), options.threads},

@@ -3,6 +3,7 @@
 #include <ggml-backend.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstring>
 #include <string_view>
@@ -23,6 +24,12 @@ const std::byte* read(const ggml_tensor& tensor, std::vector<std::byte>& into) {
   into.resize(ggml_nbytes(&tensor));
   ggml_backend_tensor_get(&tensor, into.data(), 0, into.size());
   return into.data();
+}
+
+/// The bytes at which an index of a tensor starts within `data`, its first byte.
+const std::byte* at(const std::byte* data, const ggml_tensor& tensor, std::array<int64_t, 4> index) {
+  for (size_t i = 0; i < index.size(); ++i) data += static_cast<size_t>(index[i]) * tensor.nb[i];
+  return data;
 }
 
 void add_squares(const std::byte* row, float* sums, int64_t columns) {
@@ -90,10 +97,9 @@ void SquareCollector::add_product(const ggml_tensor& weight, const ggml_tensor& 
   for (int64_t i3 = 0; i3 < input.ne[3]; ++i3)
     for (int64_t i2 = 0; i2 < input.ne[2]; ++i2) {
       const int64_t matrix = (i3 % weight.ne[3]) * weight.ne[2] + i2 % weight.ne[2];
-      const std::byte* rows = data + i2 * static_cast<int64_t>(input.nb[2]) + i3 * static_cast<int64_t>(input.nb[3]);
-      for (int64_t row = 0; row < input.ne[1]; ++row)
-        add_squares(rows + row * static_cast<int64_t>(input.nb[1]), found->sums.data() + matrix * columns,
-                    columns);
+      float* sums = found->sums.data() + matrix * columns;
+      for (int64_t i1 = 0; i1 < input.ne[1]; ++i1)
+        add_squares(at(data, input, {0, i1, i2, i3}), sums, columns);
     }
   for (uint64_t& count : found->counts) count += static_cast<uint64_t>(ggml_nrows(&input) / matrices);
   if (!all_finite(found->sums.data(), columns * matrices))
@@ -114,14 +120,11 @@ void SquareCollector::add_expert_product(const ggml_tensor& weight, const ggml_t
   for (int64_t choice = 0; choice < chosen.ne[0]; ++choice)
     for (int64_t token = 0; token < input.ne[2]; ++token) {
       int32_t expert = 0;
-      std::memcpy(&expert,
-                  numbers + token * static_cast<int64_t>(chosen.nb[1]) + choice * static_cast<int64_t>(chosen.nb[0]),
-                  sizeof expert);
+      std::memcpy(&expert, at(numbers, chosen, {choice, token, 0, 0}), sizeof expert);
       if (expert < 0 || expert >= experts)
         return note_problem(weight, "the engine chose an expert that the model does not have");
-      const int64_t row = choice % input.ne[1];
-      add_squares(data + row * static_cast<int64_t>(input.nb[1]) + token * static_cast<int64_t>(input.nb[2]),
-                  found->sums.data() + expert * columns, columns);
+      add_squares(at(data, input, {0, choice % input.ne[1], token, 0}), found->sums.data() + expert * columns,
+                  columns);
       ++found->counts[static_cast<size_t>(expert)];
       touched[static_cast<size_t>(expert)] = true;
     }

@@ -60,8 +60,7 @@ Result<ImportanceMatrix> ImportanceMatrix::open(const std::filesystem::path& pat
   for (const TensorInfo& tensor : file->tensors()) {
     const bool sums = tensor.name.ends_with(kSums);
     if (!sums && !tensor.name.ends_with(kCounts)) continue;
-    const TensorInfo* other =
-        file->find_tensor(base_name(tensor.name) + std::string(sums ? kCounts : kSums));
+    const TensorInfo* other = file->find_tensor(base_name(tensor.name) + std::string(sums ? kCounts : kSums));
     if (other == nullptr || tensor.type != GgmlType::kF32)
       return fail(ErrorCode::kInput, "the imatrix entry is not a pair of F32 tensors in_sum2 and counts",
                   path.string() + ", " + tensor.name, "compute the imatrix again");
@@ -122,15 +121,14 @@ Result<void> ImportanceMatrix::goes_with(const GgufFile& model) const {
   const std::vector<std::string> known = tensors();
   for (const std::string& name : known) {
     const TensorInfo* tensor = model.find_tensor(name);
-    if (tensor == nullptr)
-      return tl::unexpected(of_another_model("the model has no tensor " + name, path()));
+    if (tensor == nullptr) return tl::unexpected(of_another_model("the model has no tensor " + name, path()));
     const uint64_t sums = file_.find_tensor(name + std::string(kSums))->values();
     const uint64_t counts = file_.find_tensor(name + std::string(kCounts))->values();
     if (matrices_of(*tensor, sums, counts) == 0)
-      return tl::unexpected(of_another_model(
-          std::to_string(sums) + " numbers for " + name + ", whose rows have " +
-              std::to_string(tensor->columns()) + " values",
-          path()));
+      return tl::unexpected(of_another_model(std::to_string(sums) + " numbers for " + name +
+                                                 ", whose rows have " + std::to_string(tensor->columns()) +
+                                                 " values",
+                                             path()));
   }
   std::vector<std::string> matrices;
   for (const TensorInfo& tensor : model.tensors())
@@ -151,16 +149,17 @@ Result<GgufLayout> write_importance_matrix(std::vector<ActivationSquares> entrie
                                            const std::filesystem::path& path, bool overwrite) {
   std::ranges::sort(entries, {}, &ActivationSquares::tensor);
   std::vector<std::vector<float>> counts;  // as the file has them
-  for (const ActivationSquares& entry : entries) counts.emplace_back(entry.counts.begin(), entry.counts.end());
+  for (const ActivationSquares& entry : entries)
+    counts.emplace_back(entry.counts.begin(), entry.counts.end());
   std::vector<NewTensor> tensors;
   for (size_t i = 0; i < entries.size(); ++i) {
     const ActivationSquares& entry = entries[i];
     const uint64_t matrices = entry.counts.size();
     if (matrices == 0 || entry.sums.empty() || entry.sums.size() % matrices != 0)
-      return fail(ErrorCode::kUsage,
-                  std::to_string(entry.sums.size()) + " sums cannot have " + std::to_string(matrices) +
-                      " counts",
-                  entry.tensor);
+      return fail(
+          ErrorCode::kUsage,
+          std::to_string(entry.sums.size()) + " sums cannot have " + std::to_string(matrices) + " counts",
+          entry.tensor);
     tensors.push_back({entry.tensor + std::string(kSums),
                        GgmlType::kF32,
                        {entry.sums.size() / matrices, matrices},
@@ -170,11 +169,10 @@ Result<GgufLayout> write_importance_matrix(std::vector<ActivationSquares> entrie
   }
   GgufArray datasets{static_cast<uint32_t>(GgufType::kString), {}};
   for (const std::string& name : source.datasets) datasets.elements.emplace_back(name);
-  std::vector<GgufMetadata> metadata = {
-      {"general.type", std::string("imatrix")},
-      {kDatasets, std::make_shared<const GgufArray>(std::move(datasets))},
-      {kChunkCount, static_cast<uint32_t>(source.chunks)},
-      {kChunkSize, static_cast<uint32_t>(source.tokens_per_chunk)}};
+  std::vector<GgufMetadata> metadata = {{"general.type", std::string("imatrix")},
+                                        {kDatasets, std::make_shared<const GgufArray>(std::move(datasets))},
+                                        {kChunkCount, static_cast<uint32_t>(source.chunks)},
+                                        {kChunkSize, static_cast<uint32_t>(source.tokens_per_chunk)}};
   metadata.insert(metadata.end(), more.begin(), more.end());
   return write_new_gguf_file(metadata, tensors, path, overwrite);
 }

@@ -95,7 +95,8 @@ TEST_F(Activations, OfTheFirstLayerAreTheNormedEmbeddings) {
   for (const int32_t token : chunk(0)) {
     const std::span<const float> x = std::span(embedding).subspan(static_cast<size_t>(token) * width, width);
     double mean_square = epsilon;
-    for (const float value : x) mean_square += static_cast<double>(value) * value / static_cast<double>(width);
+    for (const float value : x)
+      mean_square += static_cast<double>(value) * value / static_cast<double>(width);
     for (size_t j = 0; j < width; ++j) expected[j] += std::pow(x[j] * norm[j], 2) / mean_square;
   }
   const ActivationSquares* found = find(squares, "blk.0.attn_q.weight");
@@ -136,7 +137,8 @@ TEST_F(Activations, OfSeveralChunksAddUp) {
 }
 
 TEST_F(Activations, DoNotDependOnThreads) {
-  const auto two = collect(*file_, {chunk(0)}, {96, 2}).value(), one = collect(*file_, {chunk(0)}, {96, 1}).value();
+  const auto two = collect(*file_, {chunk(0)}, {96, 2}).value(),
+             one = collect(*file_, {chunk(0)}, {96, 1}).value();
   for (size_t i = 0; i < two.size(); ++i) EXPECT_EQ(two[i].sums, one[i].sums) << two[i].tensor;
 }
 

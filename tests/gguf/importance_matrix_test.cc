@@ -126,7 +126,8 @@ TEST_F(ImportanceMatrices, OfAnotherModelAreRefusedWithTheReason) {
 }
 
 TEST_F(ImportanceMatrices, NeedACountForTheirSums) {
-  const auto written = write_importance_matrix({{"blk.0.attn_q.weight", {1, 2, 3}, {1, 1}}}, {}, {}, path_, false);
+  const auto written =
+      write_importance_matrix({{"blk.0.attn_q.weight", {1, 2, 3}, {1, 1}}}, {}, {}, path_, false);
   ASSERT_FALSE(written);
   EXPECT_THAT(written.error().what, HasSubstr("3 sums cannot have 2 counts"));
   EXPECT_FALSE(std::filesystem::exists(path_));

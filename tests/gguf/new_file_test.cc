@@ -30,9 +30,9 @@ class NewFile : public ::testing::Test {
 
 TEST_F(NewFile, HoldsWhatItWasGiven) {
   const auto names = std::make_shared<const GgufArray>(GgufArray{8, {std::string("one"), std::string()}});
-  const Result<GgufLayout> written =
-      write({{{"general.type", std::string("test")}, {"names", names}, {"count", uint32_t{7}}}},
-            {{{"five", GgmlType::kF32, {5}, bytes_of(five_)}, {"six", GgmlType::kF32, {2, 3}, bytes_of(six_)}}});
+  const Result<GgufLayout> written = write(
+      {{{"general.type", std::string("test")}, {"names", names}, {"count", uint32_t{7}}}},
+      {{{"five", GgmlType::kF32, {5}, bytes_of(five_)}, {"six", GgmlType::kF32, {2, 3}, bytes_of(six_)}}});
   ASSERT_TRUE(written) << to_string(written.error());
   const Result<GgufFile> file = GgufFile::open(path_);
   ASSERT_TRUE(file) << to_string(file.error());

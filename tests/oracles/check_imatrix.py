@@ -128,9 +128,10 @@ def check_embedding(table, folder, model, text):
 def check_quantizer(table, folder, model, text):
     """llama-quantize with our file and with llama-imatrix's."""
     written = {}
-    for name, imatrix in {"ours": fqlab_imatrix(folder, model, text, 512, 2, "--no-tied-embedding"),
-                          "theirs": llama_imatrix(folder, model, text, 512, 2, 512),
-                          "embedding": fqlab_imatrix(folder, model, text, 512, 2).rename(folder / "all.gguf")}.items():
+    imatrices = {"embedding": fqlab_imatrix(folder, model, text, 512, 2).rename(folder / "embedding.gguf"),
+                 "ours": fqlab_imatrix(folder, model, text, 512, 2, "--no-tied-embedding"),
+                 "theirs": llama_imatrix(folder, model, text, 512, 2, 512)}
+    for name, imatrix in imatrices.items():
         output = folder / f"{name}-quantized.gguf"
         peers.run([peers.setup("tools") + "/llama-quantize", "--allow-requantize", "--token-embedding-type", "q4_0", "--imatrix", imatrix,
                    model, output, "Q4_0", peers.THREADS])
