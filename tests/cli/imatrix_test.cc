@@ -36,7 +36,7 @@ class ImatrixCommand : public ::testing::Test {
   testing::TemporaryFolder folder_;
   std::filesystem::path model_ = testing::shared_file("data/stories260k-f32.gguf");
   std::filesystem::path out_ = folder_ / "out.gguf";
-  std::string corpus_ = (folder_ / "stories.txt").string();
+  std::string corpus_ = (folder_ / "stories.txt").string(), chunks_ = "3";
 };
 
 TEST_F(ImatrixCommand, WritesAnImatrixThatGoesWithTheModel) {
@@ -89,12 +89,14 @@ TEST_F(ImatrixCommand, TakesTheFirstChunkOfEveryDocumentOfAFolder) {
   testing::write_file(folder_ / "documents" / "a.txt", text("birds", 40));
   testing::write_file(folder_ / "documents" / "b.txt", text("trees", 40));
   corpus_ = (folder_ / "documents").string();
-  ASSERT_EQ(imatrix({"--chunks", "2"}).code, 0);
+  chunks_ = "2";
+  ASSERT_EQ(imatrix({}).code, 0);
   const GgufFile both = GgufFile::open(out_).value();
   std::vector<float> sum(64);
+  chunks_ = "1";
   for (const char* name : {"a.txt", "b.txt"}) {
     corpus_ = (folder_ / "documents" / name).string();
-    ASSERT_EQ(imatrix({"--chunks", "1", "--force"}).code, 0);
+    ASSERT_EQ(imatrix({"--force"}).code, 0);
     const GgufFile one = GgufFile::open(out_).value();
     const std::vector<float> sums = one.read_floats(*one.find_tensor("blk.0.attn_q.weight.in_sum2")).value();
     for (size_t j = 0; j < 64; ++j) sum[j] += sums[j];
@@ -105,7 +107,8 @@ TEST_F(ImatrixCommand, TakesTheFirstChunkOfEveryDocumentOfAFolder) {
 }
 
 TEST_F(ImatrixCommand, SaysWhenTheTextHasFewerChunks) {
-  const testing::Ran ran = imatrix({"--chunks", "1000"});
+  chunks_ = "1000";
+  const testing::Ran ran = imatrix({});
   EXPECT_EQ(ran.code, 0);
   EXPECT_THAT(ran.err, HasSubstr("warning: the text has only"));
 }
