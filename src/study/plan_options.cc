@@ -101,10 +101,10 @@ Result<PlanSpace> PlanSpace::create(const GgufFile& file, const PlanSource& sour
 
   const Result<std::vector<TensorType>> stock = stock_mix(file, "Q8_0", !imatrix.empty());
   if (!stock) return tl::unexpected(stock.error());
-  std::set<std::string> names;
-  for (const TensorType& tensor : *stock) names.insert(tensor.name);
+  std::map<std::string, GgmlType> stock_type;
+  for (const TensorType& tensor : *stock) stock_type[tensor.name] = tensor.type;
   for (size_t i = 0; i < file.tensors().size(); ++i)
-    if (names.contains(file.tensors()[i].name)) space.tensors_.push_back(i);
+    if (stock_type.contains(file.tensors()[i].name)) space.tensors_.push_back(i);
   if (space.tensors_.empty())
     return fail(ErrorCode::kInput, "the model has no tensor that can be quantized", file.path().string());
 
@@ -112,35 +112,27 @@ Result<PlanSpace> PlanSpace::create(const GgufFile& file, const PlanSource& sour
       pinned_types(file, pins, {space.tensors_.begin(), space.tensors_.end()});
   if (!pinned) return tl::unexpected(pinned.error());
   std::vector<size_t> free;
+  std::string unfit;
   for (const size_t i : space.tensors_) {
-    const auto pin = pinned->find(i);
-    if (pin == pinned->end()) {
+    const TensorInfo& tensor = file.tensors()[i];
+    if (const auto pin = pinned->find(i); pin != pinned->end()) {
+      if (Result<void> added = space.add_pinned(i, pin->second); !added) return tl::unexpected(added.error());
+      continue;
+    }
+    const bool fits = std::ranges::any_of(
+        types, [&](GgmlType type) { return space.option({"", "", {i}, {}}, type).has_value(); });
+    if (fits) {
       free.push_back(i);
       continue;
     }
-    PlanGroup group{file.tensors()[i].name, parse_tensor_name(file.tensors()[i].name).kind, {i}, {}};
-    Result<PlanOption> only = space.option(group, pin->second);
-    if (!only) return tl::unexpected(only.error());
-    group.options.push_back(std::move(*only));
-    space.groups_.push_back(std::move(group));
+    space.add_unfit(i, stock_type[tensor.name]);
+    if (unfit.empty()) unfit = fmt::format("{} and others like it", tensor.name);
   }
-  for (const TensorGroup& tensors : group_tensors(free, file.tensors(), grouping)) {
-    PlanGroup group{tensors.label, tensors.kind, tensors.tensors, {}};
-    Error why_not;
-    for (const GgmlType type : types) {
-      Result<PlanOption> fits = space.option(group, type);
-      if (fits)
-        group.options.push_back(std::move(*fits));
-      else
-        why_not = fits.error();
-    }
-    if (group.options.empty()) {
-      why_not.hint = "add a type with blocks of 32, such as q8_0, to --types; " + why_not.hint;
-      return tl::unexpected(std::move(why_not));
-    }
-    std::ranges::stable_sort(group.options, {}, &PlanOption::bytes);
-    space.groups_.push_back(std::move(group));
-  }
+  if (!unfit.empty())
+    space.warnings_.push_back(
+        fmt::format("none of the types fits {}; they are stored as llama-quantize would for Q8_0", unfit));
+  for (const TensorGroup& group : group_tensors(free, file.tensors(), grouping))
+    if (Result<void> added = space.add_group(group, types); !added) return tl::unexpected(added.error());
 
   std::vector<GgmlType> smallest = space.types_of(std::vector<size_t>(space.groups_.size(), 0));
   const Result<uint64_t> bytes = space.file_bytes(smallest);
@@ -148,6 +140,41 @@ Result<PlanSpace> PlanSpace::create(const GgufFile& file, const PlanSource& sour
   space.fixed_bytes_ = *bytes;
   for (const PlanGroup& group : space.groups_) space.fixed_bytes_ -= group.options.front().bytes;
   return space;
+}
+
+Result<void> PlanSpace::add_pinned(size_t tensor, GgmlType type) {
+  const std::string& name = file_.tensors()[tensor].name;
+  PlanGroup group{name, parse_tensor_name(name).kind, {tensor}, {}};
+  Result<PlanOption> only = option(group, type);
+  if (!only) return tl::unexpected(only.error());
+  group.options.push_back(std::move(*only));
+  groups_.push_back(std::move(group));
+  return {};
+}
+
+void PlanSpace::add_unfit(size_t tensor, GgmlType type) {
+  const TensorInfo& info = file_.tensors()[tensor];
+  groups_.push_back(
+      {info.name, parse_tensor_name(info.name).kind, {tensor}, {{type, padded_bytes(info, type), {}}}});
+}
+
+Result<void> PlanSpace::add_group(const TensorGroup& tensors, std::span<const GgmlType> types) {
+  PlanGroup group{tensors.label, tensors.kind, tensors.tensors, {}};
+  Error why_not;
+  for (const GgmlType type : types) {
+    Result<PlanOption> fits = option(group, type);
+    if (fits)
+      group.options.push_back(std::move(*fits));
+    else
+      why_not = fits.error();
+  }
+  if (group.options.empty()) {
+    why_not.hint = "add a type with blocks of 32, such as q8_0, to --types; " + why_not.hint;
+    return tl::unexpected(std::move(why_not));
+  }
+  std::ranges::stable_sort(group.options, {}, &PlanOption::bytes);
+  groups_.push_back(std::move(group));
+  return {};
 }
 
 std::vector<GgmlType> PlanSpace::types_of(std::span<const size_t> options) const {

@@ -21,7 +21,8 @@ namespace fqlab {
 struct PlanOption {
   GgmlType type = GgmlType::kF32;
   uint64_t bytes = 0;                 ///< in the file, padding included
-  std::vector<TensorChange> changes;  ///< with the imatrix where it has an entry
+  /// With the imatrix where it has an entry; empty where the type is none that is quantized to (f16).
+  std::vector<TensorChange> changes;
 };
 
 struct PlanGroup {
@@ -52,6 +53,7 @@ class PlanSpace {
                                   Grouping grouping);
 
   const GgufFile& file() const { return file_; }
+  std::span<const std::string> warnings() const { return warnings_; }
   std::span<const PlanGroup> groups() const { return groups_; }
   /// Tensors that can be quantized (indices into the file's), in file order.
   std::span<const size_t> tensors() const { return tensors_; }
@@ -70,6 +72,9 @@ class PlanSpace {
   explicit PlanSpace(GgufFile file) : file_(std::move(file)) {}
   Result<FormatSpec> format(const TensorInfo& tensor, GgmlType type) const;
   Result<PlanOption> option(const PlanGroup& group, GgmlType type) const;
+  Result<void> add_pinned(size_t tensor, GgmlType type);
+  Result<void> add_group(const TensorGroup& tensors, std::span<const GgmlType> types);
+  void add_unfit(size_t tensor, GgmlType type);
   uint64_t padded_bytes(const TensorInfo& tensor, GgmlType type) const;
 
   GgufFile file_;
@@ -79,6 +84,7 @@ class PlanSpace {
   std::vector<size_t> tensors_;
   std::vector<PlanGroup> groups_;
   uint64_t fixed_bytes_ = 0;
+  std::vector<std::string> warnings_;
 };
 
 }  // namespace fqlab

@@ -98,6 +98,7 @@ Result<bool> PlanSearch::measure_singles() {
     const PlanGroup& group = space_.groups()[g];
     for (size_t o = 0; o < group.options.size(); ++o) {
       const PlanOption& option = group.options[o];
+      if (option.changes.empty()) continue;  // 16 bits: as the original, but for rounding that is not seen
       auto known = std::ranges::find(format_types_, option.type);
       if (known == format_types_.end()) {
         const std::string name(ggml_type_info(option.type)->name);
@@ -126,14 +127,15 @@ Result<bool> PlanSearch::measure_singles() {
       evidence[i].chunk_kl[static_cast<size_t>(chunk)] = measured.kl_mean();
   }
   const ChunkModel model = fit_chunk_model(evidence);
-  single_.resize(space_.groups().size());
+  for (const PlanGroup& group : space_.groups())
+    single_.emplace_back(group.options.size(), CellEstimate{.kl = 0.0, .chunks = 1});
   for (size_t i = 0; i < evidence.size(); ++i) {
     const auto& [g, o] = option_of[i];
     if (!model.cells[i].kl)
       return fail(ErrorCode::kEngine, "a type could not be measured",
                   space_.groups()[g].label + ", " + formats_[0].print(),
                   "see fqlab status " + request_.study.string() + "; leave the type out with --types");
-    single_[g].push_back(model.cells[i]);
+    single_[g][o] = model.cells[i];
   }
   solving_seconds_ += stopwatch.seconds();
   return true;
@@ -444,6 +446,7 @@ Result<PlanOutcome> search_plan(
   const PlanSource source{request.imatrix, std::move(*hash), request.budget};
   Result<PlanSpace> space = PlanSpace::create(*file, source, request.types, request.pins, request.grouping);
   if (!space) return tl::unexpected(space.error());
+  for (const std::string& warning : space->warnings()) warn(warning);
   return PlanSearch(request, source, std::move(*space), progress, warn).run();
 }
 
