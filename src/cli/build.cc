@@ -142,9 +142,11 @@ Result<ExitCode> export_types(const Options& options, const QuantizationPlan& pl
   if (Result<void> written = write_file_atomically(options.output, tensor_type_file(plan), existing);
       !written)
     return tl::unexpected(written.error());
+  const std::string& imatrix = options.imatrix.empty() ? plan.imatrix : options.imatrix;
+  const std::string& model = options.model.empty() ? plan.model : options.model;
   std::vector<std::string> command = {"llama-quantize", "--tensor-type-file", options.output};
-  if (!plan.imatrix.empty()) command.insert(command.end(), {"--imatrix", plan.imatrix});
-  command.insert(command.end(), {plan.model.empty() ? "MODEL.gguf" : plan.model, "OUT.gguf", "Q8_0"});
+  if (!imatrix.empty()) command.insert(command.end(), {"--imatrix", imatrix});
+  command.insert(command.end(), {model.empty() ? "MODEL.gguf" : model, "OUT.gguf", "Q8_0"});
   say(fmt::format("wrote {}; with stock llama.cpp:\n  {}", options.output, report::shell_command(command)));
   return kDone;
 }

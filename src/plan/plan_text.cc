@@ -126,7 +126,9 @@ class Parser {
     if (error != std::errc() || std::isnan(value)) return std::nullopt;
     const std::string_view rest = comment.substr(static_cast<size_t>(end - comment.data()));
     if (!rest.starts_with(kNats)) return std::nullopt;
-    return rest.size() == kNats.size() || rest[kNats.size()] == ' ' ? std::optional(value) : std::nullopt;
+    const bool whole_word =
+        rest.size() == kNats.size() || std::isalnum(static_cast<unsigned char>(rest[kNats.size()])) == 0;
+    return whole_word ? std::optional(value) : std::nullopt;
   }
 
   Result<void> read_point(const PlanLine& line) {

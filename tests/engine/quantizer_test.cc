@@ -60,7 +60,8 @@ class QuantizerTest : public ::testing::Test {
     request_.output = folder_ / "out.gguf";
     const std::vector<std::string> some = {"q4_0", "q8_0", "iq4_nl", "f16", "q5_1", "bf16", "f32"};
     size_t next = 0;
-    for (const TensorType& each : stock_mix(*file_, "Q8_0", false).value())
+    const auto quantizable = stock_mix(*file_, "Q8_0", false).value();
+    for (const TensorType& each : quantizable)
       request_.types.push_back(
           {each.name, each.type == GgmlType::kF16 ? GgmlType::kF16 : type(some[next++ % some.size()])});
   }
@@ -89,10 +90,18 @@ class QuantizerTest : public ::testing::Test {
 };
 
 TEST_F(QuantizerTest, EveryStockMixFitsTheModelsRows) {
-  for (const std::string& mix : stock_mixes())
-    for (const TensorType& each : stock_mix(*file_, mix, false).value())
+  for (const std::string& mix : stock_mixes()) {
+    const auto types = stock_mix(*file_, mix, false);
+    if (mix == "Q1_0") {  // blocks of 128, and llama.cpp has nothing to put in their place
+      EXPECT_THAT(types.error().what, HasSubstr("no tensor type fallback is defined for type q1_0"));
+      continue;
+    }
+    ASSERT_TRUE(types) << mix << to_string(types.error());
+    EXPECT_EQ(types->size(), 37u) << "5 layers of 7 matrices, token_embd and output";
+    for (const TensorType& each : *types)
       EXPECT_EQ(file_->find_tensor(each.name)->columns() % ggml_type_info(each.type)->block_elements, 0u)
           << mix << " " << each.name;
+  }
 }
 
 TEST_F(QuantizerTest, AnUnknownMixIsRefusedWithTheNearest) {
@@ -111,7 +120,8 @@ TEST_F(QuantizerTest, TheFileHasTheTypesTheRestOfTheSourceAndThePredictedSize) {
     const TensorInfo &old = file_->tensors()[i], &now = made.tensors()[i];
     EXPECT_EQ(now.name, old.name);
     EXPECT_EQ(name_of(now.type), wanted.contains(now.name) ? wanted.at(now.name) : name_of(old.type));
-    if (now.type == old.type) EXPECT_TRUE(std::ranges::equal(file_->data(old), made.data(now))) << now.name;
+    if (now.type != old.type) continue;
+    EXPECT_TRUE(std::ranges::equal(file_->data(old), made.data(now))) << now.name;
   }
   EXPECT_EQ(made.file_bytes(), predicted());
   EXPECT_EQ(layout->file_bytes, predicted());

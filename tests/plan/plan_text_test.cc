@@ -2,8 +2,10 @@
 #include <gmock/gmock.h>
 #include <rapidcheck/gtest.h>
 
+#include <algorithm>
 #include <limits>
 #include <set>
+#include <tuple>
 
 #include "formats/ggml_names.h"
 #include "fqlab/quantization_plan.h"
