@@ -40,6 +40,11 @@ std::set<int> layers_of(std::span<const std::string> names) {
   return layers;
 }
 
+/// As ggml writes shapes: without a last dimension of size 1.
+std::vector<uint64_t> shape_of(uint64_t columns, uint64_t rows) {
+  return rows == 1 ? std::vector<uint64_t>{columns} : std::vector<uint64_t>{columns, rows};
+}
+
 std::span<const std::byte> bytes_of(const std::vector<float>& values) {
   return std::as_bytes(std::span(values));
 }
@@ -160,12 +165,10 @@ Result<GgufLayout> write_importance_matrix(std::vector<ActivationSquares> entrie
           ErrorCode::kUsage,
           std::to_string(entry.sums.size()) + " sums cannot have " + std::to_string(matrices) + " counts",
           entry.tensor);
-    tensors.push_back({entry.tensor + std::string(kSums),
-                       GgmlType::kF32,
-                       {entry.sums.size() / matrices, matrices},
-                       bytes_of(entry.sums)});
+    tensors.push_back({entry.tensor + std::string(kSums), GgmlType::kF32,
+                       shape_of(entry.sums.size() / matrices, matrices), bytes_of(entry.sums)});
     tensors.push_back(
-        {entry.tensor + std::string(kCounts), GgmlType::kF32, {1, matrices}, bytes_of(counts[i])});
+        {entry.tensor + std::string(kCounts), GgmlType::kF32, shape_of(1, matrices), bytes_of(counts[i])});
   }
   GgufArray datasets{static_cast<uint32_t>(GgufType::kString), {}};
   for (const std::string& name : source.datasets) datasets.elements.emplace_back(name);

@@ -29,7 +29,7 @@ class ImatrixCommand : public ::testing::Test {
   }
   testing::Ran imatrix(std::vector<std::string> more) {
     std::vector<std::string> all = {"imatrix", model_.string(), "--corpus", corpus_,    "--ctx",
-                                    "64",      "--chunks",      "3",        "--output", out_.string()};
+                                    "64",      "--chunks",      chunks_,    "--output", out_.string()};
     all.insert(all.end(), more.begin(), more.end());
     return fqlab(all);
   }

@@ -86,8 +86,8 @@ TEST_F(ImportanceMatrices, HaveLlamaCppsMetadataAndShapes) {
   EXPECT_TRUE(std::holds_alternative<uint32_t>(*file.find_metadata("imatrix.chunk_count")));
   EXPECT_TRUE(std::holds_alternative<uint32_t>(*file.find_metadata("imatrix.chunk_size")));
   EXPECT_EQ(file.metadata_string("fqlab.version"), "test");
-  EXPECT_EQ(file.find_tensor("blk.0.attn_q.weight.in_sum2")->shape, (std::vector<uint64_t>{3, 1}));
-  EXPECT_EQ(file.find_tensor("blk.0.attn_q.weight.counts")->shape, (std::vector<uint64_t>{1, 1}));
+  EXPECT_EQ(file.find_tensor("blk.0.attn_q.weight.in_sum2")->shape, std::vector<uint64_t>{3});
+  EXPECT_EQ(file.find_tensor("blk.0.attn_q.weight.counts")->shape, std::vector<uint64_t>{1});
   EXPECT_EQ(file.find_tensor("blk.0.ffn_up_exps.weight.in_sum2")->shape, (std::vector<uint64_t>{2, 3}));
   EXPECT_EQ(file.find_tensor("blk.0.ffn_up_exps.weight.counts")->shape, (std::vector<uint64_t>{1, 3}));
 }
