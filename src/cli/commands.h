@@ -26,6 +26,7 @@ void add_compare(CLI::App& app, const std::vector<std::string>& arguments, Actio
 /// `arguments` are what an interrupted sweep is resumed with.
 void add_sweep(CLI::App& app, const std::vector<std::string>& arguments, Action& action);
 void add_status(CLI::App& app, Action& action);
+void add_verify(CLI::App& app, const std::vector<std::string>& arguments, Action& action);
 void add_report(CLI::App& app, Action& action);
 void add_show(CLI::App& app, Action& action);
 void add_help(CLI::App& app, Action& action);

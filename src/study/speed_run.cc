@@ -17,7 +17,6 @@ namespace fqlab {
 namespace {
 
 constexpr int kWarmUpTokens = 64;  // of a prompt: enough to touch every weight and to wake every thread
-constexpr int kColdBlocks = 2;
 
 /// The machine's busy share of all cores over a short moment in which we do nothing; 0 where it cannot be
 /// read.
@@ -47,18 +46,27 @@ bool drop_page_cache(const std::filesystem::path& path) {
   return dropped;
 }
 
-/// Numbers of one quantity: of A, its second load A', and B, in blocks.
-struct Series {
-  std::vector<SpeedBlock> against_variant, against_itself;
+constexpr size_t kOriginal = 0, kSecondLoad = 1, kFirstVariant = 2;  // the subjects of a block
+
+/// Numbers of one quantity: a block a row, each subject's first and second visit.
+using Series = std::vector<std::vector<std::array<double, 2>>>;
+
+struct Visit {
+  size_t subject = 0, turn = 0;
 };
 
-/// The subjects of a block, three forward and three backward: A A' B B A' A.
-constexpr std::array<int, 6> kOrder = {0, 1, 2, 2, 1, 0};
+/// All subjects forward, then backward: A A' B B A' A.
+std::vector<Visit> visits(size_t subjects) {
+  std::vector<Visit> order;
+  for (size_t subject = 0; subject < subjects; ++subject) order.push_back({subject, 0});
+  for (size_t subject = subjects; subject-- > 0;) order.push_back({subject, 1});
+  return order;
+}
 
-/// Files the six numbers of a block, in kOrder.
-void add_block(Series& series, const std::array<double, 6>& values) {
-  series.against_variant.push_back({values[0], values[2], values[3], values[5]});
-  series.against_itself.push_back({values[0], values[1], values[4], values[5]});
+std::vector<SpeedBlock> blocks_of(const Series& series, size_t a, size_t b) {
+  std::vector<SpeedBlock> blocks;
+  for (const auto& block : series) blocks.push_back({block[a][0], block[b][0], block[b][1], block[a][1]});
+  return blocks;
 }
 
 /// What is measured on one load of a file.
@@ -85,31 +93,53 @@ Result<Sample> measure_sample(const std::string& path, const SpeedSettings& sett
   return sample;
 }
 
-/// False where a file's pages could not be dropped from the page cache.
-bool add_cold_block(Series& cold, const std::array<std::string, 3>& paths, const SpeedSettings& settings) {
-  std::array<double, 6> load_ms{};
-  for (size_t i = 0; i < kOrder.size(); ++i) {
-    const std::string& path = paths[static_cast<size_t>(kOrder[i])];
-    if (!drop_page_cache(path)) return false;
-    const Result<TimedModel> model = TimedModel::load(path, settings.threads, settings.prompt_tokens);
-    if (!model) return false;
-    load_ms[i] = model->load_ms();
+struct Measurements {
+  Series load_ms, first_token_ms, prompt_tps, generation_tps, cold_load_ms;
+};
+
+/// Adds one block to every series but the cold one.
+Result<void> add_block(Measurements& all, const std::vector<std::string>& paths,
+                       const SpeedSettings& settings) {
+  for (Series* series : {&all.load_ms, &all.first_token_ms, &all.prompt_tps, &all.generation_tps})
+    series->emplace_back(paths.size());
+  for (const auto [subject, turn] : visits(paths.size())) {
+    const Result<Sample> sample = measure_sample(paths[subject], settings);
+    if (!sample) return tl::unexpected(sample.error());
+    all.load_ms.back()[subject][turn] = sample->load_ms;
+    all.first_token_ms.back()[subject][turn] = sample->first_token_ms;
+    all.prompt_tps.back()[subject][turn] = sample->prompt_tps;
+    all.generation_tps.back()[subject][turn] = sample->generation_tps;
   }
-  add_block(cold, load_ms);
+  return {};
+}
+
+/// False where a file's pages could not be dropped from the page cache.
+bool add_cold_block(Series& cold, const std::vector<std::string>& paths, const SpeedSettings& settings) {
+  std::vector<std::array<double, 2>> load_ms(paths.size());
+  for (const auto [subject, turn] : visits(paths.size())) {
+    if (!drop_page_cache(paths[subject])) return false;
+    const Result<TimedModel> model =
+        TimedModel::load(paths[subject], settings.threads, settings.prompt_tokens);
+    if (!model) return false;
+    load_ms[subject][turn] = model->load_ms();
+  }
+  cold.push_back(std::move(load_ms));
   return true;
 }
 
 double median(std::vector<double> values) { return quantile(values, 0.5); }
 
-Result<SpeedResult> summary(const Series& series, uint64_t seed, bool& outlier) {
+/// Subject b against subject a.
+Result<SpeedResult> summary(const Series& series, size_t a, size_t b, uint64_t seed, bool& outlier) {
   std::vector<double> original, variant;
-  for (const SpeedBlock& block : series.against_variant) {
+  const std::vector<SpeedBlock> blocks = blocks_of(series, a, b);
+  for (const SpeedBlock& block : blocks) {
     original.insert(original.end(), {block.first_a, block.second_a});
     variant.insert(variant.end(), {block.first_b, block.second_b});
   }
-  Result<SpeedComparison> effect = compare_speed(series.against_variant, seed);
+  Result<SpeedComparison> effect = compare_speed(blocks, seed);
   if (!effect) return tl::unexpected(effect.error());
-  Result<SpeedComparison> noise = compare_speed(series.against_itself, seed);
+  Result<SpeedComparison> noise = compare_speed(blocks_of(series, kOriginal, kSecondLoad), seed);
   if (!noise) return tl::unexpected(noise.error());
   const auto ratio = [](const std::optional<Interval>& logs) -> std::optional<Interval> {
     if (!logs) return std::nullopt;
@@ -135,53 +165,70 @@ Result<SpeedResult> summary(const Series& series, uint64_t seed, bool& outlier) 
   return result;
 }
 
-}  // namespace
-
-Result<SpeedRun> measure_speed(const std::filesystem::path& original, const std::filesystem::path& variant,
-                               const SpeedSettings& settings, const std::function<void(int, int)>& tell) {
-  const std::array<std::string, 3> paths = {original.string(), original.string(), variant.string()};
+Result<SpeedRun> run_of(const Measurements& all, size_t a, size_t b, uint64_t seed, bool& outlier) {
   SpeedRun run;
-  if (busy_share() > 0.1) run.warnings.push_back("busy_machine");
-  for (const std::string& path : {paths[0], paths[2]})  // unmeasured, so that both are in the page cache
-    if (const Result<Sample> sample = measure_sample(path, settings); !sample)
-      return tl::unexpected(sample.error());
-
-  Series load, first_token, prompt, generation, cold;
-  for (int block = 0; block < settings.blocks; ++block) {
-    tell(block, settings.blocks + 1);
-    std::array<double, 6> load_ms{}, first_token_ms{}, prompt_tps{}, generation_tps{};
-    for (size_t i = 0; i < kOrder.size(); ++i) {
-      const Result<Sample> sample = measure_sample(paths[static_cast<size_t>(kOrder[i])], settings);
-      if (!sample) return tl::unexpected(sample.error());
-      load_ms[i] = sample->load_ms;
-      first_token_ms[i] = sample->first_token_ms;
-      prompt_tps[i] = sample->prompt_tps;
-      generation_tps[i] = sample->generation_tps;
-    }
-    add_block(load, load_ms);
-    add_block(first_token, first_token_ms);
-    add_block(prompt, prompt_tps);
-    add_block(generation, generation_tps);
-  }
-  tell(settings.blocks, settings.blocks + 1);
-  bool cold_works = true;
-  for (int block = 0; block < kColdBlocks && cold_works; ++block)
-    cold_works = add_cold_block(cold, paths, settings);
-
-  bool outlier = false;
-  for (const auto& [series, result] :
-       {std::pair{&load, &run.load_ms}, std::pair{&first_token, &run.first_token_ms},
-        std::pair{&prompt, &run.prompt_tps}, std::pair{&generation, &run.generation_tps}}) {
-    Result<SpeedResult> found = summary(*series, settings.seed, outlier);
+  for (const auto& [series, result] : {std::pair{&all.load_ms, &run.load_ms},
+                                       std::pair{&all.first_token_ms, &run.first_token_ms},
+                                       std::pair{&all.prompt_tps, &run.prompt_tps},
+                                       std::pair{&all.generation_tps, &run.generation_tps}}) {
+    Result<SpeedResult> found = summary(*series, a, b, seed, outlier);
     if (!found) return tl::unexpected(found.error());
     *result = std::move(*found);
   }
-  if (cold_works) {
+  if (!all.cold_load_ms.empty()) {
     bool ignored = false;
-    if (Result<SpeedResult> found = summary(cold, settings.seed, ignored); found)
+    if (Result<SpeedResult> found = summary(all.cold_load_ms, a, b, seed, ignored); found)
       run.cold_load_ms = std::move(*found);
   }
-  if (outlier) run.warnings.push_back("speed_outliers");
+  return run;
+}
+
+}  // namespace
+
+Result<SpeedTable> measure_speeds(const std::filesystem::path& original,
+                                  std::span<const std::filesystem::path> variants,
+                                  const SpeedSettings& settings, const std::function<void(int, int)>& tell) {
+  std::vector<std::string> paths = {original.string(), original.string()};
+  for (const std::filesystem::path& variant : variants) paths.push_back(variant.string());
+  SpeedTable table;
+  if (busy_share() > 0.1) table.warnings.push_back("busy_machine");
+  for (size_t subject = 0; subject < paths.size(); ++subject) {
+    if (subject == kSecondLoad) continue;
+    // Unmeasured, so that every file is in the page cache.
+    if (const Result<Sample> sample = measure_sample(paths[subject], settings); !sample)
+      return tl::unexpected(sample.error());
+  }
+  Measurements all;
+  for (int block = 0; block < settings.blocks; ++block) {
+    tell(block, settings.blocks + 1);
+    if (Result<void> done = add_block(all, paths, settings); !done) return tl::unexpected(done.error());
+  }
+  tell(settings.blocks, settings.blocks + 1);
+  bool cold_works = true;
+  for (int block = 0; block < settings.cold_blocks && cold_works; ++block)
+    cold_works = add_cold_block(all.cold_load_ms, paths, settings);
+  if (!cold_works) all.cold_load_ms.clear();
+
+  bool outlier = false;
+  for (size_t subject = kFirstVariant; subject < paths.size(); ++subject) {
+    Result<SpeedRun> run = run_of(all, kOriginal, subject, settings.seed, outlier);
+    if (!run) return tl::unexpected(run.error());
+    table.against_original.push_back(std::move(*run));
+    if (subject == kFirstVariant) continue;
+    Result<SpeedRun> first = run_of(all, subject, kFirstVariant, settings.seed, outlier);
+    if (!first) return tl::unexpected(first.error());
+    table.first_against.push_back(std::move(*first));
+  }
+  if (outlier) table.warnings.push_back("speed_outliers");
+  return table;
+}
+
+Result<SpeedRun> measure_speed(const std::filesystem::path& original, const std::filesystem::path& variant,
+                               const SpeedSettings& settings, const std::function<void(int, int)>& tell) {
+  Result<SpeedTable> table = measure_speeds(original, std::span(&variant, 1), settings, tell);
+  if (!table) return tl::unexpected(table.error());
+  SpeedRun run = std::move(table->against_original.front());
+  run.warnings = std::move(table->warnings);
   return run;
 }
 
