@@ -62,7 +62,6 @@ Result<SweepSelection> understand_selection(const Options& options) {
 
 Result<AllocationGoal> understand_goal(const Options& options) {
   AllocationGoal goal = options.request.goal;
-  goal.seed = options.request.selection.seed;
   const int asked = options.exhaustive + !options.precision.empty() + (options.top > 0);
   if (asked > 1)
     return fail(ErrorCode::kUsage, "these exclude each other", "--exhaustive, --precision, --top",

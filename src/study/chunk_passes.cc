@@ -2,8 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <cstring>
+#include "study/measured.h"
 
 namespace fqlab {
 
@@ -13,10 +12,7 @@ Result<std::vector<std::span<const float>>> group_logits(Evaluator& evaluator, s
                                                          ChunkGroup group, ScoredRange scored) {
   std::vector<std::span<const int32_t>> tokens;
   for (const Chunk& chunk : chunks.subspan(group.begin, group.size())) tokens.emplace_back(chunk.tokens);
-  if (group.size() > 1) return evaluator.logits(tokens, scored.first, scored.count);
-  Result<std::span<const float>> logits = evaluator.logits(tokens.front(), scored.first, scored.count);
-  if (!logits) return tl::unexpected(logits.error());
-  return std::vector{*logits};
+  return evaluator.logits(tokens, scored.first, scored.count);
 }
 
 OriginalLogits keep_original(const Chunk& chunk, std::span<const float> logits, ScoredRange scored,
@@ -29,20 +25,13 @@ OriginalLogits keep_original(const Chunk& chunk, std::span<const float> logits, 
   return original;
 }
 
-bool same_bits(std::span<const float> a, std::span<const float> b) {
-  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size_bytes()) == 0;
-}
-
 void append(PairedPass& pass, std::vector<PairedPosition>&& positions) {
   pass.insert(pass.end(), positions.begin(), positions.end());
 }
 
 Result<void> check_repeat(const OriginalLogits& original, std::span<const float> again, int threads,
                           const char* when, const std::string& model) {
-  bool zero = same_bits(original.logits, again);
-  for (const PairedPosition& position : original.compare(again, threads))
-    zero = zero && position.kl_nats == 0;
-  if (zero) return {};
+  if (repeats_exactly(original.logits, again, original.compare(again, threads))) return {};
   return fail(ErrorCode::kCheck, fmt::format("the original differs from itself {}", when), model,
               "the numbers of this run must not be used; try --threads 1 and report the model");
 }

@@ -45,12 +45,9 @@ struct OriginalLogits {
 OriginalLogits keep_original(const Chunk& chunk, std::span<const float> logits, ScoredRange scored,
                              int threads);
 
-bool same_bits(std::span<const float> a, std::span<const float> b);
-
 void append(PairedPass& pass, std::vector<PairedPosition>&& positions);
 
-/// The check that always runs: `again`, the original evaluated once more, has the same bits and a divergence
-/// of exactly 0; else kCheck. `when` is "before the work" or "after the work".
+/// repeats_exactly() of `again`, the original evaluated once more; else kCheck. `when` is "before the work" or "after the work".
 Result<void> check_repeat(const OriginalLogits& original, std::span<const float> again, int threads,
                           const char* when, const std::string& model);
 

@@ -99,11 +99,11 @@ void plan_controls(PairedRun& run) {
 
 Result<void> load_arms(PairedRun& run, const GgufFile& file, std::span<const ExpandedTensors> expanded,
                        const std::optional<GgufFile>& variant_file, const EvaluatorOptions& options) {
+  run.original_is_as_stored = expanded.size() == 1 && expanded.front().empty();
   for (const ExpandedTensors& tensors : expanded) {
     Result<PatchableModel> arm = PatchableModel::create(file, tensors, options);
     if (!arm) return tl::unexpected(arm.error());
     run.arms.push_back(std::move(*arm));
-    run.original_is_as_stored = tensors.empty() && expanded.size() == 1;
   }
   if (!run.original_is_as_stored && run.request.stored_chunks != 0) {
     Result<Model> model = Model::load(file);

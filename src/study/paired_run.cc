@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/stopwatch.h"
+#include "study/measured.h"
 
 namespace fqlab {
 namespace {

@@ -48,8 +48,12 @@ bool drop_page_cache(const std::filesystem::path& path) {
 
 constexpr size_t kOriginal = 0, kSecondLoad = 1, kFirstVariant = 2;  // the subjects of a block
 
-/// Numbers of one quantity: a block a row, each subject's first and second visit.
-using Series = std::vector<std::vector<std::array<double, 2>>>;
+/// What is measured on one load of a file.
+struct Sample {
+  double load_ms = 0, first_token_ms = 0, prompt_tps = 0, generation_tps = 0;
+};
+/// Each subject's first and second visit.
+using Block = std::vector<std::array<Sample, 2>>;
 
 struct Visit {
   size_t subject = 0, turn = 0;
@@ -63,16 +67,12 @@ std::vector<Visit> visits(size_t subjects) {
   return order;
 }
 
-std::vector<SpeedBlock> blocks_of(const Series& series, size_t a, size_t b) {
-  std::vector<SpeedBlock> blocks;
-  for (const auto& block : series) blocks.push_back({block[a][0], block[b][0], block[b][1], block[a][1]});
-  return blocks;
+std::vector<SpeedBlock> pairs_of(std::span<const Block> blocks, double Sample::*value, size_t a, size_t b) {
+  std::vector<SpeedBlock> pairs;
+  for (const Block& block : blocks)
+    pairs.push_back({block[a][0].*value, block[b][0].*value, block[b][1].*value, block[a][1].*value});
+  return pairs;
 }
-
-/// What is measured on one load of a file.
-struct Sample {
-  double load_ms = 0, first_token_ms = 0, prompt_tps = 0, generation_tps = 0;
-};
 
 /// Loads the file anew: where the system puts a load's pages shifts its speeds by more than their noise, so
 /// that each number comes from a load of its own.
@@ -93,53 +93,44 @@ Result<Sample> measure_sample(const std::string& path, const SpeedSettings& sett
   return sample;
 }
 
-struct Measurements {
-  Series load_ms, first_token_ms, prompt_tps, generation_tps, cold_load_ms;
-};
-
-/// Adds one block to every series but the cold one.
-Result<void> add_block(Measurements& all, const std::vector<std::string>& paths,
-                       const SpeedSettings& settings) {
-  for (Series* series : {&all.load_ms, &all.first_token_ms, &all.prompt_tps, &all.generation_tps})
-    series->emplace_back(paths.size());
+Result<Block> measure_block(const std::vector<std::string>& paths, const SpeedSettings& settings) {
+  Block block(paths.size());
   for (const auto [subject, turn] : visits(paths.size())) {
     const Result<Sample> sample = measure_sample(paths[subject], settings);
     if (!sample) return tl::unexpected(sample.error());
-    all.load_ms.back()[subject][turn] = sample->load_ms;
-    all.first_token_ms.back()[subject][turn] = sample->first_token_ms;
-    all.prompt_tps.back()[subject][turn] = sample->prompt_tps;
-    all.generation_tps.back()[subject][turn] = sample->generation_tps;
+    block[subject][turn] = *sample;
   }
-  return {};
+  return block;
 }
 
-/// False where a file's pages could not be dropped from the page cache.
-bool add_cold_block(Series& cold, const std::vector<std::string>& paths, const SpeedSettings& settings) {
-  std::vector<std::array<double, 2>> load_ms(paths.size());
+/// Load times only; absent where a file's pages could not be dropped from the page cache.
+std::optional<Block> measure_cold_block(const std::vector<std::string>& paths,
+                                        const SpeedSettings& settings) {
+  Block block(paths.size());
   for (const auto [subject, turn] : visits(paths.size())) {
-    if (!drop_page_cache(paths[subject])) return false;
+    if (!drop_page_cache(paths[subject])) return std::nullopt;
     const Result<TimedModel> model =
         TimedModel::load(paths[subject], settings.threads, settings.prompt_tokens);
-    if (!model) return false;
-    load_ms[subject][turn] = model->load_ms();
+    if (!model) return std::nullopt;
+    block[subject][turn].load_ms = model->load_ms();
   }
-  cold.push_back(std::move(load_ms));
-  return true;
+  return block;
 }
 
 double median(std::vector<double> values) { return quantile(values, 0.5); }
 
 /// Subject b against subject a.
-Result<SpeedResult> summary(const Series& series, size_t a, size_t b, uint64_t seed, bool& outlier) {
+Result<SpeedResult> summary(std::span<const Block> blocks, double Sample::*value, size_t a, size_t b,
+                            uint64_t seed, bool& outlier) {
   std::vector<double> original, variant;
-  const std::vector<SpeedBlock> blocks = blocks_of(series, a, b);
-  for (const SpeedBlock& block : blocks) {
+  const std::vector<SpeedBlock> pairs = pairs_of(blocks, value, a, b);
+  for (const SpeedBlock& block : pairs) {
     original.insert(original.end(), {block.first_a, block.second_a});
     variant.insert(variant.end(), {block.first_b, block.second_b});
   }
-  Result<SpeedComparison> effect = compare_speed(blocks, seed);
+  Result<SpeedComparison> effect = compare_speed(pairs, seed);
   if (!effect) return tl::unexpected(effect.error());
-  Result<SpeedComparison> noise = compare_speed(blocks_of(series, kOriginal, kSecondLoad), seed);
+  Result<SpeedComparison> noise = compare_speed(pairs_of(blocks, value, kOriginal, kSecondLoad), seed);
   if (!noise) return tl::unexpected(noise.error());
   const auto ratio = [](const std::optional<Interval>& logs) -> std::optional<Interval> {
     if (!logs) return std::nullopt;
@@ -165,19 +156,23 @@ Result<SpeedResult> summary(const Series& series, size_t a, size_t b, uint64_t s
   return result;
 }
 
+struct Measurements {
+  std::vector<Block> warm, cold;
+};
+
 Result<SpeedRun> run_of(const Measurements& all, size_t a, size_t b, uint64_t seed, bool& outlier) {
   SpeedRun run;
-  for (const auto& [series, result] : {std::pair{&all.load_ms, &run.load_ms},
-                                       std::pair{&all.first_token_ms, &run.first_token_ms},
-                                       std::pair{&all.prompt_tps, &run.prompt_tps},
-                                       std::pair{&all.generation_tps, &run.generation_tps}}) {
-    Result<SpeedResult> found = summary(*series, a, b, seed, outlier);
+  for (const auto& [value, result] : {std::pair{&Sample::load_ms, &run.load_ms},
+                                      std::pair{&Sample::first_token_ms, &run.first_token_ms},
+                                      std::pair{&Sample::prompt_tps, &run.prompt_tps},
+                                      std::pair{&Sample::generation_tps, &run.generation_tps}}) {
+    Result<SpeedResult> found = summary(all.warm, value, a, b, seed, outlier);
     if (!found) return tl::unexpected(found.error());
     *result = std::move(*found);
   }
-  if (!all.cold_load_ms.empty()) {
+  if (!all.cold.empty()) {
     bool ignored = false;
-    if (Result<SpeedResult> found = summary(all.cold_load_ms, a, b, seed, ignored); found)
+    if (Result<SpeedResult> found = summary(all.cold, &Sample::load_ms, a, b, seed, ignored); found)
       run.cold_load_ms = std::move(*found);
   }
   return run;
@@ -199,15 +194,21 @@ Result<SpeedTable> measure_speeds(const std::filesystem::path& original,
       return tl::unexpected(sample.error());
   }
   Measurements all;
-  for (int block = 0; block < settings.blocks; ++block) {
-    tell(block, settings.blocks + 1);
-    if (Result<void> done = add_block(all, paths, settings); !done) return tl::unexpected(done.error());
+  for (int done = 0; done < settings.blocks; ++done) {
+    tell(done, settings.blocks + 1);
+    Result<Block> block = measure_block(paths, settings);
+    if (!block) return tl::unexpected(block.error());
+    all.warm.push_back(std::move(*block));
   }
   tell(settings.blocks, settings.blocks + 1);
-  bool cold_works = true;
-  for (int block = 0; block < settings.cold_blocks && cold_works; ++block)
-    cold_works = add_cold_block(all.cold_load_ms, paths, settings);
-  if (!cold_works) all.cold_load_ms.clear();
+  for (int done = 0; done < settings.cold_blocks; ++done) {
+    std::optional<Block> block = measure_cold_block(paths, settings);
+    if (!block) {
+      all.cold.clear();
+      break;
+    }
+    all.cold.push_back(std::move(*block));
+  }
 
   bool outlier = false;
   for (size_t subject = kFirstVariant; subject < paths.size(); ++subject) {

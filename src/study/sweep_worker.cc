@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <map>
 #include <optional>
 
@@ -15,10 +14,6 @@
 
 namespace fqlab {
 namespace {
-
-bool same_bits(std::span<const float> a, std::span<const float> b) {
-  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size_bytes()) == 0;
-}
 
 class Worker {
  public:
@@ -104,9 +99,7 @@ class Worker {
     put_back();
     const Result<std::span<const float>> logits = evaluate(0, chunk);
     if (!logits) return tl::unexpected(logits.error());
-    bool zero = same_bits(inputs_.captured.logits(chunk), *logits);
-    for (const PairedPosition& position : compared(chunk, *logits)) zero = zero && position.kl_nats == 0;
-    if (zero) return {};
+    if (repeats_exactly(inputs_.captured.logits(chunk), *logits, compared(chunk, *logits))) return {};
     answer.state = SweepAnswer::State::kViolated;
     return fail(ErrorCode::kCheck, "the original differs from itself", inputs_.file.path().string(),
                 "the numbers of this sweep must not be used; report the model");

@@ -6,6 +6,7 @@
 
 #include "base/stopwatch.h"
 #include "base/system.h"
+#include "study/measured.h"
 
 namespace fqlab {
 namespace {
