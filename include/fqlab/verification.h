@@ -42,8 +42,8 @@ struct FileOnText {
   std::vector<ChunkResult> chunks;
 };
 
-/// How the verified file stands to another one. The KL divergence counts as lower or higher where the interval
-/// of the difference excludes 0.
+/// How the verified file stands to another one. The KL divergence counts as lower or higher where the
+/// interval of the difference excludes 0.
 enum class Standing {
   kBetter,            ///< lower, at no more bytes
   kLowerButLarger,    ///< lower, at more bytes

@@ -1,5 +1,5 @@
-// fqlab verify MODEL OUT.gguf [--against STOCK.gguf]...: how good is a really quantized file, and is it better
-// than others of its size?
+// fqlab verify MODEL OUT.gguf [--against STOCK.gguf]...: how good is a really quantized file, and is it
+// better than others of its size?
 #include "study/verify.h"
 
 #include <fmt/format.h>
@@ -150,9 +150,10 @@ void add_verify(CLI::App& app, const std::vector<std::string>& arguments, Action
   command->add_option("--lang", options->languages, "language of the report: en, zh-TW, or both with a comma")
       ->delimiter(',')
       ->capture_default_str();
-  command->add_option("--out", options->out,
-                      "folder for the report (report.html, report.md, report.json, CSV); without it the numbers are "
-                      "only printed");
+  command->add_option(
+      "--out", options->out,
+      "folder for the report (report.html, report.md, report.json, CSV); without it the numbers are "
+      "only printed");
   command->add_flag("--force", options->force, "replace an existing report");
   command->footer(
       "Example:\n  fqlab verify model-f16.gguf model-plan.gguf --against model-Q4_K_M.gguf --plan "

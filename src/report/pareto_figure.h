@@ -19,8 +19,8 @@ struct ParetoPoint {
   bool verified = false;  ///< the file that the page is about
 };
 
-/// Size against KL divergence, the latter on a logarithmic axis; the frontier as a line where it lies near the
-/// points. Empty without points.
+/// Size against KL divergence, the latter on a logarithmic axis; the frontier as a line where it lies near
+/// the points. Empty without points.
 std::string pareto_figure(std::span<const ParetoPoint> points, std::span<const PlanPoint> frontier,
                           const std::string& label, const Text& text);
 

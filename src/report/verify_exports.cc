@@ -28,7 +28,8 @@ std::string files_csv(const Verification& v) {
 
 std::string against_csv(const Verification& v) {
   Csv csv(
-      "text,file,other,bytes,other_bytes,difference,difference_low,difference_high,ratio,ratio_low,ratio_high,"
+      "text,file,other,bytes,other_bytes,difference,difference_low,difference_high,ratio,ratio_low,ratio_"
+      "high,"
       "design_effect,chunks_lower,chunks,standing");
   for (const VerifiedText& text : v.texts)
     for (const PairOnText& pair : text.against) {
@@ -70,8 +71,8 @@ void add_speed_rows(Csv& csv, const std::string& file, const std::string& other,
                                                              {"prompt_tps", &speed.prompt_tps},
                                                              {"generation_tps", &speed.generation_tps}};
   for (const auto& [metric, result] : rows) {
-    csv << file << other << metric << result->variant << result->original << result->ratio
-        << result->interval << result->aa_interval;
+    csv << file << other << metric << result->variant << result->original << result->ratio << result->interval
+        << result->aa_interval;
     csv.end_row();
   }
 }

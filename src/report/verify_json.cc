@@ -46,13 +46,12 @@ Json speed(const SpeedResult& s) {
 
 Json speeds(const std::optional<FileSpeed>& s) {
   if (!s) return nullptr;
-  return {
-      {"load_ms", speed(s->load_ms)},
-      {"first_token_ms", speed(s->first_token_ms)},
-      {"prompt_tps", speed(s->prompt_tps)},
-      {"generation_tps", speed(s->generation_tps)},
-      {"verdicts",
-       {{"load", name(s->load)}, {"prompt", name(s->prompt)}, {"generation", name(s->generation)}}}};
+  return {{"load_ms", speed(s->load_ms)},
+          {"first_token_ms", speed(s->first_token_ms)},
+          {"prompt_tps", speed(s->prompt_tps)},
+          {"generation_tps", speed(s->generation_tps)},
+          {"verdicts",
+           {{"load", name(s->load)}, {"prompt", name(s->prompt)}, {"generation", name(s->generation)}}}};
 }
 
 Json dialogue(const VerifiedFile& file) {
@@ -75,12 +74,9 @@ Json dialogue(const VerifiedFile& file) {
 Json dialogue_summary(const VerifiedFile& file) {
   if (!file.dialogue_summary) return nullptr;
   const ForcedAnswers& all = file.dialogue_summary->greedy;
-  return {{"tokens", all.tokens},
-          {"conversations", all.conversations},
-          {"kl_mean", all.kl_mean},
-          {"kl_interval", from(all.kl_interval)},
-          {"agreement", all.agreement},
-          {"agreement_interval", from(all.agreement_interval)}};
+  return {{"tokens", all.tokens},       {"conversations", all.conversations},
+          {"kl_mean", all.kl_mean},     {"kl_interval", from(all.kl_interval)},
+          {"agreement", all.agreement}, {"agreement_interval", from(all.agreement_interval)}};
 }
 
 Json files(const Verification& v) {
@@ -231,9 +227,8 @@ std::string verification_json(const Verification& v) {
   json["environment"] = {{"cpu", e.cpu},         {"isa", e.isa},
                          {"threads", e.threads}, {"memory_bytes", e.memory_bytes},
                          {"os", e.os},           {"compiler", e.compiler}};
-  json["timing"] = {{"passes", v.passes},
-                    {"original_seconds", v.original_seconds},
-                    {"total_seconds", v.total_seconds}};
+  json["timing"] = {
+      {"passes", v.passes}, {"original_seconds", v.original_seconds}, {"total_seconds", v.total_seconds}};
   json["warnings"] = v.warnings;
   json["notes"] = report::Json::array();
   for (const Note& note : v.notes) json["notes"].push_back({{"key", note.key}, {"reason", note.reason}});

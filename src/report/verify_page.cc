@@ -95,9 +95,8 @@ class Page {
       if (answer.identical)
         add(Paragraph{say_("dialogue.identical")});
       else if (answer.first_divergent_token)
-        add(Paragraph{
-            say_("dialogue.diverges",
-                 {{"token", count(static_cast<uint64_t>(*answer.first_divergent_token) + 1)}})});
+        add(Paragraph{say_("dialogue.diverges",
+                           {{"token", count(static_cast<uint64_t>(*answer.first_divergent_token) + 1)}})});
       WordDiff diff = diff_words(answer.original, answer.variant);
       add(SideBySide{say_("head.original"), file.name, std::move(diff.left), std::move(diff.right)});
     }
@@ -105,8 +104,8 @@ class Page {
 
   void add_speed() {
     section("speed", say_("section.performance"));
-    if (!v_.files.front().speed) return not_measured("speed", "performance.not_measured",
-                                                     "performance.how_option");
+    if (!v_.files.front().speed)
+      return not_measured("speed", "performance.not_measured", "performance.how_option");
     add(Paragraph{say_("verify.speed_note")});
     add(verify_speed_table(v_, &FileSpeed::generation_tps, &FileSpeed::generation, "metric.generation",
                            say_));
@@ -145,7 +144,7 @@ class Page {
 };
 
 std::string plain(std::string text) {
-  std::erase(text, '`');
+  std::erase_if(text, [](char c) { return c == '`' || c == '*'; });
   return text;
 }
 

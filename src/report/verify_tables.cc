@@ -90,14 +90,13 @@ Table verify_pairs_table(const Verification& v, const VerifiedText& text, const 
                {say("verify.head_standing")}},
               {}};
   for (const PairOnText& pair : text.against) {
-    table.rows.push_back(
-        {code_name(v, pair.file), size_change(v.files[0].identity.bytes, v.files[pair.file].identity.bytes),
-         kl_change(pair), estimate(pair.difference.value, pair.difference.interval, true),
-         say("verify.of",
-             {{"n", count(static_cast<uint64_t>(pair.chunks_lower))},
-              {"all", count(static_cast<uint64_t>(pair.chunks))}}),
-         pair.design_effect ? number(*pair.design_effect, 3) : say("none"),
-         standing_text(pair.standing, say)});
+    table.rows.push_back({code_name(v, pair.file),
+                          size_change(v.files[0].identity.bytes, v.files[pair.file].identity.bytes),
+                          kl_change(pair), estimate(pair.difference.value, pair.difference.interval, true),
+                          say("verify.of", {{"n", count(static_cast<uint64_t>(pair.chunks_lower))},
+                                            {"all", count(static_cast<uint64_t>(pair.chunks))}}),
+                          pair.design_effect ? number(*pair.design_effect, 3) : say("none"),
+                          standing_text(pair.standing, say)});
   }
   return table;
 }
@@ -114,8 +113,8 @@ Table verify_dialogue_table(const Verification& v, const Text& say) {
     const auto same = std::count_if(file.dialogue.begin(), file.dialogue.end(),
                                     [](const DialogueResult& d) { return d.identical; });
     std::vector<std::string> row = {
-        code_name(v, f), say("verify.of", {{"n", count(static_cast<uint64_t>(same))},
-                                           {"all", count(file.dialogue.size())}})};
+        code_name(v, f),
+        say("verify.of", {{"n", count(static_cast<uint64_t>(same))}, {"all", count(file.dialogue.size())}})};
     if (const auto& summary = file.dialogue_summary) {
       row.push_back(estimate(summary->greedy.kl_mean, summary->greedy.kl_interval));
       row.push_back(percent(summary->greedy.agreement, summary->greedy.agreement_interval));
@@ -163,28 +162,27 @@ Table verify_settings_table(const Verification& v, const Text& say) {
   const Margins& m = s.margins;
   const Environment& e = v.environment;
   Table table{say("reproduce.table"), {{say("head.setting")}, {say("head.value")}}, {}};
-  table.rows = {
-      {say("setting.n_ctx"), count(static_cast<uint64_t>(s.n_ctx))},
-      {say("setting.n_batch"), count(static_cast<uint64_t>(s.n_batch))},
-      {say("verify.chunks_of_each"), count(static_cast<uint64_t>(s.chunks))},
-      {say("setting.arithmetic"), say("arithmetic.native")},
-      {say("setting.threads"), count(static_cast<uint64_t>(s.threads))},
-      {say("setting.seed"), std::to_string(s.seed)},
-      {say("setting.margins"),
-       say("setting.margins_value", {{"ppl", margin_percent(std::expm1(m.log_perplexity_ratio))},
-                                     {"kl", number(m.kl_nats)},
-                                     {"top", margin_percent(m.top_flips)},
-                                     {"speed", margin_percent(std::expm1(m.speed_log_ratio))}})},
-      {say("reproduce.created"), v.created},
-      {say("reproduce.version"), FQLAB_VERSION},
-      {say("reproduce.engine"), v.engine_version},
-      {say("reproduce.cpu"), e.cpu},
-      {say("reproduce.isa"), e.isa},
-      {say("reproduce.hardware_threads"), count(static_cast<uint64_t>(e.threads))},
-      {say("reproduce.memory"), byte_size(e.memory_bytes)},
-      {say("reproduce.os"), e.os},
-      {say("reproduce.compiler"), e.compiler},
-      {say("verify.total_time"), duration(v.total_seconds)}};
+  table.rows = {{say("setting.n_ctx"), count(static_cast<uint64_t>(s.n_ctx))},
+                {say("setting.n_batch"), count(static_cast<uint64_t>(s.n_batch))},
+                {say("verify.chunks_of_each"), count(static_cast<uint64_t>(s.chunks))},
+                {say("setting.arithmetic"), say("arithmetic.native")},
+                {say("setting.threads"), count(static_cast<uint64_t>(s.threads))},
+                {say("setting.seed"), std::to_string(s.seed)},
+                {say("setting.margins"),
+                 say("setting.margins_value", {{"ppl", margin_percent(std::expm1(m.log_perplexity_ratio))},
+                                               {"kl", number(m.kl_nats)},
+                                               {"top", margin_percent(m.top_flips)},
+                                               {"speed", margin_percent(std::expm1(m.speed_log_ratio))}})},
+                {say("reproduce.created"), v.created},
+                {say("reproduce.version"), FQLAB_VERSION},
+                {say("reproduce.engine"), v.engine_version},
+                {say("reproduce.cpu"), e.cpu},
+                {say("reproduce.isa"), e.isa},
+                {say("reproduce.hardware_threads"), count(static_cast<uint64_t>(e.threads))},
+                {say("reproduce.memory"), byte_size(e.memory_bytes)},
+                {say("reproduce.os"), e.os},
+                {say("reproduce.compiler"), e.compiler},
+                {say("verify.total_time"), duration(v.total_seconds)}};
   return table;
 }
 
@@ -194,8 +192,7 @@ Table verify_hash_table(const Verification& v, const Text& say) {
               {}};
   table.rows.push_back({original_name(v), code(v.original.path), code(v.original.sha256)});
   for (size_t f = 0; f < v.files.size(); ++f)
-    table.rows.push_back(
-        {code_name(v, f), code(v.files[f].identity.path), code(v.files[f].identity.sha256)});
+    table.rows.push_back({code_name(v, f), code(v.files[f].identity.path), code(v.files[f].identity.sha256)});
   for (const VerifiedText& text : v.texts)
     table.rows.push_back({code(text.name), code(text.corpus.path), code(text.corpus.sha256)});
   return table;

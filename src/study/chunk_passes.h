@@ -47,7 +47,8 @@ OriginalLogits keep_original(const Chunk& chunk, std::span<const float> logits, 
 
 void append(PairedPass& pass, std::vector<PairedPosition>&& positions);
 
-/// repeats_exactly() of `again`, the original evaluated once more; else kCheck. `when` is "before the work" or "after the work".
+/// repeats_exactly() of `again`, the original evaluated once more; else kCheck. `when` is "before the work"
+/// or "after the work".
 Result<void> check_repeat(const OriginalLogits& original, std::span<const float> again, int threads,
                           const char* when, const std::string& model);
 

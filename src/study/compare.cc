@@ -209,15 +209,16 @@ TextView view_text(const PairedRun& run, const TokenText& text) {
   TextView view;
   for (const Chunk& chunk : run.chunks) view.clusters.push_back(chunk.cluster);
   view.first_target = run.scored.first + 1;
-  view.classes = classes_of_targets(run.chunks, view.first_target, static_cast<size_t>(run.scored.count), text);
+  view.classes =
+      classes_of_targets(run.chunks, view.first_target, static_cast<size_t>(run.scored.count), text);
   return view;
 }
 
 void list_worst(PairedRun& run, const TextView& view, const CutText& cut, const TokenText& text) {
   for (VariantRun& variant : run.variants) {
     variant.worst =
-        worst_positions(variant.positions, run.chunks, view.first_target, static_cast<size_t>(run.scored.count),
-                        text, static_cast<size_t>(run.request.worst));
+        worst_positions(variant.positions, run.chunks, view.first_target,
+                        static_cast<size_t>(run.scored.count), text, static_cast<size_t>(run.request.worst));
     for (WorstPosition& position : variant.worst)
       if (!cut.corpora.empty())
         position.corpus =

@@ -162,10 +162,10 @@ struct Measurements {
 
 Result<SpeedRun> run_of(const Measurements& all, size_t a, size_t b, uint64_t seed, bool& outlier) {
   SpeedRun run;
-  for (const auto& [value, result] : {std::pair{&Sample::load_ms, &run.load_ms},
-                                      std::pair{&Sample::first_token_ms, &run.first_token_ms},
-                                      std::pair{&Sample::prompt_tps, &run.prompt_tps},
-                                      std::pair{&Sample::generation_tps, &run.generation_tps}}) {
+  for (const auto& [value, result] :
+       {std::pair{&Sample::load_ms, &run.load_ms}, std::pair{&Sample::first_token_ms, &run.first_token_ms},
+        std::pair{&Sample::prompt_tps, &run.prompt_tps},
+        std::pair{&Sample::generation_tps, &run.generation_tps}}) {
     Result<SpeedResult> found = summary(all.warm, value, a, b, seed, outlier);
     if (!found) return tl::unexpected(found.error());
     *result = std::move(*found);

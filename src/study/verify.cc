@@ -75,8 +75,8 @@ Result<Verification> describe(const VerifyRequest& request, const GgufFile& orig
   v.command = request.command;
   v.created = utc_now();
   v.environment = this_environment();
-  v.settings = {request.n_ctx, request.n_batch, request.chunks, request.threads, request.seed,
-                request.margins};
+  v.settings = {request.n_ctx,   request.n_batch, request.chunks,
+                request.threads, request.seed,    request.margins};
   Result<ModelIdentity> identity = identify(original);
   if (!identity) return tl::unexpected(identity.error());
   v.original = std::move(*identity);

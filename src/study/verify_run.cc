@@ -140,8 +140,7 @@ Result<std::vector<std::vector<DialogueResult>>> run_dialogues(VerifyRun& run,
   const EvaluatorOptions options{*n_ctx, *n_ctx, run.request.threads};
   Result<Evaluator> original = Evaluator::create(*run.model, options);
   if (!original) return tl::unexpected(original.error());
-  Result<std::vector<Turn>> turns =
-      answer_conversations(*run.model, *original, conversations, settings.most);
+  Result<std::vector<Turn>> turns = answer_conversations(*run.model, *original, conversations, settings.most);
   if (!turns) return tl::unexpected(turns.error());
   std::vector<std::vector<DialogueResult>> results;
   for (FileRun& file : run.files) {

@@ -77,8 +77,7 @@ PairOnText compare_on_positions(const ChunkGroups& groups, std::span<const Paire
   const std::vector<ClusterSum> numerators = cluster_sums(groups, verified, kl_of),
                                 denominators = cluster_sums(groups, other, kl_of);
   std::vector<RatioSum> sums;
-  for (size_t g = 0; g < numerators.size(); ++g)
-    sums.push_back({numerators[g].sum, denominators[g].sum});
+  for (size_t g = 0; g < numerators.size(); ++g) sums.push_back({numerators[g].sum, denominators[g].sum});
   const ClusteredRatio ratio = clustered_ratio(sums);
   const bool both_zero = std::all_of(sums.begin(), sums.end(), [](const RatioSum& sum) {
     return sum.numerator == 0 && sum.denominator == 0;

@@ -18,7 +18,8 @@ struct TextPasses {
   std::vector<std::vector<bool>> same_logits;  ///< of each file, one a chunk: bitwise those of the original
 };
 
-/// Fills everything of `text` but its name, corpus, cluster_kind and planned_on. `bytes` are the files' sizes.
+/// Fills everything of `text` but its name, corpus, cluster_kind and planned_on. `bytes` are the files'
+/// sizes.
 void summarize_text(const TextPasses& passes, const VerificationSettings& settings,
                     std::span<const uint64_t> bytes, VerifiedText& text);
 
