@@ -200,6 +200,12 @@ TEST(VerificationJson, HoldsTheNumbersAndNamesItsKind) {
   EXPECT_EQ(json::parse(verification_json(small_verification()))["plan"], nullptr);
 }
 
+TEST(VerificationJson, IsNotTakenForAComparison) {
+  const auto comparisons = parse_comparison_json(verification_json(small_verification()));
+  ASSERT_FALSE(comparisons);
+  EXPECT_THAT(comparisons.error().where, HasSubstr("verification"));
+}
+
 TEST(VerificationCsv, HasARowForEveryFileAndPair) {
   const std::vector<ExportFile> files = verification_csv(full_verification());
   std::vector<std::string> names;
