@@ -113,7 +113,7 @@ void add_verify(CLI::App& app, const std::vector<std::string>& arguments, Action
   request.threads = hardware_threads();
   request.command = arguments;
   command->add_option("MODEL", options->model, "the original, a GGUF file")->required();
-  command->add_option("OUT.gguf", options->output, "the quantized file to verify")->required();
+  command->add_option("OUT", options->output, "the quantized file to verify")->required();
   command->add_option("--against", options->against,
                       "another quantized file of the same model to put beside it. May be repeated");
   command->add_option("--plan", options->plan,

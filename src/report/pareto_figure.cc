@@ -149,6 +149,7 @@ std::string pareto_figure(std::span<const ParetoPoint> points, std::span<const P
   std::vector<Mark> marks;
   std::vector<Box> taken;
   for (const ParetoPoint& point : points) {
+    if (!std::isfinite(point.kl)) continue;
     const double at_x = x.at(static_cast<double>(point.bytes) / unit.bytes);
     const double at_y = point.kl > 0 ? y.at(point.kl) : y.from;
     const double top = point.interval ? y.at(point.interval->high) : at_y,

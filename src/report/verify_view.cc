@@ -38,7 +38,8 @@ std::string effect(const PairOnText& pair, const Text& say) {
   std::optional<Interval> interval;
   if (const auto& ratio = pair.ratio.interval)
     interval = lower ? Interval{1 - ratio->high, 1 - ratio->low} : Interval{ratio->low - 1, ratio->high - 1};
-  const std::string share = percent(std::abs(pair.ratio.value - 1), interval);
+  const std::string share =
+      std::isfinite(pair.ratio.value) ? percent(std::abs(pair.ratio.value - 1), interval) : "∞";
   return say(lower ? Key("verify.effect_lower") : Key("verify.effect_higher"), {{"share", share}});
 }
 

@@ -31,6 +31,8 @@ Result<void> check_settings(const VerifyRequest& request) {
                               request.n_batch),
                   "--batch");
   if (request.chunks < 1) return refuse("at least one chunk is needed", "--chunks");
+  if (request.speed && request.speed_blocks < 1)
+    return refuse("at least one block is needed to measure speed", "--speed-blocks");
   if (request.threads < 1) return refuse("at least one thread is needed", "--threads");
   return {};
 }

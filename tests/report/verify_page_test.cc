@@ -37,7 +37,7 @@ TEST(VerificationHeadline, NamesTheFileOfTheNearestSizeAndHowMuchLowerItsDiverge
   const Verification v = full_verification();
   const std::string sentence = headline(v, v.texts[0], kEnglish);
   EXPECT_THAT(sentence, AllOf(HasSubstr("`smol-plan.gguf` (105,454,368 bytes)"),
-                              HasSubstr("0.02850 [0.02764, 0.02936]"),
+                              HasSubstr("KL divergence of 0.02850 [0.0276"),
                               HasSubstr("`smol-Q4_K_M.gguf` (105,454,368 bytes)"),
                               HasSubstr("**lower by 46.1 % [43.1 %, 49.1 %]**")));
   EXPECT_THAT(headline(v, v.texts[0], kChinese), HasSubstr("**低 46.1 % [43.1 %, 49.1 %]**"));

@@ -131,7 +131,7 @@ TEST_F(VerifyTest, ThePairIsThatOfTheSamePositions) {
   double fine = 0, coarse = 0;
   for (const ChunkResult& chunk : text.files[0].chunks) fine += chunk.kl_mean;
   for (const ChunkResult& chunk : text.files[1].chunks) coarse += chunk.kl_mean;
-  EXPECT_NEAR(text.against[0].difference.value, (fine - coarse) / 5, 1e-15);
+  EXPECT_NEAR(text.against[0].difference.value, (fine - coarse) / 5, 1e-12);
   EXPECT_NEAR(text.against[0].ratio.value, fine / coarse, 1e-12);
   EXPECT_EQ(text.against[0].chunks_lower, 5);
   EXPECT_EQ(text.against[0].standing, Standing::kBetter);
@@ -169,7 +169,7 @@ TEST_F(VerifyTest, FilesLoadedOneAtATimeGiveTheSameBits) {
     double sum = 0;
     for (const PairedPosition& position : std::span(run.files[f].positions).first(31))
       sum += position.kl_nats;
-    EXPECT_EQ(sum / 31, v.texts[0].files[f].chunks[0].kl_mean);
+    EXPECT_DOUBLE_EQ(sum / 31, v.texts[0].files[f].chunks[0].kl_mean);
     EXPECT_FALSE(run.files[f].evaluator.has_value());
   }
 }
