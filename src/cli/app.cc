@@ -85,6 +85,7 @@ ExitCode parse_and_run(int argc, char** argv) {
   add_plan(app, {argv, argv + argc}, action);
   add_build(app, action);
   add_status(app, action);
+  add_verify(app, {argv, argv + argc}, action);
   add_report(app, action);
   add_show(app, action);
   add_help(app, action);

@@ -30,6 +30,7 @@ void add_sweep(CLI::App& app, const std::vector<std::string>& arguments, Action&
 /// `arguments` are what an interrupted search is resumed with.
 void add_plan(CLI::App& app, const std::vector<std::string>& arguments, Action& action);
 void add_status(CLI::App& app, Action& action);
+void add_verify(CLI::App& app, const std::vector<std::string>& arguments, Action& action);
 void add_report(CLI::App& app, Action& action);
 void add_show(CLI::App& app, Action& action);
 void add_help(CLI::App& app, Action& action);
