@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <vector>
 
 #include "fqlab/recipe.h"
@@ -17,8 +18,11 @@ struct StoredTensor {
   double energy = 0;        ///< sum x^2
 };
 
-/// Stores a tensor in the ggml type of a `gguf:` format, as llama-quantize does: the same bytes. Errors are
-/// those of apply(); kUsage for a format that is no ggml type.
+/// The type in which a file holds a tensor of that format: of `gguf:` types, f16 and bf16; else nothing.
+std::optional<GgmlType> stored_type(const FormatSpec& format);
+
+/// Stores a tensor in the type of its format, as llama-quantize does: the same bytes. Errors are those of
+/// apply(); kUsage for a format that no file can hold.
 Result<StoredTensor> quantize(const GgufFile& file, const TensorInfo& tensor, const FormatSpec& format,
                               int threads);
 

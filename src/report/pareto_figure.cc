@@ -102,11 +102,13 @@ void draw_legend(Svg& svg, bool others, bool frontier, const Text& text) {
   svg.diamond(kLeft + 12, y, 7, "m1");
   svg.text(kLeft + 30, y + 4, text("verify.legend_this"), "start", "note");
   if (others) {
-    svg.circle(kLeft + 12, y += 22, 5, "point");
+    y += 22;
+    svg.circle(kLeft + 12, y, 5, "point");
     svg.text(kLeft + 30, y + 4, text("verify.legend_other"), "start", "note");
   }
   if (frontier) {
-    svg.line(kLeft, y += 22, kLeft + 24, y, "trace s2");
+    y += 22;
+    svg.line(kLeft, y, kLeft + 24, y, "trace s2");
     svg.text(kLeft + 30, y + 4, text("verify.legend_frontier"), "start", "note");
   }
 }

@@ -47,6 +47,8 @@ Result<std::map<size_t, GgmlType>> pinned_types(const GgufFile& file, std::span<
 }  // namespace
 
 Result<FormatSpec> PlanSpace::format(const TensorInfo& tensor, GgmlType type) const {
+  const GgmlTypeInfo* info = ggml_type_info(type);
+  if (info != nullptr && !info->quantized) return FormatSpec::parse(info->name);
   std::string text = "gguf:" + lower(type_name(type));
   if (imatrix_) {
     const Result<std::vector<float>> importance = imatrix_->importance(tensor);
@@ -74,7 +76,7 @@ Result<PlanOption> PlanSpace::option(const PlanGroup& group, GgmlType type) cons
       return tl::unexpected(std::move(error));
     }
     option.bytes += padded_bytes(tensor, type);
-    option.changes.push_back({i, std::move(*spec)});
+    if (!spec->is_identity()) option.changes.push_back({i, std::move(*spec)});
   }
   return option;
 }
@@ -119,13 +121,15 @@ Result<PlanSpace> PlanSpace::create(const GgufFile& file, const PlanSource& sour
       if (Result<void> added = space.add_pinned(i, pin->second); !added) return tl::unexpected(added.error());
       continue;
     }
-    const bool fits = std::ranges::any_of(
-        types, [&](GgmlType type) { return space.option({"", "", {i}, {}}, type).has_value(); });
+    const bool fits = std::ranges::any_of(types, [&](GgmlType type) {
+      return space.option({"", "", {i}, {}}, type).has_value();
+    });
     if (fits) {
       free.push_back(i);
       continue;
     }
-    space.add_unfit(i, stock_type[tensor.name]);
+    if (Result<void> added = space.add_pinned(i, stock_type[tensor.name]); !added)
+      return tl::unexpected(added.error());
     if (unfit.empty()) unfit = fmt::format("{} and others like it", tensor.name);
   }
   if (!unfit.empty())
@@ -150,12 +154,6 @@ Result<void> PlanSpace::add_pinned(size_t tensor, GgmlType type) {
   group.options.push_back(std::move(*only));
   groups_.push_back(std::move(group));
   return {};
-}
-
-void PlanSpace::add_unfit(size_t tensor, GgmlType type) {
-  const TensorInfo& info = file_.tensors()[tensor];
-  groups_.push_back(
-      {info.name, parse_tensor_name(info.name).kind, {tensor}, {{type, padded_bytes(info, type), {}}}});
 }
 
 Result<void> PlanSpace::add_group(const TensorGroup& tensors, std::span<const GgmlType> types) {
@@ -189,10 +187,9 @@ std::vector<GgmlType> PlanSpace::types_of(std::span<const size_t> options) const
 Result<std::vector<TensorChange>> PlanSpace::changes(std::span<const GgmlType> types) const {
   std::vector<TensorChange> changes;
   for (size_t i = 0; i < tensors_.size(); ++i) {
-    if (!ggml_type_info(types[i])->quantized) continue;
     Result<FormatSpec> spec = format(file_.tensors()[tensors_[i]], types[i]);
     if (!spec) return tl::unexpected(spec.error());
-    changes.push_back({tensors_[i], std::move(*spec)});
+    if (!spec->is_identity()) changes.push_back({tensors_[i], std::move(*spec)});
   }
   return changes;
 }

@@ -20,8 +20,8 @@ namespace fqlab {
 /// One type for all tensors of a group.
 struct PlanOption {
   GgmlType type = GgmlType::kF32;
-  uint64_t bytes = 0;                 ///< in the file, padding included
-  /// With the imatrix where it has an entry; empty where the type is none that is quantized to (f16).
+  uint64_t bytes = 0;  ///< in the file, padding included
+  /// With the imatrix where it has an entry; none for f32.
   std::vector<TensorChange> changes;
 };
 
@@ -58,8 +58,7 @@ class PlanSpace {
   /// Tensors that can be quantized (indices into the file's), in file order.
   std::span<const size_t> tensors() const { return tensors_; }
 
-  /// What has to be done to the weights to give every tensor its type; tensors whose type is none that can be
-  /// quantized to (F16 and the like) stay as they are.
+  /// What has to be done to the weights to give every tensor its type.
   Result<std::vector<TensorChange>> changes(std::span<const GgmlType> types) const;
   /// Exact size of the file with these types (parallel to tensors()).
   Result<uint64_t> file_bytes(std::span<const GgmlType> types) const;
@@ -74,7 +73,6 @@ class PlanSpace {
   Result<PlanOption> option(const PlanGroup& group, GgmlType type) const;
   Result<void> add_pinned(size_t tensor, GgmlType type);
   Result<void> add_group(const TensorGroup& tensors, std::span<const GgmlType> types);
-  void add_unfit(size_t tensor, GgmlType type);
   uint64_t padded_bytes(const TensorInfo& tensor, GgmlType type) const;
 
   GgufFile file_;

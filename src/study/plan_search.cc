@@ -98,11 +98,12 @@ Result<bool> PlanSearch::measure_singles() {
     const PlanGroup& group = space_.groups()[g];
     for (size_t o = 0; o < group.options.size(); ++o) {
       const PlanOption& option = group.options[o];
-      if (option.changes.empty()) continue;  // 16 bits: as the original, but for rounding that is not seen
+      if (option.changes.empty()) continue;  // f32: as the original
       auto known = std::ranges::find(format_types_, option.type);
       if (known == format_types_.end()) {
         const std::string name(ggml_type_info(option.type)->name);
-        Result<FormatSpec> format = FormatSpec::parse("gguf:" + name);
+        const bool quantized = ggml_type_info(option.type)->quantized;
+        Result<FormatSpec> format = FormatSpec::parse(quantized ? "gguf:" + name : name);
         if (!format) return tl::unexpected(format.error());
         formats_.push_back(std::move(*format));
         format_types_.push_back(option.type);

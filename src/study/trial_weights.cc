@@ -2,7 +2,6 @@
 
 #include <bit>
 
-#include "formats/format_details.h"
 #include "study/controls.h"
 
 namespace fqlab {
@@ -79,8 +78,9 @@ uint64_t trial_bytes(const TrialSpec& trial, std::span<const TensorInfo> tensors
   uint64_t bytes = 0;
   for (const TensorChange& change : trial.changes) {
     const uint64_t values = tensors[change.tensor].values();
-    const GgmlTypeInfo* stored =
-        trial.kind == TrialSpec::Kind::kReal ? ggml_type_info(change.format.details().ggml_type) : nullptr;
+    const std::optional<GgmlType> type =
+        trial.kind == TrialSpec::Kind::kReal ? stored_type(change.format) : std::nullopt;
+    const GgmlTypeInfo* stored = type ? ggml_type_info(*type) : nullptr;
     bytes += stored ? values / stored->block_elements * stored->block_bytes : sizeof(float) * values;
   }
   return bytes;

@@ -42,17 +42,17 @@ class PlanCommand : public ::testing::Test {
 };
 
 TEST_F(PlanCommand, WritesAPlanAndTheTypesForLlamaQuantize) {
-  const testing::Ran ran = plan({"--budget", "6bpw", "--export", "tensor-types", "--frontier"});
+  const testing::Ran ran = plan({"--budget", "8bpw", "--export", "tensor-types", "--frontier"});
   ASSERT_EQ(ran.code, 0) << ran.err;
   EXPECT_THAT(ran.out, HasSubstr("stock Q"));
   EXPECT_THAT(ran.out, HasSubstr("predicted KL, nats"));
   EXPECT_THAT(ran.out, HasSubstr("a further megabyte would buy"));
   EXPECT_THAT(testing::read_file(folder_ / "a.plan"), HasSubstr("blk.0.attn_q.weight"));
   EXPECT_THAT(testing::read_file(folder_ / "a.plan.tensor-types.txt"), HasSubstr("blk"));
-  const testing::Ran again = plan({"--budget", "6bpw"});
+  const testing::Ran again = plan({"--budget", "8bpw"});
   EXPECT_EQ(again.code, 1);
   EXPECT_THAT(again.err, HasSubstr("exists"));
-  EXPECT_THAT(plan({"--budget", "6bpw", "--force"}).err, HasSubstr("0 runs"));
+  EXPECT_THAT(plan({"--budget", "8bpw", "--force"}).err, HasSubstr("0 runs"));
 }
 
 TEST_F(PlanCommand, RefusesWhatCannotBeMeantAndWritesNothing) {
@@ -63,12 +63,12 @@ TEST_F(PlanCommand, RefusesWhatCannotBeMeantAndWritesNothing) {
       {{"--budget", "1bpw"}, "the smallest has"},
       {{"--budget", "many"}, "no size of a file"},
       {{"--budget", "like:Q9_K"}, "Q9_K"},
-      {{"--budget", "6bpw", "--types", "q9_9"}, "no type that ggml can quantize to"},
-      {{"--budget", "6bpw", "--types", "q6_k"}, "no multiple of the block"},
-      {{"--budget", "6bpw", "--pin", "attn_q"}, "no SELECTOR=TYPE"},
-      {{"--budget", "6bpw", "--pin", "nothing=q8_0"}, "nothing"},
-      {{"--budget", "6bpw", "--pin", "*/ffn_norm=q8_0"}, "cannot be pinned"},
-      {{"--budget", "6bpw", "--imatrix", (folder_ / "text.txt").string()}, "text.txt"},
+      {{"--budget", "8bpw", "--types", "q9_9"}, "no type that ggml can quantize to"},
+      {{"--budget", "8bpw", "--types", "q6_k"}, "the smallest has"},
+      {{"--budget", "8bpw", "--pin", "attn_q"}, "no SELECTOR=TYPE"},
+      {{"--budget", "8bpw", "--pin", "nothing=q8_0"}, "nothing"},
+      {{"--budget", "8bpw", "--pin", "*/ffn_norm=q8_0"}, "cannot be pinned"},
+      {{"--budget", "8bpw", "--imatrix", (folder_ / "text.txt").string()}, "text.txt"},
   };
   for (const auto& bad : cases) {
     const testing::Ran ran = plan(bad.arguments);

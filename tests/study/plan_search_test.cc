@@ -2,6 +2,8 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
+
 #include "study/compare.h"
 #include "testing.h"
 
@@ -21,7 +23,7 @@ class PlanSearchTest : public ::testing::Test {
     FQLAB_REQUIRE_FILE(request_.model);
     FQLAB_REQUIRE_FILE(request_.corpus);
     request_.study = folder_ / "plan.fqlab";
-    request_.budget = "5bpw";
+    request_.budget = "8bpw";
     request_.types = {type("q4_0"), type("q5_1"), type("q8_0")};
     request_.n_ctx = 64;
     request_.chunks = 4;
@@ -44,10 +46,11 @@ TEST_F(PlanSearchTest, KeepsTheBudgetAndTakesTheBestCandidate) {
   ASSERT_GE(outcome.candidates.size(), 2u);
   for (const PlanCandidate& candidate : outcome.candidates) {
     EXPECT_LE(candidate.file_bytes, plan.budget_bytes) << candidate.label;
-    if (candidate.chunks == 8) EXPECT_GE(*candidate.measured_kl, *plan.measured_kl) << candidate.label;
+    if (candidate.chunks < 8) continue;
+    EXPECT_GE(*candidate.measured_kl, *plan.measured_kl) << candidate.label;
   }
   EXPECT_EQ(plan.measured_chunks, 8);
-  EXPECT_THAT(plan.tensors, SizeIs(36));
+  EXPECT_THAT(plan.tensors, SizeIs(37));
   EXPECT_GT(plan.frontier.size(), 5u);
 }
 
@@ -57,9 +60,9 @@ TEST_F(PlanSearchTest, MeasuresNothingTwice) {
   EXPECT_GT(first.runs_now, 0u);
   EXPECT_EQ(again.runs_now, 0u);
   EXPECT_EQ(print_plan(again.plan), print_plan(first.plan));
-  request_.budget = "6bpw";  // another budget needs candidates of its own, but no singles
+  request_.budget = "9bpw";  // another budget needs candidates of its own, but no singles
   const PlanOutcome larger = search().value();
-  EXPECT_GT(larger.runs_before, 36u * 3);
+  EXPECT_GT(larger.runs_before, 32u * 3);
 }
 
 TEST_F(PlanSearchTest, MeasuresACandidateAsTheFileThatIsBuiltFromIt) {
@@ -85,8 +88,9 @@ TEST_F(PlanSearchTest, MeasuresACandidateAsTheFileThatIsBuiltFromIt) {
 TEST_F(PlanSearchTest, APinIsKept) {
   request_.pins = {{Selector::parse("output").value(), type("q5_1")}};
   const PlanOutcome outcome = search().value();
-  for (const PlannedTensor& tensor : outcome.plan.tensors)
-    if (tensor.name == "output.weight") EXPECT_EQ(tensor.type, type("q5_1"));
+  const auto output = std::ranges::find(outcome.plan.tensors, "output.weight", &PlannedTensor::name);
+  ASSERT_NE(output, outcome.plan.tensors.end());
+  EXPECT_EQ(output->type, type("q5_1"));
 }
 
 TEST_F(PlanSearchTest, SaysTheSmallestPossibleSizeWhereABudgetIsImpossible) {
@@ -97,11 +101,12 @@ TEST_F(PlanSearchTest, SaysTheSmallestPossibleSizeWhereABudgetIsImpossible) {
   EXPECT_THAT(to_string(outcome.error()), HasSubstr("the smallest has"));
   EXPECT_FALSE(std::filesystem::exists(request_.study));
 
-  request_.budget = "5bpw";
+  request_.budget = "8bpw";
   request_.pins = {{Selector::parse("*").value(), type("q8_0")}};
   EXPECT_THAT(to_string(search().error()), HasSubstr("norm"));  // which cannot be pinned
   request_.pins = {
-      {Selector::parse("ffn_*,attn_q,attn_k,attn_v,attn_output,token_embd,output").value(), type("q8_0")}};
+      {Selector::parse("ffn_gate,ffn_up,attn_q,attn_k,attn_v,attn_output,token_embd,output").value(),
+       type("q8_0")}};
   EXPECT_THAT(to_string(search().error()), HasSubstr("with these pins"));
 }
 
