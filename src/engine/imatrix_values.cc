@@ -4,8 +4,8 @@
 
 #include <algorithm>
 
+#include "fqlab/importance_matrix.h"
 #include "fqlab/quantizer.h"
-#include "fqlab/weight_damage.h"
 
 namespace fqlab {
 namespace {
