@@ -132,6 +132,9 @@ Result<PlanSpace> PlanSpace::create(const GgufFile& file, const PlanSource& sour
       return tl::unexpected(added.error());
     if (unfit.empty()) unfit = fmt::format("{} and others like it", tensor.name);
   }
+  if (free.empty() && pinned->empty())
+    return fail(ErrorCode::kUsage, "none of the types fits any tensor", "--types",
+                "add a type with blocks of 32, such as q8_0");
   if (!unfit.empty())
     space.warnings_.push_back(
         fmt::format("none of the types fits {}; they are stored as llama-quantize would for Q8_0", unfit));

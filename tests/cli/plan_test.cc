@@ -50,7 +50,7 @@ TEST_F(PlanCommand, WritesAPlanAndTheTypesForLlamaQuantize) {
   EXPECT_THAT(testing::read_file(folder_ / "a.plan"), HasSubstr("blk.0.attn_q.weight"));
   EXPECT_THAT(testing::read_file(folder_ / "a.plan.tensor-types.txt"), HasSubstr("blk"));
   const testing::Ran again = plan({"--budget", "8bpw"});
-  EXPECT_EQ(again.code, 1);
+  EXPECT_EQ(again.code, 2);
   EXPECT_THAT(again.err, HasSubstr("exists"));
   EXPECT_THAT(plan({"--budget", "8bpw", "--force"}).err, HasSubstr("0 runs"));
 }
@@ -64,7 +64,7 @@ TEST_F(PlanCommand, RefusesWhatCannotBeMeantAndWritesNothing) {
       {{"--budget", "many"}, "no size of a file"},
       {{"--budget", "like:Q9_K"}, "Q9_K"},
       {{"--budget", "8bpw", "--types", "q9_9"}, "no type that ggml can quantize to"},
-      {{"--budget", "8bpw", "--types", "q6_k"}, "the smallest has"},
+      {{"--budget", "8bpw", "--types", "q6_k"}, "none of the types fits any tensor"},
       {{"--budget", "8bpw", "--pin", "attn_q"}, "no SELECTOR=TYPE"},
       {{"--budget", "8bpw", "--pin", "nothing=q8_0"}, "nothing"},
       {{"--budget", "8bpw", "--pin", "*/ffn_norm=q8_0"}, "cannot be pinned"},

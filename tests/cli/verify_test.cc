@@ -101,7 +101,8 @@ TEST_F(VerifyCommand, SeveralTextsHaveASectionEach) {
 TEST_F(VerifyCommand, DrawsThePlansCurveAndChecksItsText) {
   QuantizationPlan plan;
   plan.corpus = text_.string();
-  for (const TensorInfo& tensor : GgufFile::open(file_).value().tensors())
+  const GgufFile file = GgufFile::open(file_).value();
+  for (const TensorInfo& tensor : file.tensors())
     if (tensor.is_matrix()) plan.tensors.push_back({tensor.name, tensor.type, {}});
   const uint64_t bytes = std::filesystem::file_size(file_);
   plan.frontier = {{bytes - 1000, 0.5}, {bytes, 0.4}, {bytes + 1000, 0.3}};
