@@ -100,7 +100,7 @@ TEST_F(BuildCommand, RefusesAPlanThatDoesNotGoWithTheModel) {
   refused("the plan is of another model");
   plan_.tensors.pop_back();
   refused("a tensor of the model is not planned");
-  plan_.tensors[3].name = "blk.0.attn_out.weight";
+  plan_.tensors[3].name = "blk.0.attn_outptu.weight";
   refused("did you mean blk.0.attn_output.weight");
   plan_.tensors[3].type = ggml_type_info("q4_K")->type;
   refused("a row of 64 values is no multiple of q4_K's block of 256");
