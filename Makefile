@@ -45,7 +45,7 @@ test-tsan:  ## the tests under the thread sanitizer
 	@scripts/setup --test-data
 	@scripts/run-tests tsan
 
-bench: bench-formats bench-metrics bench-inspect bench-compare bench-speed bench-sweep bench-replay  ## all benchmarks; the figures belong in docs/measurements.md
+bench: bench-formats bench-metrics bench-inspect bench-compare bench-speed bench-sweep bench-replay bench-plan  ## all benchmarks; the figures belong in docs/measurements.md
 
 bench-compare: build  ## fqlab compare against llama.cpp's tools by hand, alternately in one run
 	@scripts/setup --test-data
@@ -61,6 +61,10 @@ bench-speed: build  ## fqlab's speeds against llama-bench's, A/A and half the by
 bench-sweep: build  ## fqlab sweep against the pipeline by hand, and the adaptive map against the exhaustive one (half an hour)
 	@scripts/setup --test-data
 	@bench/sweep_vs_by_hand.py
+
+bench-plan: build  ## plans against llama-quantize's mixes of the same size, on held-out text (two hours; ../shared needed)
+	@scripts/setup --test-data
+	@bench/plan_vs_stock.py $(BUILD)/plan-bench
 
 bench-replay: build  ## an evaluation from a layer on against the whole model
 	@cmake --preset release >/dev/null && cmake --build $(BUILD) --target bench_replay

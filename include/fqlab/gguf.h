@@ -126,4 +126,18 @@ Result<void> check_gguf_output(const GgufFile& source, const std::filesystem::pa
 Result<GgufLayout> write_gguf_file(const GgufFile& source, const GgufRewrite& rewrite,
                                    const std::filesystem::path& path, bool overwrite);
 
+/// One tensor of a file that has no source.
+struct NewTensor {
+  std::string name;
+  GgmlType type = GgmlType::kF32;
+  std::vector<uint64_t> shape;      ///< ggml's order: shape[0] is the row length
+  std::span<const std::byte> data;  ///< exactly as many bytes as `type` and `shape` need
+};
+
+/// A new GGUF file (version 3, data aligned to 32 bytes), written like write_gguf_file()'s. kUsage for names
+/// that stand twice or are too long, and for data of another size than their shape's.
+Result<GgufLayout> write_new_gguf_file(std::span<const GgufMetadata> metadata,
+                                       std::span<const NewTensor> tensors, const std::filesystem::path& path,
+                                       bool overwrite);
+
 }  // namespace fqlab

@@ -2,6 +2,7 @@
 // original, without the layers before it. See docs/replay.md and docs/decisions/0004.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -46,6 +47,9 @@ class ReplayModel {
   /// write to the image. A tensor that the model uses in several places (tied embeddings) changes in all of
   /// them. Errors (kUsage): no such tensor, not float32 in the image, another number of values.
   Result<void> replace(std::string_view tensor, std::span<const float> values);
+  /// The same with values stored in a ggml type: the engine then uses the kernels of that type, which round
+  /// the activations too, as it does with a file. `stored` holds the tensor's rows in that type.
+  Result<void> replace(std::string_view tensor, GgmlType type, std::span<const std::byte> stored);
   /// All tensors are the image's again.
   void restore();
 

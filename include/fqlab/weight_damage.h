@@ -13,6 +13,7 @@
 
 #include "fqlab/format.h"
 #include "fqlab/gguf.h"
+#include "fqlab/importance_matrix.h"
 #include "fqlab/recipe.h"
 
 namespace fqlab {
@@ -66,24 +67,6 @@ struct DamageSums {
   double max_abs_error() const;
   /// What tensors are sorted by: the weighted relative MSE where there is one.
   double damage() const { return weighted_relative_mse().value_or(relative_mse()); }
-};
-
-/// llama.cpp's imatrix file: for each matrix of a model, how much each column's input matters (its mean
-/// square).
-class ImportanceMatrix {
- public:
-  /// kInput where the file is a GGUF file but no imatrix (general.type), or one of its entries lacks its
-  /// other half.
-  static Result<ImportanceMatrix> open(const std::string& path);
-
-  /// in_sum2 / counts, one number a column for each matrix of the tensor (experts have many); 1 for matrices
-  /// that saw no input, as llama.cpp does. Empty for a tensor without an entry; kUsage where the sizes are
-  /// not the tensor's.
-  Result<std::vector<float>> importance(const TensorInfo& tensor) const;
-
- private:
-  explicit ImportanceMatrix(GgufFile file) : file_(std::move(file)) {}
-  GgufFile file_;
 };
 
 /// One tensor under one format.

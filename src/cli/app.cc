@@ -79,10 +79,13 @@ ExitCode parse_and_run(int argc, char** argv) {
   add_inspect(app, action);
   add_quantize(app, action);
   add_formats(app, action);
+  add_imatrix(app, action);
   add_compare(app, {argv, argv + argc}, action);
   add_sweep(app, {argv, argv + argc}, action);
+  add_plan(app, {argv, argv + argc}, action);
   add_build(app, action);
   add_status(app, action);
+  add_verify(app, {argv, argv + argc}, action);
   add_report(app, action);
   add_show(app, action);
   add_help(app, action);

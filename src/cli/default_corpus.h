@@ -1,25 +1,20 @@
-// The text that commands measure on when none is given.
+// The text that commands measure on and the study they remember in when none is given.
 #pragma once
 
-#include <cstdlib>
 #include <filesystem>
 #include <string>
+
+#include "fqlab/result.h"
 
 namespace fqlab::cli {
 
 /// The text that scripts/setup fetched, where it is; else empty.
-inline std::string default_corpus() {
-  namespace fs = std::filesystem;
-  if (const char* corpus = std::getenv("FQLAB_CORPUS")) return corpus;
-  const char* cache = std::getenv("FQLAB_CACHE");
-  const char* xdg = std::getenv("XDG_CACHE_HOME");
-  const char* home = std::getenv("HOME");
-  const fs::path folder = cache != nullptr  ? fs::path(cache)
-                          : xdg != nullptr  ? fs::path(xdg) / "fqlab"
-                          : home != nullptr ? fs::path(home) / ".cache" / "fqlab"
-                                            : fs::path();
-  std::error_code ignored;
-  return fs::is_directory(folder / "corpora" / "sotu", ignored) ? (folder / "corpora" / "sotu").string() : "";
-}
+std::string default_corpus();
+
+/// `given`, or the default; kUsage where there is neither.
+Result<std::filesystem::path> corpus_or_default(const std::string& given);
+
+/// "SmolLM2-135M-Instruct.Q4_1-sotu.fqlab" in the working folder.
+std::filesystem::path default_study(const std::filesystem::path& model, const std::filesystem::path& corpus);
 
 }  // namespace fqlab::cli

@@ -28,12 +28,6 @@ struct Options {
   SweepRequest request;
 };
 
-/// "SmolLM2-135M-Instruct.Q4_1-sotu.fqlab" in the working folder.
-fs::path default_study(const fs::path& model, const fs::path& corpus) {
-  const fs::path last = corpus.has_filename() ? corpus.filename() : corpus.parent_path().filename();
-  return model.stem().string() + "-" + last.stem().string() + ".fqlab";
-}
-
 Result<SweepSelection> understand_selection(const Options& options) {
   SweepSelection selection;
   selection.seed = options.request.selection.seed;
@@ -62,7 +56,6 @@ Result<SweepSelection> understand_selection(const Options& options) {
 
 Result<AllocationGoal> understand_goal(const Options& options) {
   AllocationGoal goal = options.request.goal;
-  goal.seed = options.request.selection.seed;
   const int asked = options.exhaustive + !options.precision.empty() + (options.top > 0);
   if (asked > 1)
     return fail(ErrorCode::kUsage, "these exclude each other", "--exhaustive, --precision, --top",
@@ -85,10 +78,9 @@ Result<AllocationGoal> understand_goal(const Options& options) {
 Result<SweepRequest> understand(const Options& options) {
   SweepRequest request = options.request;
   request.model = options.model;
-  request.corpus = options.corpus.empty() ? default_corpus() : options.corpus;
-  if (request.corpus.empty())
-    return fail(ErrorCode::kUsage, "there is no text to measure on", "--corpus",
-                "give a text file or a folder of .txt documents");
+  const Result<fs::path> corpus = corpus_or_default(options.corpus);
+  if (!corpus) return tl::unexpected(corpus.error());
+  request.corpus = *corpus;
   request.study =
       options.study.empty() ? default_study(request.model, request.corpus) : fs::path(options.study);
   Result<SweepSelection> selection = understand_selection(options);

@@ -87,7 +87,7 @@ Result<std::span<const float>> ChunkContext::logits(std::span<const int32_t> tok
       if (Result<void> seen = pass.watcher->after_decode(); !seen) return tl::unexpected(seen.error());
     const int wanted_from = std::max(begin, first);
     begin = end;
-    if (end <= first) continue;
+    if (end <= first || pass.discard) continue;
     const float* rows =
         llama_get_logits(context_.get()) + row * static_cast<size_t>(wanted_from - first_output);
     const size_t values = row * static_cast<size_t>(end - wanted_from);

@@ -24,7 +24,8 @@ class DecodeWatcher {
 
 struct ChunkPass {
   DecodeWatcher* watcher = nullptr;
-  bool wipe = false;  ///< zero the caches first: changes nothing unless something reads what it should not
+  bool wipe = false;     ///< zero the caches first: changes nothing unless something reads what it should not
+  bool discard = false;  ///< give no logits, for a watcher that has seen what it wants
 };
 
 class ChunkContext {

@@ -37,8 +37,9 @@ Result<Evaluator> Evaluator::create(const Model& model, const EvaluatorOptions& 
 }
 
 Result<std::span<const float>> Evaluator::logits(std::span<const int32_t> tokens, int first, int count) {
-  llama_set_n_threads(state_->context(), state_->options.threads, state_->options.threads);
-  return state_->lanes.front().logits(tokens, first, count);
+  const Result<std::vector<std::span<const float>>> all = logits(std::span(&tokens, 1), first, count);
+  if (!all) return tl::unexpected(all.error());
+  return all->front();
 }
 
 Result<std::vector<std::span<const float>>> Evaluator::logits(

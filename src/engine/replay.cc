@@ -38,7 +38,7 @@ struct ReplayModel::State {
   std::optional<GraphRecord> small;  // the graph of two tokens
   std::unordered_map<std::string, int> first_layers;
   std::map<ChunkShape, ChunkGraphs> graphs;
-  std::unordered_map<ggml_tensor*, void*> replaced;  // and the image's values
+  std::unordered_map<ggml_tensor*, ggml_tensor> replaced;  // as they are in the image
 
   std::map<int, std::optional<std::string>> problems;       // of the cuts asked about
   std::unordered_map<uint64_t, uint64_t> whole_model_hash;  // of checked chunks
@@ -129,28 +129,43 @@ Result<std::span<const float>> ReplayModel::capture(std::span<const int32_t> tok
 }
 
 Result<void> ReplayModel::replace(std::string_view tensor, std::span<const float> values) {
+  return replace(tensor, GgmlType::kF32, std::as_bytes(values));
+}
+
+Result<void> ReplayModel::replace(std::string_view tensor, GgmlType type, std::span<const std::byte> stored) {
   State& s = *state_;
   const std::string name(tensor);
-  if (s.source.find_tensor(name) == nullptr)
-    return fail(ErrorCode::kUsage, "the model has no such tensor", name);
-  const auto& floats = s.image->floats;
-  const auto found = floats.find(name);
-  if (found == floats.end())
+  const TensorInfo* info = s.source.find_tensor(name);
+  if (info == nullptr) return fail(ErrorCode::kUsage, "the model has no such tensor", name);
+  if (!s.image->floats.contains(name))
     return fail(ErrorCode::kUsage, "only float32 tensors can be replaced", name,
                 "expand the tensor when the image is made");
-  if (found->second.size() != values.size())
-    return fail(ErrorCode::kUsage,
-                fmt::format("{} values for a tensor of {}", values.size(), found->second.size()), name);
+  const GgmlTypeInfo* stored_as = ggml_type_info(type);
+  if (stored_as == nullptr || info->columns() % stored_as->block_elements != 0)
+    return fail(ErrorCode::kUsage, "the type does not fit the rows", name);
+  const uint64_t bytes = info->values() / stored_as->block_elements * stored_as->block_bytes;
+  if (bytes != stored.size())
+    return fail(ErrorCode::kUsage, fmt::format("{} bytes for a tensor of {}", stored.size(), bytes), name);
   const auto [begin, end] = s.small->weights().equal_range(name);
   for (auto at = begin; at != end; ++at) {
-    s.replaced.emplace(at->second, at->second->data);      // the first replacement keeps the image's pointer
-    at->second->data = const_cast<float*>(values.data());  // weights are only read
+    ggml_tensor& weight = *at->second;
+    s.replaced.emplace(&weight, weight);  // the first replacement keeps the image's
+    weight.type = static_cast<ggml_type>(type);
+    weight.nb[0] = stored_as->block_bytes;
+    weight.nb[1] = stored_as->block_bytes * (static_cast<size_t>(weight.ne[0]) / stored_as->block_elements);
+    for (int i = 2; i < GGML_MAX_DIMS; ++i)
+      weight.nb[i] = weight.nb[i - 1] * static_cast<size_t>(weight.ne[i - 1]);
+    weight.data = const_cast<std::byte*>(stored.data());  // weights are only read
   }
   return {};
 }
 
 void ReplayModel::restore() {
-  for (const auto& [tensor, data] : state_->replaced) tensor->data = data;
+  for (const auto& [tensor, image] : state_->replaced) {
+    tensor->type = image.type;
+    std::ranges::copy(image.nb, tensor->nb);
+    tensor->data = image.data;
+  }
   state_->replaced.clear();
 }
 

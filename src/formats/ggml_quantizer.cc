@@ -38,11 +38,9 @@ tl::unexpected<Error> refuse(const FormatDetails& format, std::string what, std:
   return fail(ErrorCode::kUsage, std::move(what), format.base, std::move(hint));
 }
 
-}  // namespace
-
-Result<QuantizeCounts> fake_quantize_by_ggml(const FormatDetails& format, std::span<const float> in,
-                                             std::span<float> out, uint64_t columns,
-                                             const FakeQuantizeOptions& options) {
+/// The type, ready to quantize such rows.
+Result<const GgmlTypeInfo*> usable_type(const FormatDetails& format, std::span<const float> in,
+                                        uint64_t columns, const FakeQuantizeOptions& options) {
   const GgmlTypeInfo* info = ggml_type_info(format.ggml_type);
   if (info == nullptr) return refuse(format, "ggml has no such type", "see: fqlab formats");
   if (columns % info->block_elements != 0)
@@ -67,19 +65,50 @@ Result<QuantizeCounts> fake_quantize_by_ggml(const FormatDetails& format, std::s
     return refuse(format, "ggml's quantizers take finite values only", "the tensor holds NaN or Inf");
   if (!all_finite(options.importance))
     return refuse(format, "the imatrix holds NaN or Inf", "compute it again");
+  if (auto prepared = ggml_door::prepare(info->type); !prepared) return tl::unexpected(prepared.error());
+  return info;
+}
+
+uint64_t row_bytes(const GgmlTypeInfo& info, uint64_t columns) {
+  return columns / info.block_elements * info.block_bytes;
+}
+
+}  // namespace
+
+Result<void> quantize_by_ggml(const FormatDetails& format, std::span<const float> in,
+                              std::span<std::byte> stored, uint64_t columns,
+                              const FakeQuantizeOptions& options) {
+  const Result<const GgmlTypeInfo*> usable = usable_type(format, in, columns, options);
+  if (!usable) return tl::unexpected(usable.error());
+  const GgmlTypeInfo& info = **usable;
+  const uint64_t bytes = row_bytes(info, columns);
+  share_out(in.size() / std::max<uint64_t>(columns, 1), 1, options.threads,
+            [&](int, uint64_t begin, uint64_t end) {
+              for (uint64_t row = begin; row < end; ++row)
+                ggml_door::quantize_row(info.type, in.subspan(row * columns, columns),
+                                        stored.subspan(row * bytes, bytes), options.importance);
+            });
+  return {};
+}
+
+Result<QuantizeCounts> fake_quantize_by_ggml(const FormatDetails& format, std::span<const float> in,
+                                             std::span<float> out, uint64_t columns,
+                                             const FakeQuantizeOptions& options) {
+  const Result<const GgmlTypeInfo*> usable = usable_type(format, in, columns, options);
+  if (!usable) return tl::unexpected(usable.error());
+  const GgmlTypeInfo& info = **usable;
   if (in.empty()) return QuantizeCounts{};
 
   const uint64_t rows = in.size() / columns;
-  const uint64_t bytes_per_row = columns / info->block_elements * info->block_bytes;
-  if (auto prepared = ggml_door::prepare(info->type); !prepared) return tl::unexpected(prepared.error());
+  const uint64_t bytes_per_row = row_bytes(info, columns);
   std::vector<QuantizeCounts> counts(static_cast<size_t>(std::max(options.threads, 1)));
   share_out(rows, 1, options.threads, [&](int worker, uint64_t begin, uint64_t end) {
     std::vector<std::byte> stored(bytes_per_row);
     std::vector<float> result(columns);
     for (uint64_t row = begin; row < end; ++row) {
       const float* source = in.data() + row * columns;
-      ggml_door::quantize_row(info->type, {source, columns}, stored, options.importance);
-      ggml_door::dequantize_row(info->type, stored, result);
+      ggml_door::quantize_row(info.type, {source, columns}, stored, options.importance);
+      ggml_door::dequantize_row(info.type, stored, result);
       counts[static_cast<size_t>(worker)] += compare(source, result.data(), columns);
       std::ranges::copy(result, out.data() + row * columns);
     }

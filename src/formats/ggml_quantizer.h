@@ -1,6 +1,7 @@
 // Fake quantization by ggml's own reference quantizers.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 
@@ -13,5 +14,10 @@ namespace fqlab {
 Result<QuantizeCounts> fake_quantize_by_ggml(const FormatDetails& format, std::span<const float> in,
                                              std::span<float> out, uint64_t columns,
                                              const FakeQuantizeOptions& options);
+
+/// The same rows as they are stored: `stored` holds exactly their bytes.
+Result<void> quantize_by_ggml(const FormatDetails& format, std::span<const float> in,
+                              std::span<std::byte> stored, uint64_t columns,
+                              const FakeQuantizeOptions& options);
 
 }  // namespace fqlab

@@ -1,20 +1,16 @@
 // Writes a GGUF file with some tensors and metadata replaced; everything else keeps its bytes.
 #include <algorithm>
-#include <array>
 #include <cstring>
-#include <limits>
 #include <unordered_map>
 
 #include "base/atomic_file.h"
 #include "fqlab/gguf.h"
 #include "gguf/header.h"
 #include "gguf/names.h"
-#include "gguf/value.h"
+#include "gguf/new_header.h"
 
 namespace fqlab {
 namespace {
-
-using Sink = std::function<Result<void>(std::span<const std::byte>)>;
 
 /// A rewrite that has been checked: the bytes before the data section, and who fills each tensor.
 struct Plan {
@@ -22,23 +18,6 @@ struct Plan {
   std::string header;                                  // up to and including the padding before the data
   std::vector<const TensorReplacement*> replacements;  // one a tensor; nullptr: unchanged
 };
-
-Result<uint64_t> stored_bytes(const TensorInfo& tensor, GgmlType type) {
-  const GgmlTypeInfo* info = ggml_type_info(type);
-  if (info == nullptr)
-    return fail(ErrorCode::kUsage, "unknown tensor type " + std::to_string(static_cast<uint32_t>(type)),
-                tensor.name);
-  if (tensor.columns() % info->block_elements != 0)
-    return fail(ErrorCode::kUsage,
-                "a row of " + std::to_string(tensor.columns()) + " values is no multiple of " +
-                    std::string(info->name) + "'s block of " + std::to_string(info->block_elements),
-                tensor.name);
-  const uint64_t blocks = tensor.values() / info->block_elements;
-  if (blocks > (std::numeric_limits<uint64_t>::max() >> 8) / info->block_bytes)
-    return fail(ErrorCode::kUsage, "the tensor is too large for type " + std::string(info->name),
-                tensor.name);
-  return blocks * info->block_bytes;
-}
 
 Result<std::vector<GgufMetadata>> new_metadata(const GgufFile& source,
                                                std::span<const GgufMetadata> changes) {
@@ -105,26 +84,9 @@ Result<Plan> make_plan(const GgufFile& source, const GgufRewrite& rewrite) {
   if (Result<void> planned = plan_tensors(source, rewrite, plan); !planned)
     return tl::unexpected(planned.error());
 
-  std::string& header = plan.header;
-  header = "GGUF";
-  append_number(header, source.version());
-  append_number<uint64_t>(header, plan.layout.tensors.size());
-  append_number<uint64_t>(header, metadata->size());
-  for (const GgufMetadata& entry : *metadata) {
-    append_string(header, entry.key);
-    if (Result<void> appended = append_typed_value(header, entry.value); !appended) {
-      Error error = appended.error();
-      error.where = entry.key;
-      return tl::unexpected(std::move(error));
-    }
-  }
-  for (const TensorInfo& tensor : plan.layout.tensors) {
-    append_string(header, tensor.name);
-    append_number(header, static_cast<uint32_t>(tensor.shape.size()));
-    for (const uint64_t size : tensor.shape) append_number(header, size);
-    append_number(header, static_cast<uint32_t>(tensor.type));
-    append_number(header, tensor.offset);
-  }
+  Result<std::string> text = header_text(source.version(), *metadata, plan.layout.tensors);
+  if (!text) return tl::unexpected(text.error());
+  std::string& header = plan.header = std::move(*text);
   // Whatever stands in the source's padding is kept while the header keeps its length: an unchanged file
   // stays the same.
   const uint64_t padded =
@@ -146,17 +108,7 @@ Result<Plan> make_plan(const GgufFile& source, const GgufRewrite& rewrite) {
   return plan;
 }
 
-Result<void> write_zeros(uint64_t count, const Sink& sink) {
-  constexpr std::array<std::byte, 4096> kZeros{};
-  while (count > 0) {
-    const uint64_t piece = std::min<uint64_t>(count, kZeros.size());
-    if (Result<void> written = sink(std::span(kZeros).first(piece)); !written) return written;
-    count -= piece;
-  }
-  return {};
-}
-
-Result<void> write_tensor(const GgufFile& source, const Plan& plan, size_t index, const Sink& sink) {
+Result<void> write_tensor(const GgufFile& source, const Plan& plan, size_t index, const GgufSink& sink) {
   const TensorInfo& tensor = plan.layout.tensors[index];
   const TensorReplacement* replacement = plan.replacements[index];
   const uint64_t end = plan.layout.data_offset + tensor.offset + tensor.bytes;
@@ -182,7 +134,7 @@ Result<GgufLayout> plan_rewrite(const GgufFile& source, const GgufRewrite& rewri
   return std::move(plan->layout);
 }
 
-Result<GgufLayout> write_gguf(const GgufFile& source, const GgufRewrite& rewrite, const Sink& sink) {
+Result<GgufLayout> write_gguf(const GgufFile& source, const GgufRewrite& rewrite, const GgufSink& sink) {
   Result<Plan> plan = make_plan(source, rewrite);
   if (!plan) return tl::unexpected(plan.error());
   if (Result<void> written = sink(std::as_bytes(std::span(plan->header))); !written)

@@ -36,7 +36,6 @@ struct AllocationGoal {
   /// Chunks of the exhaustive map that limits are parts of; absent: `chunks`. A race of 16 chunks a cell on
   /// the budget of 8 settles what 8 chunks of every cell cannot: with 8 the cells beside the K-th look alike.
   std::optional<int> budget_chunks;
-  uint64_t seed = 1;  ///< kept for callers; no policy draws random numbers
 };
 
 struct Allocation {

@@ -4,18 +4,11 @@
 #include "formats/format_details.h"
 #include "fqlab/recipe.h"
 #include "fqlab/weight_damage.h"
+#include "recipe/importance.h"
 #include "recipe/tensor_stream.h"
 
 namespace fqlab {
 namespace {
-
-Result<std::vector<float>> importance_for(const FormatSpec& format, const TensorInfo& tensor) {
-  const std::string& path = format.details().imatrix_file;
-  if (path.empty()) return std::vector<float>();
-  const Result<ImportanceMatrix> matrix = ImportanceMatrix::open(path);
-  if (!matrix) return tl::unexpected(matrix.error());
-  return matrix->importance(tensor);
-}
 
 // Each matrix of a tensor of experts has an importance of its own.
 Result<QuantizeCounts> quantize_matrices(const FormatSpec& format, std::span<const float> in,
@@ -34,6 +27,14 @@ Result<QuantizeCounts> quantize_matrices(const FormatSpec& format, std::span<con
 }
 
 }  // namespace
+
+Result<std::vector<float>> importance_for(const FormatSpec& format, const TensorInfo& tensor) {
+  const std::string& path = format.details().imatrix_file;
+  if (path.empty()) return std::vector<float>();
+  const Result<ImportanceMatrix> matrix = ImportanceMatrix::open(path);
+  if (!matrix) return tl::unexpected(matrix.error());
+  return matrix->importance(tensor);
+}
 
 Result<ChangedTensor> apply(const GgufFile& file, const TensorInfo& tensor, const FormatSpec& format,
                             int threads) {

@@ -25,6 +25,7 @@ inline constexpr Message kMessages[] = {
 #include "report/catalogue_weights.inc"
 #include "report/catalogue_map.inc"
 #include "report/catalogue_judgement.inc"
+#include "report/catalogue_verify.inc"
     // clang-format on
 };
 inline constexpr size_t kMessageCount = std::size(kMessages);

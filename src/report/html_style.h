@@ -63,7 +63,7 @@ svg .cell-none{fill:none;stroke:var(--line)}svg .on-dark{fill:#fff;font-size:11p
 svg .before{fill:var(--floor)}svg .after{fill:none;stroke:var(--worse);stroke-width:1.2}svg .level{stroke:var(--soft);stroke-width:1}
 svg .whisker{stroke:var(--point);stroke-width:2.5}svg .curve{fill:none;stroke:var(--point);stroke-width:2}svg .bar{stroke:var(--soft);stroke-width:.6}
 svg .hatch{stroke:var(--soft);stroke-width:.8;opacity:.55}svg .hollow{fill:var(--page);stroke:var(--point);stroke-width:1.8}
-svg .trace{fill:none;stroke-width:1.8}svg .faint{stroke:var(--soft);stroke-width:1;fill:none}
+svg .strong{font-weight:700}svg .trace{fill:none;stroke-width:1.8}svg .faint{stroke:var(--soft);stroke-width:1;fill:none}
 svg .s0{stroke:var(--s0)}svg .s1{stroke:var(--s1);stroke-dasharray:7 3}svg .s2{stroke:var(--s2);stroke-dasharray:2 3}svg .s3{stroke:var(--s3);stroke-dasharray:9 3 2 3}
 svg .m0,svg .m1,svg .m2,svg .m3{stroke:var(--page);stroke-width:.8}svg .m0{fill:var(--s0)}svg .m1{fill:var(--s1)}svg .m2{fill:var(--s2)}svg .m3{fill:var(--s3)}
 svg .h0,svg .h1,svg .h2,svg .h3{fill:var(--page);stroke-width:1.5}svg .h0{stroke:var(--s0)}svg .h1{stroke:var(--s1)}svg .h2{stroke:var(--s2)}svg .h3{stroke:var(--s3)}

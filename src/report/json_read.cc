@@ -301,6 +301,10 @@ Result<std::vector<Comparison>> parse_comparison_json(std::string_view text) {
       return fail(ErrorCode::kInput, "this report has another schema version than 1", "schema_version",
                   "use the fqlab that wrote it");
     }
+    if (json.contains("kind")) {
+      return fail(ErrorCode::kInput, "this is no report of a comparison", "kind " + json["kind"].dump(),
+                  "give the report.json of `fqlab compare`; `fqlab verify` writes its pages itself");
+    }
     std::vector<Comparison> comparisons;
     if (json.contains("comparisons")) {
       for (const Json& item : json["comparisons"]) comparisons.push_back(read_comparison(item));

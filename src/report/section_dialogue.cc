@@ -13,17 +13,6 @@ SideBySide side_by_side(const DialogueResult& d, const Text& text) {
   return {text("head.original"), text("head.variant"), std::move(diff.left), std::move(diff.right)};
 }
 
-// A heading holds one line: the prompt up to its first line break or about 80 bytes, cut between characters.
-std::string one_line(const std::string& prompt) {
-  std::string line = prompt.substr(0, prompt.find('\n'));
-  if (line.size() > 80) {
-    size_t end = 80;
-    while (end > 0 && (static_cast<unsigned char>(line[end]) & 0xC0) == 0x80) --end;
-    line.resize(end);
-  }
-  return line.size() == prompt.size() ? line : line + " …";
-}
-
 void add_not_measured(const Comparison& c, const Text& text, Document& document) {
   const std::string reason = reason_of(c, "dialogue", "not_measured");
   document.blocks.push_back(
@@ -46,6 +35,16 @@ void add_not_measured(const Comparison& c, const Text& text, Document& document)
 }
 
 }  // namespace
+
+std::string one_line(const std::string& prompt) {
+  std::string line = prompt.substr(0, prompt.find('\n'));
+  if (line.size() > 80) {
+    size_t end = 80;
+    while (end > 0 && (static_cast<unsigned char>(line[end]) & 0xC0) == 0x80) --end;
+    line.resize(end);
+  }
+  return line.size() == prompt.size() ? line : line + " …";
+}
 
 void add_dialogue(const Comparison& c, const Text& text, const SectionPlace& place, Document& document) {
   add_section_heading(4, "section.dialogue", text, place, document);

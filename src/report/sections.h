@@ -81,6 +81,9 @@ bool several_originals(std::span<const Comparison> comparisons);
 /// The interval, or none where every logit is equal: an exact result carries no sign of noise.
 std::optional<Interval> shown(const Comparison& comparison, const std::optional<Interval>& interval);
 
+/// The prompt up to its first line break or about 80 bytes, cut between characters: a heading holds one line.
+std::string one_line(const std::string& prompt);
+
 /// Reason of the note for `key` of report.json, or `otherwise`.
 std::string reason_of(const Comparison& comparison, std::string_view key, std::string_view otherwise);
 

@@ -51,32 +51,6 @@ bool same_value(const GgufValue& a, const GgufValue& b) {
                     (*y)->elements.end(), same_value);
 }
 
-Result<void> check_same_model(const GgufFile& original, const GgufFile& variant) {
-  const auto refuse = [&](std::string what) {
-    return fail(ErrorCode::kUsage, std::move(what), variant.path().string(),
-                "--variant compares two files of one model; make the variant from the original");
-  };
-  if (original.architecture() != variant.architecture())
-    return refuse(fmt::format("the variant's architecture is {}, the original's {}", variant.architecture(),
-                              original.architecture()));
-  for (const char* key : {"tokenizer.ggml.model", "tokenizer.ggml.tokens"}) {
-    const GgufValue* a = original.find_metadata(key);
-    const GgufValue* b = variant.find_metadata(key);
-    if ((a == nullptr) != (b == nullptr) || (a != nullptr && !same_value(*a, *b)))
-      return refuse(fmt::format("the variant has another tokenizer ({} differs)", key));
-  }
-  for (const TensorInfo& tensor : original.tensors()) {
-    const TensorInfo* other = variant.find_tensor(tensor.name);
-    if (other == nullptr) return refuse(fmt::format("the variant has no tensor {}", tensor.name));
-    if (other->shape != tensor.shape)
-      return refuse(fmt::format("tensor {} has another shape in the variant", tensor.name));
-  }
-  for (const TensorInfo& tensor : variant.tensors())
-    if (original.find_tensor(tensor.name) == nullptr)
-      return refuse(fmt::format("the variant has an additional tensor {}", tensor.name));
-  return {};
-}
-
 }  // namespace
 
 uint64_t VariantChange::values_total() const {
@@ -102,6 +76,32 @@ Result<VariantChange> change_by_recipe(const GgufFile& original, const Recipe& r
     variant.tensors.push_back(std::move(*tensor));
   }
   return variant;
+}
+
+Result<void> check_same_model(const GgufFile& original, const GgufFile& variant) {
+  const auto refuse = [&](std::string what) {
+    return fail(ErrorCode::kUsage, std::move(what), variant.path().string(),
+                "only files of one model can be compared; make this one from " + original.path().string());
+  };
+  if (original.architecture() != variant.architecture())
+    return refuse(fmt::format("the file's architecture is {}, the original's {}", variant.architecture(),
+                              original.architecture()));
+  for (const char* key : {"tokenizer.ggml.model", "tokenizer.ggml.tokens"}) {
+    const GgufValue* a = original.find_metadata(key);
+    const GgufValue* b = variant.find_metadata(key);
+    if ((a == nullptr) != (b == nullptr) || (a != nullptr && !same_value(*a, *b)))
+      return refuse(fmt::format("the file has another tokenizer ({} differs)", key));
+  }
+  for (const TensorInfo& tensor : original.tensors()) {
+    const TensorInfo* other = variant.find_tensor(tensor.name);
+    if (other == nullptr) return refuse(fmt::format("the file has no tensor {}", tensor.name));
+    if (other->shape != tensor.shape)
+      return refuse(fmt::format("tensor {} has another shape in the file", tensor.name));
+  }
+  for (const TensorInfo& tensor : variant.tensors())
+    if (original.find_tensor(tensor.name) == nullptr)
+      return refuse(fmt::format("the file has an additional tensor {}", tensor.name));
+  return {};
 }
 
 Result<VariantChange> change_by_file(const GgufFile& original, const GgufFile& variant) {

@@ -20,8 +20,10 @@ struct VariantChange {
 /// The tensors of a recipe, fake-quantized.
 Result<VariantChange> change_by_recipe(const GgufFile& original, const Recipe& recipe, int threads);
 
-/// The tensors whose dequantized values differ between two files of one model. kUsage where the files are not
-/// of one model: other architecture, tokenizer, tensor names or shapes.
+/// kUsage where the files are not of one model: other architecture, tokenizer, tensor names or shapes.
+Result<void> check_same_model(const GgufFile& original, const GgufFile& variant);
+
+/// The tensors whose dequantized values differ between two files of one model (check_same_model).
 Result<VariantChange> change_by_file(const GgufFile& original, const GgufFile& variant);
 
 /// The original's file with the changed tensors' new values stored as F32, everything else as it is.

@@ -6,11 +6,11 @@
 #include <cmath>
 
 #include "base/atomic_file.h"
-#include "base/hash.h"
 #include "base/stopwatch.h"
 #include "base/system.h"
 #include "base/temporary_folder.h"
 #include "study/dialogue_run.h"
+#include "study/identity.h"
 #include "study/paired_run.h"
 #include "study/speed_run.h"
 #include "study/views.h"
@@ -56,8 +56,6 @@ std::vector<ExpandedTensors> plan_arms(const GgufFile& file, const CompareReques
   return arms;
 }
 
-constexpr int kMostChunksAtOnce = 4;  // more threads than that share a chunk
-
 /// Takes the first that fits: several chunks at once, one chunk, native arithmetic where none was asked for.
 Result<std::vector<ExpandedTensors>> plan_within_memory(const GgufFile& file, PairedRun& run,
                                                         const EvaluatorOptions& options, bool& fell_back) {
@@ -101,11 +99,11 @@ void plan_controls(PairedRun& run) {
 
 Result<void> load_arms(PairedRun& run, const GgufFile& file, std::span<const ExpandedTensors> expanded,
                        const std::optional<GgufFile>& variant_file, const EvaluatorOptions& options) {
+  run.original_is_as_stored = expanded.size() == 1 && expanded.front().empty();
   for (const ExpandedTensors& tensors : expanded) {
     Result<PatchableModel> arm = PatchableModel::create(file, tensors, options);
     if (!arm) return tl::unexpected(arm.error());
     run.arms.push_back(std::move(*arm));
-    run.original_is_as_stored = tensors.empty() && expanded.size() == 1;
   }
   if (!run.original_is_as_stored && run.request.stored_chunks != 0) {
     Result<Model> model = Model::load(file);
@@ -200,22 +198,6 @@ void add_speed(Comparison& c, const std::optional<SpeedRun>& speed, const char* 
   c.warnings.insert(c.warnings.end(), speed->warnings.begin(), speed->warnings.end());
 }
 
-Result<ModelIdentity> identify(const GgufFile& file) {
-  Result<std::string> hash = sha256_of_file(file.path());
-  if (!hash) return tl::unexpected(hash.error());
-  ModelIdentity identity{.path = file.path().string(),
-                         .sha256 = *hash,
-                         .architecture = file.architecture(),
-                         .bytes = file.file_bytes()};
-  identity.layers = static_cast<int>(file.metadata_uint(file.architecture() + ".block_count").value_or(0));
-  for (const TensorInfo& tensor : file.tensors()) identity.parameters += tensor.values();
-  return identity;
-}
-
-Environment environment() {
-  return {cpu_name(), cpu_isa(), hardware_threads(), memory_total_bytes(), operating_system(), compiler()};
-}
-
 /// What the positions are about: which chunk belongs where, and what each target is.
 struct TextView {
   std::vector<int> clusters;
@@ -226,16 +208,17 @@ struct TextView {
 TextView view_text(const PairedRun& run, const TokenText& text) {
   TextView view;
   for (const Chunk& chunk : run.chunks) view.clusters.push_back(chunk.cluster);
-  view.first_target = run.first + 1;
-  view.classes = classes_of_targets(run.chunks, view.first_target, static_cast<size_t>(run.count), text);
+  view.first_target = run.scored.first + 1;
+  view.classes =
+      classes_of_targets(run.chunks, view.first_target, static_cast<size_t>(run.scored.count), text);
   return view;
 }
 
 void list_worst(PairedRun& run, const TextView& view, const CutText& cut, const TokenText& text) {
   for (VariantRun& variant : run.variants) {
     variant.worst =
-        worst_positions(variant.positions, run.chunks, view.first_target, static_cast<size_t>(run.count),
-                        text, static_cast<size_t>(run.request.worst));
+        worst_positions(variant.positions, run.chunks, view.first_target,
+                        static_cast<size_t>(run.scored.count), text, static_cast<size_t>(run.request.worst));
     for (WorstPosition& position : variant.worst)
       if (!cut.corpora.empty())
         position.corpus =
@@ -254,7 +237,7 @@ Comparison describe(const PairedRun& run, const VariantRun& variant, const TextV
   c.settings.n_ctx = run.request.n_ctx;
   c.settings.n_batch = run.request.n_batch;
   c.settings.chunks = static_cast<int>(run.chunks.size());
-  c.settings.scored_positions = run.chunks.size() * static_cast<size_t>(run.count);
+  c.settings.scored_positions = run.chunks.size() * static_cast<size_t>(run.scored.count);
   c.settings.threads = run.request.threads;
   c.settings.seed = run.request.seed;
   c.settings.margins = run.request.margins;
@@ -265,12 +248,12 @@ Comparison describe(const PairedRun& run, const VariantRun& variant, const TextV
   c.tensors = variant.change.reports;
   c.perplexity.original_seconds = run.original_seconds[variant.arm];
   c.perplexity.variant_seconds = variant.seconds;
-  c.environment = environment();
+  c.environment = this_environment();
   c.settings.corpus = cut.identity;
   c.cluster_kind = cut.cluster_kind;
   c.corpora = cut.corpora;
   c.worst = variant.worst;
-  const ComparisonPasses passes{{view.clusters, cut.corpus_of_chunk, static_cast<size_t>(run.count)},
+  const ComparisonPasses passes{{view.clusters, cut.corpus_of_chunk, static_cast<size_t>(run.scored.count)},
                                 &variant.positions,
                                 variant.control_passes,
                                 run.storage[variant.arm],
@@ -334,8 +317,7 @@ Result<std::vector<Comparison>> compare(const CompareRequest& request, const Com
   PairedRun run;
   run.request = request;
   run.progress = progress;
-  run.first = request.n_ctx / 2;  // llama-perplexity's rule: the second half, but the last position
-  run.count = request.n_ctx - 1 - run.first;
+  run.scored = second_half(request.n_ctx);
   Result<std::vector<VariantRun>> variants = make_variants(request, *file, variant_file);
   if (!variants) return tl::unexpected(variants.error());
   run.variants = std::move(*variants);

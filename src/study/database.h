@@ -28,6 +28,16 @@ class Statement {
 
   /// True while there is a row to read, false at the end.
   Result<bool> step();
+  /// take(*this) for every row.
+  template <class Take>
+  Result<void> for_each_row(const Take& take) {
+    for (;;) {
+      const Result<bool> row = step();
+      if (!row) return tl::unexpected(row.error());
+      if (!*row) return {};
+      take(*this);
+    }
+  }
   /// Runs a statement that gives no row, and makes it ready for the next bindings.
   Result<void> run();
   void reset();

@@ -71,6 +71,11 @@ Result<std::vector<Conversation>> read_conversations(const std::filesystem::path
   return conversations;
 }
 
+Result<std::vector<Conversation>> conversations_of(const std::optional<std::filesystem::path>& prompts) {
+  if (prompts) return read_conversations(*prompts);
+  return default_conversations();
+}
+
 Result<int> dialogue_context(const Model& model, std::span<const Conversation> conversations, int most) {
   int needed = 0;
   for (const Conversation& conversation : conversations) {

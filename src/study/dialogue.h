@@ -26,6 +26,9 @@ std::vector<Conversation> default_conversations();
 /// the line.
 Result<std::vector<Conversation>> read_conversations(const std::filesystem::path& path);
 
+/// The prompts of a file where one is given, else the default ones.
+Result<std::vector<Conversation>> conversations_of(const std::optional<std::filesystem::path>& prompts);
+
 /// One turn as the models see it, and the original's answer. A later turn's context holds the given assistant
 /// message, or the original's own answer where the conversation gives none: the variant sees the same, so
 /// that only weights differ.

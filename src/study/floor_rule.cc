@@ -38,16 +38,8 @@ bool beyond_noise(const MeasuredChunks& effect, std::span<const MeasuredChunks> 
 
 std::vector<ClusterSum> kl_by_cluster(const MeasuredChunks& measured, std::span<const int> cluster_of_chunk,
                                       std::span<const int> counted) {
-  std::vector<ClusterSum> sums;
-  std::map<int, size_t> index;
-  for (const int chunk : counted) {
-    const auto [found, added] = index.try_emplace(cluster_of_chunk[static_cast<size_t>(chunk)], sums.size());
-    if (added) sums.emplace_back();
-    const PairedSums& part = measured.at(chunk).sums;
-    sums[found->second].sum += part.kl_nats;
-    sums[found->second].n += part.n;
-  }
-  return sums;
+  return sums_by_cluster(measured, cluster_of_chunk, counted,
+                         [](const PairedSums& sums) { return sums.kl_nats; });
 }
 
 std::vector<int> common_chunks(const MeasuredChunks& effect, std::span<const MeasuredChunks> floors) {

@@ -14,7 +14,23 @@ namespace fqlab {
 /// What one trial gave, by chunk.
 using MeasuredChunks = std::map<int, MeasuredChunk>;
 
-/// Sums of KL divergence by cluster, clusters in order of first appearance, over the chunks of `counted`.
+/// Sums of one value by cluster, clusters in order of first appearance, over the chunks of `counted`.
+/// `value(PairedSums)` is a sum over the positions of a chunk.
+template <class Value>
+std::vector<ClusterSum> sums_by_cluster(const MeasuredChunks& measured, std::span<const int> cluster_of_chunk,
+                                        std::span<const int> counted, const Value& value) {
+  std::vector<ClusterSum> sums;
+  std::map<int, size_t> index;
+  for (const int chunk : counted) {
+    const auto [found, added] = index.try_emplace(cluster_of_chunk[static_cast<size_t>(chunk)], sums.size());
+    if (added) sums.emplace_back();
+    const PairedSums& part = measured.at(chunk).sums;
+    sums[found->second].sum += value(part);
+    sums[found->second].n += part.n;
+  }
+  return sums;
+}
+/// The same of the KL divergence.
 std::vector<ClusterSum> kl_by_cluster(const MeasuredChunks& measured, std::span<const int> cluster_of_chunk,
                                       std::span<const int> counted);
 

@@ -1,8 +1,19 @@
 #include "study/measured.h"
 
 #include <algorithm>
+#include <cstring>
 
 namespace fqlab {
+
+bool same_bits(std::span<const float> a, std::span<const float> b) {
+  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size_bytes()) == 0;
+}
+
+bool repeats_exactly(std::span<const float> logits, std::span<const float> again,
+                     std::span<const PairedPosition> compared) {
+  return same_bits(logits, again) &&
+         std::ranges::all_of(compared, [](const PairedPosition& position) { return position.kl_nats == 0; });
+}
 
 MeasuredChunk measured_chunk(std::span<const PairedPosition> positions, bool logits_identical) {
   MeasuredChunk measured;

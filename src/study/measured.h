@@ -24,6 +24,13 @@ struct WeightChange {
   double relative_mse = 0;  ///< sum (q-x)^2 / sum x^2 over all its tensors
 };
 
+bool same_bits(std::span<const float> a, std::span<const float> b);
+
+/// The check that always runs: the original evaluated again gives the same bits, and KL divergences of
+/// exactly 0.
+bool repeats_exactly(std::span<const float> logits, std::span<const float> again,
+                     std::span<const PairedPosition> compared);
+
 MeasuredChunk measured_chunk(std::span<const PairedPosition> positions, bool logits_identical);
 
 }  // namespace fqlab

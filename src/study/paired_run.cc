@@ -3,69 +3,24 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstring>
 
 #include "base/stopwatch.h"
+#include "study/measured.h"
 
 namespace fqlab {
 namespace {
 
-std::vector<int32_t> targets_of(const PairedRun& run, const Chunk& chunk) {
-  const auto begin = chunk.tokens.begin() + run.first + 1;
-  return {begin, begin + run.count};
-}
-
-/// Chunks begin .. end - 1, evaluated at once.
-struct ChunkGroup {
-  size_t begin = 0, end = 0;
-  size_t size() const { return end - begin; }
-};
-
 Result<std::vector<std::span<const float>>> logits_of(PairedRun& run, Evaluator& evaluator, ChunkGroup group,
                                                       const std::string& label) {
-  std::vector<std::span<const int32_t>> tokens;
-  for (size_t c = group.begin; c < group.end; ++c) {
-    run.tell(label);
-    tokens.emplace_back(run.chunks[c].tokens);
-  }
-  if (group.size() > 1) return evaluator.logits(tokens, run.first, run.count);
-  Result<std::span<const float>> logits = evaluator.logits(tokens.front(), run.first, run.count);
-  if (!logits) return tl::unexpected(logits.error());
-  return std::vector{*logits};
+  for (size_t c = group.begin; c < group.end; ++c) run.tell(label);
+  return group_logits(evaluator, run.chunks, group, run.scored);
 }
 
-bool same_bits(std::span<const float> a, std::span<const float> b) {
-  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size_bytes()) == 0;
-}
-
-void append(PairedPass& pass, std::vector<PairedPosition>&& positions) {
-  pass.insert(pass.end(), positions.begin(), positions.end());
-}
-
-/// C's logits of a chunk, kept while V and the controls overwrite the evaluator's.
-struct OriginalLogits {
-  std::vector<int32_t> targets;
-  std::vector<float> logits;
-  std::vector<PositionScore> scores;
-
-  std::vector<PairedPosition> compare(std::span<const float> other, int threads) const {
-    return compare_positions(logits, scores, other, targets, threads);
-  }
-};
-
-/// The check that always runs: C evaluated again, by itself, gives the same bits and a divergence of exactly
-/// 0.
 Result<void> check_repeats(PairedRun& run, size_t arm, const OriginalLogits& original, const char* when) {
   Result<std::vector<std::span<const float>>> again =
       logits_of(run, run.arms[arm].evaluator(), {0, 1}, fmt::format("check {}", when));
   if (!again) return tl::unexpected(again.error());
-  bool zero = same_bits(original.logits, again->front());
-  for (const PairedPosition& p : original.compare(again->front(), run.request.threads))
-    zero = zero && p.kl_nats == 0;
-  if (zero) return {};
-  return fail(ErrorCode::kCheck, fmt::format("the original differs from itself {}", when),
-              run.request.model.string(),
-              "the numbers of this run must not be used; try --threads 1 and report the model");
+  return check_repeat(original, again->front(), run.request.threads, when, run.request.model.string());
 }
 
 Result<void> run_controls(PairedRun& run, VariantRun& variant, ChunkGroup group,
@@ -116,13 +71,10 @@ Result<std::vector<OriginalLogits>> run_original(PairedRun& run, size_t arm, Chu
   Result<std::vector<std::span<const float>>> logits =
       logits_of(run, run.arms[arm].evaluator(), group, "original");
   if (!logits) return tl::unexpected(logits.error());
-  std::vector<OriginalLogits> originals(group.size());
-  for (size_t i = 0; i < group.size(); ++i) {
-    OriginalLogits& original = originals[i];
-    original.targets = targets_of(run, run.chunks[group.begin + i]);
-    original.logits.assign((*logits)[i].begin(), (*logits)[i].end());
-    original.scores = score_positions(original.logits, original.targets, run.request.threads);
-  }
+  std::vector<OriginalLogits> originals;
+  for (size_t i = 0; i < group.size(); ++i)
+    originals.push_back(
+        keep_original(run.chunks[group.begin + i], (*logits)[i], run.scored, run.request.threads));
   run.original_seconds[arm] += stopwatch.seconds();
   return originals;
 }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "study/arms.h"
+#include "study/chunk_passes.h"
 #include "study/compare.h"
 #include "study/corpus.h"
 #include "study/summarize.h"
@@ -34,7 +35,7 @@ struct PairedRun {
   CompareRequest request;
   Arithmetic arithmetic = Arithmetic::kReference;
   std::vector<Chunk> chunks;
-  int first = 0, count = 0;            ///< scored positions of a chunk
+  ScoredRange scored;                  ///< of each chunk
   bool original_is_as_stored = false;  ///< O is C
   std::optional<Evaluator> as_stored;  ///< O; absent where it is C or not asked for
   std::vector<PatchableModel> arms;

@@ -50,22 +50,6 @@ uint64_t number_of(StudyContents& contents, const char* name) {
   return number;
 }
 
-/// Sums of one value by cluster, chunks in order, clusters in order of first appearance.
-template <class Get>
-std::vector<ClusterSum> by_cluster(const StudyContents& contents, const MeasuredChunks& measured,
-                                   const Get& get) {
-  std::vector<ClusterSum> sums;
-  std::map<int, size_t> index;
-  for (const auto& [chunk, one] : measured) {
-    const auto [found, added] =
-        index.try_emplace(contents.cluster_of_chunk[static_cast<size_t>(chunk)], sums.size());
-    if (added) sums.emplace_back();
-    sums[found->second].sum += get(one.sums);
-    sums[found->second].n += one.sums.n;
-  }
-  return sums;
-}
-
 std::vector<MeasuredChunks> measured_floors(StudyContents& contents, std::span<const int64_t> trials) {
   std::vector<MeasuredChunks> floors;
   for (const int64_t trial : trials)
@@ -89,12 +73,15 @@ void fill_measured(StudyContents& contents, const StoredCell& stored, std::span<
                    MapCell& cell) {
   const MeasuredChunks& measured = contents.measured[stored.trial];
   cell.state = CellState::kMeasured;
-  const auto kl =
-      clustered_mean(by_cluster(contents, measured, [](const PairedSums& sums) { return sums.kl_nats; }));
-  const auto ratio = clustered_mean(
-      by_cluster(contents, measured, [](const PairedSums& sums) { return sums.nll_difference_nats; }));
-  const Agreement same_top = agreement(by_cluster(
-      contents, measured, [](const PairedSums& sums) { return static_cast<double>(sums.same_top); }));
+  const std::vector<int> chunks = common_chunks(measured, {});
+  const auto by_cluster = [&](const auto& value) {
+    return sums_by_cluster(measured, contents.cluster_of_chunk, chunks, value);
+  };
+  const ClusteredMean kl = clustered_mean(kl_by_cluster(measured, contents.cluster_of_chunk, chunks));
+  const ClusteredMean ratio =
+      clustered_mean(by_cluster([](const PairedSums& sums) { return sums.nll_difference_nats; }));
+  const Agreement same_top =
+      agreement(by_cluster([](const PairedSums& sums) { return static_cast<double>(sums.same_top); }));
   cell.kl = kl.mean;
   cell.kl_interval = kl.interval;
   cell.log_ratio = ratio.mean;

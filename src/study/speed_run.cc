@@ -16,8 +16,7 @@
 namespace fqlab {
 namespace {
 
-constexpr int kWarmUpTokens = 64;  // of a prompt: enough to touch every weight and to wake every thread
-constexpr int kColdBlocks = 2;
+constexpr int kWarmUpTokens = 16;  // of a prompt: enough to touch every weight and to wake every thread
 
 /// The machine's busy share of all cores over a short moment in which we do nothing; 0 where it cannot be
 /// read.
@@ -47,24 +46,33 @@ bool drop_page_cache(const std::filesystem::path& path) {
   return dropped;
 }
 
-/// Numbers of one quantity: of A, its second load A', and B, in blocks.
-struct Series {
-  std::vector<SpeedBlock> against_variant, against_itself;
-};
-
-/// The subjects of a block, three forward and three backward: A A' B B A' A.
-constexpr std::array<int, 6> kOrder = {0, 1, 2, 2, 1, 0};
-
-/// Files the six numbers of a block, in kOrder.
-void add_block(Series& series, const std::array<double, 6>& values) {
-  series.against_variant.push_back({values[0], values[2], values[3], values[5]});
-  series.against_itself.push_back({values[0], values[1], values[4], values[5]});
-}
+constexpr size_t kOriginal = 0, kSecondLoad = 1, kFirstVariant = 2;  // the subjects of a block
 
 /// What is measured on one load of a file.
 struct Sample {
   double load_ms = 0, first_token_ms = 0, prompt_tps = 0, generation_tps = 0;
 };
+/// Each subject's first and second visit.
+using Block = std::vector<std::array<Sample, 2>>;
+
+struct Visit {
+  size_t subject = 0, turn = 0;
+};
+
+/// All subjects forward, then backward: A A' B B A' A.
+std::vector<Visit> visits(size_t subjects) {
+  std::vector<Visit> order;
+  for (size_t subject = 0; subject < subjects; ++subject) order.push_back({subject, 0});
+  for (size_t subject = subjects; subject-- > 0;) order.push_back({subject, 1});
+  return order;
+}
+
+std::vector<SpeedBlock> pairs_of(std::span<const Block> blocks, double Sample::*value, size_t a, size_t b) {
+  std::vector<SpeedBlock> pairs;
+  for (const Block& block : blocks)
+    pairs.push_back({block[a][0].*value, block[b][0].*value, block[b][1].*value, block[a][1].*value});
+  return pairs;
+}
 
 /// Loads the file anew: where the system puts a load's pages shifts its speeds by more than their noise, so
 /// that each number comes from a load of its own.
@@ -85,31 +93,44 @@ Result<Sample> measure_sample(const std::string& path, const SpeedSettings& sett
   return sample;
 }
 
-/// False where a file's pages could not be dropped from the page cache.
-bool add_cold_block(Series& cold, const std::array<std::string, 3>& paths, const SpeedSettings& settings) {
-  std::array<double, 6> load_ms{};
-  for (size_t i = 0; i < kOrder.size(); ++i) {
-    const std::string& path = paths[static_cast<size_t>(kOrder[i])];
-    if (!drop_page_cache(path)) return false;
-    const Result<TimedModel> model = TimedModel::load(path, settings.threads, settings.prompt_tokens);
-    if (!model) return false;
-    load_ms[i] = model->load_ms();
+Result<Block> measure_block(const std::vector<std::string>& paths, const SpeedSettings& settings) {
+  Block block(paths.size());
+  for (const auto [subject, turn] : visits(paths.size())) {
+    const Result<Sample> sample = measure_sample(paths[subject], settings);
+    if (!sample) return tl::unexpected(sample.error());
+    block[subject][turn] = *sample;
   }
-  add_block(cold, load_ms);
-  return true;
+  return block;
+}
+
+/// Load times only; absent where a file's pages could not be dropped from the page cache.
+std::optional<Block> measure_cold_block(const std::vector<std::string>& paths,
+                                        const SpeedSettings& settings) {
+  Block block(paths.size());
+  for (const auto [subject, turn] : visits(paths.size())) {
+    if (!drop_page_cache(paths[subject])) return std::nullopt;
+    const Result<TimedModel> model =
+        TimedModel::load(paths[subject], settings.threads, settings.prompt_tokens);
+    if (!model) return std::nullopt;
+    block[subject][turn].load_ms = model->load_ms();
+  }
+  return block;
 }
 
 double median(std::vector<double> values) { return quantile(values, 0.5); }
 
-Result<SpeedResult> summary(const Series& series, uint64_t seed, bool& outlier) {
+/// Subject b against subject a.
+Result<SpeedResult> summary(std::span<const Block> blocks, double Sample::*value, size_t a, size_t b,
+                            uint64_t seed, bool& outlier) {
   std::vector<double> original, variant;
-  for (const SpeedBlock& block : series.against_variant) {
+  const std::vector<SpeedBlock> pairs = pairs_of(blocks, value, a, b);
+  for (const SpeedBlock& block : pairs) {
     original.insert(original.end(), {block.first_a, block.second_a});
     variant.insert(variant.end(), {block.first_b, block.second_b});
   }
-  Result<SpeedComparison> effect = compare_speed(series.against_variant, seed);
+  Result<SpeedComparison> effect = compare_speed(pairs, seed);
   if (!effect) return tl::unexpected(effect.error());
-  Result<SpeedComparison> noise = compare_speed(series.against_itself, seed);
+  Result<SpeedComparison> noise = compare_speed(pairs_of(blocks, value, kOriginal, kSecondLoad), seed);
   if (!noise) return tl::unexpected(noise.error());
   const auto ratio = [](const std::optional<Interval>& logs) -> std::optional<Interval> {
     if (!logs) return std::nullopt;
@@ -135,53 +156,80 @@ Result<SpeedResult> summary(const Series& series, uint64_t seed, bool& outlier) 
   return result;
 }
 
-}  // namespace
+struct Measurements {
+  std::vector<Block> warm, cold;
+};
 
-Result<SpeedRun> measure_speed(const std::filesystem::path& original, const std::filesystem::path& variant,
-                               const SpeedSettings& settings, const std::function<void(int, int)>& tell) {
-  const std::array<std::string, 3> paths = {original.string(), original.string(), variant.string()};
+Result<SpeedRun> run_of(const Measurements& all, size_t a, size_t b, uint64_t seed, bool& outlier) {
   SpeedRun run;
-  if (busy_share() > 0.1) run.warnings.push_back("busy_machine");
-  for (const std::string& path : {paths[0], paths[2]})  // unmeasured, so that both are in the page cache
-    if (const Result<Sample> sample = measure_sample(path, settings); !sample)
-      return tl::unexpected(sample.error());
-
-  Series load, first_token, prompt, generation, cold;
-  for (int block = 0; block < settings.blocks; ++block) {
-    tell(block, settings.blocks + 1);
-    std::array<double, 6> load_ms{}, first_token_ms{}, prompt_tps{}, generation_tps{};
-    for (size_t i = 0; i < kOrder.size(); ++i) {
-      const Result<Sample> sample = measure_sample(paths[static_cast<size_t>(kOrder[i])], settings);
-      if (!sample) return tl::unexpected(sample.error());
-      load_ms[i] = sample->load_ms;
-      first_token_ms[i] = sample->first_token_ms;
-      prompt_tps[i] = sample->prompt_tps;
-      generation_tps[i] = sample->generation_tps;
-    }
-    add_block(load, load_ms);
-    add_block(first_token, first_token_ms);
-    add_block(prompt, prompt_tps);
-    add_block(generation, generation_tps);
-  }
-  tell(settings.blocks, settings.blocks + 1);
-  bool cold_works = true;
-  for (int block = 0; block < kColdBlocks && cold_works; ++block)
-    cold_works = add_cold_block(cold, paths, settings);
-
-  bool outlier = false;
-  for (const auto& [series, result] :
-       {std::pair{&load, &run.load_ms}, std::pair{&first_token, &run.first_token_ms},
-        std::pair{&prompt, &run.prompt_tps}, std::pair{&generation, &run.generation_tps}}) {
-    Result<SpeedResult> found = summary(*series, settings.seed, outlier);
+  for (const auto& [value, result] :
+       {std::pair{&Sample::load_ms, &run.load_ms}, std::pair{&Sample::first_token_ms, &run.first_token_ms},
+        std::pair{&Sample::prompt_tps, &run.prompt_tps},
+        std::pair{&Sample::generation_tps, &run.generation_tps}}) {
+    Result<SpeedResult> found = summary(all.warm, value, a, b, seed, outlier);
     if (!found) return tl::unexpected(found.error());
     *result = std::move(*found);
   }
-  if (cold_works) {
+  if (!all.cold.empty()) {
     bool ignored = false;
-    if (Result<SpeedResult> found = summary(cold, settings.seed, ignored); found)
+    if (Result<SpeedResult> found = summary(all.cold, &Sample::load_ms, a, b, seed, ignored); found)
       run.cold_load_ms = std::move(*found);
   }
-  if (outlier) run.warnings.push_back("speed_outliers");
+  return run;
+}
+
+}  // namespace
+
+Result<SpeedTable> measure_speeds(const std::filesystem::path& original,
+                                  std::span<const std::filesystem::path> variants,
+                                  const SpeedSettings& settings, const std::function<void(int, int)>& tell) {
+  std::vector<std::string> paths = {original.string(), original.string()};
+  for (const std::filesystem::path& variant : variants) paths.push_back(variant.string());
+  SpeedTable table;
+  if (busy_share() > 0.1) table.warnings.push_back("busy_machine");
+  for (size_t subject = 0; subject < paths.size(); ++subject) {
+    if (subject == kSecondLoad) continue;
+    // Unmeasured, so that every file is in the page cache.
+    if (const auto model = TimedModel::load(paths[subject], settings.threads, settings.prompt_tokens); !model)
+      return tl::unexpected(model.error());
+  }
+  Measurements all;
+  for (int done = 0; done < settings.blocks; ++done) {
+    tell(done, settings.blocks + 1);
+    Result<Block> block = measure_block(paths, settings);
+    if (!block) return tl::unexpected(block.error());
+    all.warm.push_back(std::move(*block));
+  }
+  tell(settings.blocks, settings.blocks + 1);
+  for (int done = 0; done < settings.cold_blocks; ++done) {
+    std::optional<Block> block = measure_cold_block(paths, settings);
+    if (!block) {
+      all.cold.clear();
+      break;
+    }
+    all.cold.push_back(std::move(*block));
+  }
+
+  bool outlier = false;
+  for (size_t subject = kFirstVariant; subject < paths.size(); ++subject) {
+    Result<SpeedRun> run = run_of(all, kOriginal, subject, settings.seed, outlier);
+    if (!run) return tl::unexpected(run.error());
+    table.against_original.push_back(std::move(*run));
+    if (subject == kFirstVariant) continue;
+    Result<SpeedRun> first = run_of(all, subject, kFirstVariant, settings.seed, outlier);
+    if (!first) return tl::unexpected(first.error());
+    table.first_against.push_back(std::move(*first));
+  }
+  if (outlier) table.warnings.push_back("speed_outliers");
+  return table;
+}
+
+Result<SpeedRun> measure_speed(const std::filesystem::path& original, const std::filesystem::path& variant,
+                               const SpeedSettings& settings, const std::function<void(int, int)>& tell) {
+  Result<SpeedTable> table = measure_speeds(original, std::span(&variant, 1), settings, tell);
+  if (!table) return tl::unexpected(table.error());
+  SpeedRun run = std::move(table->against_original.front());
+  run.warnings = std::move(table->warnings);
   return run;
 }
 

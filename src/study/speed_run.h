@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,7 @@ struct SpeedSettings {
   int blocks = 5;  ///< A B B A blocks; more give a narrower interval
   int prompt_tokens = 512;
   int generated_tokens = 64;
+  int cold_blocks = 2;  ///< loads after the page cache was dropped; 0: none
   uint64_t seed = 1;
 };
 
@@ -32,5 +34,18 @@ struct SpeedRun {
 /// `tell(done, total)` is called before each block.
 Result<SpeedRun> measure_speed(const std::filesystem::path& original, const std::filesystem::path& variant,
                                const SpeedSettings& settings, const std::function<void(int, int)>& tell);
+
+/// Several variants measured together, so that any two of them can be compared.
+struct SpeedTable {
+  std::vector<SpeedRun> against_original;  ///< one a variant
+  std::vector<SpeedRun> first_against;     ///< the first variant against each of the others
+  std::vector<std::string> warnings;       ///< of all; those of the runs are empty
+};
+
+/// The same in blocks A A' B1 .. Bn Bn .. B1 A' A: the two visits of each file lie around the same middle, so
+/// that a steady drift of the machine cancels for every pair.
+Result<SpeedTable> measure_speeds(const std::filesystem::path& original,
+                                  std::span<const std::filesystem::path> variants,
+                                  const SpeedSettings& settings, const std::function<void(int, int)>& tell);
 
 }  // namespace fqlab

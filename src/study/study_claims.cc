@@ -38,13 +38,6 @@ MeasuredChunk read_measured(const Statement& row, int at) {
   return measured;
 }
 
-Result<bool> has_row(Database& database, const char* sql, int64_t trial, int chunk) {
-  Result<Statement> select = database.prepare(sql);
-  if (!select) return tl::unexpected(select.error());
-  select->bind(1, trial).bind(2, int64_t{chunk});
-  return select->step();
-}
-
 Result<void> run_for(Database& database, const char* sql, int64_t trial, int chunk) {
   Result<Statement> statement = database.prepare(sql);
   if (!statement) return tl::unexpected(statement.error());
@@ -68,12 +61,14 @@ Result<int64_t> StudyStore::own_id() {
 Result<StudyStore::Claim> StudyStore::claim(int64_t trial, int chunk) {
   Result<Transaction> transaction = Transaction::begin(database_);
   if (!transaction) return tl::unexpected(transaction.error());
-  const Result<bool> done =
-      has_row(database_, "SELECT 1 FROM result WHERE trial = ? AND chunk = ?", trial, chunk);
+  Result<Statement> result = database_.prepare("SELECT 1 FROM result WHERE trial = ? AND chunk = ?");
+  if (!result) return tl::unexpected(result.error());
+  result->bind(1, trial).bind(2, int64_t{chunk});
+  const Result<bool> done = result->step();
   if (!done) return tl::unexpected(done.error());
   if (*done) return Claim::kDone;
-  const Result<bool> failed =
-      has_row(database_, "SELECT 1 FROM failure WHERE trial = ? AND ? >= 0", trial, chunk);
+  result->reset();
+  const Result<bool> failed = has_failed(trial);
   if (!failed) return tl::unexpected(failed.error());
   if (*failed) return Claim::kFailed;
   Result<Statement> holder = database_.prepare(
@@ -157,7 +152,10 @@ Result<std::optional<WeightChange>> StudyStore::change(int64_t trial) {
 }
 
 Result<bool> StudyStore::has_failed(int64_t trial) {
-  return has_row(database_, "SELECT 1 FROM failure WHERE trial = ? AND ? = 0", trial, 0);
+  Result<Statement> select = database_.prepare("SELECT 1 FROM failure WHERE trial = ?");
+  if (!select) return tl::unexpected(select.error());
+  select->bind(1, trial);
+  return select->step();
 }
 
 Result<void> StudyStore::forget_failures() { return database_.run("DELETE FROM failure"); }
@@ -191,24 +189,22 @@ Result<std::vector<StoredResult>> StudyStore::results() {
                                                " FROM result ORDER BY trial, chunk");
   if (!select) return tl::unexpected(select.error());
   std::vector<StoredResult> results;
-  for (;;) {
-    const Result<bool> row = select->step();
-    if (!row) return tl::unexpected(row.error());
-    if (!*row) return results;
-    results.push_back({select->integer(0), static_cast<int>(select->integer(1)), read_measured(*select, 2)});
-  }
+  const Result<void> read = select->for_each_row([&](const Statement& row) {
+    results.push_back({row.integer(0), static_cast<int>(row.integer(1)), read_measured(row, 2)});
+  });
+  if (!read) return tl::unexpected(read.error());
+  return results;
 }
 
 Result<std::vector<StoredFailure>> StudyStore::failures() {
   Result<Statement> select = database_.prepare("SELECT trial, chunk, reason FROM failure ORDER BY trial");
   if (!select) return tl::unexpected(select.error());
   std::vector<StoredFailure> failures;
-  for (;;) {
-    const Result<bool> row = select->step();
-    if (!row) return tl::unexpected(row.error());
-    if (!*row) return failures;
-    failures.push_back({select->integer(0), static_cast<int>(select->integer(1)), select->text(2)});
-  }
+  const Result<void> read = select->for_each_row([&](const Statement& row) {
+    failures.push_back({row.integer(0), static_cast<int>(row.integer(1)), row.text(2)});
+  });
+  if (!read) return tl::unexpected(read.error());
+  return failures;
 }
 
 Result<int64_t> StudyStore::running() {
@@ -216,12 +212,11 @@ Result<int64_t> StudyStore::running() {
       database_.prepare("SELECT boot, pid, started FROM claim JOIN owner ON owner.id = claim.owner");
   if (!select) return tl::unexpected(select.error());
   int64_t living = 0;
-  for (;;) {
-    const Result<bool> row = select->step();
-    if (!row) return tl::unexpected(row.error());
-    if (!*row) return living;
-    living += is_alive({select->text(0), select->integer(1), select->integer(2)});
-  }
+  const Result<void> read = select->for_each_row([&](const Statement& row) {
+    living += is_alive({row.text(0), row.integer(1), row.integer(2)});
+  });
+  if (!read) return tl::unexpected(read.error());
+  return living;
 }
 
 Result<double> StudyStore::measured_seconds() {

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <map>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
@@ -74,12 +73,11 @@ Result<std::vector<StudyProperty>> StudyStore::properties() {
   Result<Statement> select = database_.prepare("SELECT name, value, identity FROM property ORDER BY name");
   if (!select) return tl::unexpected(select.error());
   std::vector<StudyProperty> properties;
-  for (;;) {
-    const Result<bool> row = select->step();
-    if (!row) return tl::unexpected(row.error());
-    if (!*row) return properties;
-    properties.push_back({select->text(0), select->text(1), select->integer(2) != 0});
-  }
+  const Result<void> read = select->for_each_row([&](const Statement& row) {
+    properties.push_back({row.text(0), row.text(1), row.integer(2) != 0});
+  });
+  if (!read) return tl::unexpected(read.error());
+  return properties;
 }
 
 Result<void> StudyStore::add_chunks(std::span<const StudyChunk> added) {
@@ -107,12 +105,11 @@ Result<std::vector<StudyChunk>> StudyStore::chunks() {
   Result<Statement> select = database_.prepare("SELECT cluster, tokens_sha256 FROM chunk ORDER BY number");
   if (!select) return tl::unexpected(select.error());
   std::vector<StudyChunk> chunks;
-  for (;;) {
-    const Result<bool> row = select->step();
-    if (!row) return tl::unexpected(row.error());
-    if (!*row) return chunks;
-    chunks.push_back({static_cast<int>(select->integer(0)), select->text(1)});
-  }
+  const Result<void> read = select->for_each_row([&](const Statement& row) {
+    chunks.push_back({static_cast<int>(row.integer(0)), row.text(1)});
+  });
+  if (!read) return tl::unexpected(read.error());
+  return chunks;
 }
 
 Result<std::vector<int64_t>> StudyStore::add_trials(std::span<const StoredTrial> trials) {
@@ -142,16 +139,15 @@ Result<std::vector<StoredTrial>> StudyStore::trials() {
       "SELECT id, key, kind, what, value_count, changed, relative_mse FROM trial ORDER BY id");
   if (!select) return tl::unexpected(select.error());
   std::vector<StoredTrial> trials;
-  for (;;) {
-    const Result<bool> row = select->step();
-    if (!row) return tl::unexpected(row.error());
-    if (!*row) return trials;
-    StoredTrial trial{select->integer(0), select->text(1), select->text(2), select->text(3), {}};
-    if (!select->is_null(4))
-      trial.change = WeightChange{static_cast<uint64_t>(select->integer(4)),
-                                  static_cast<uint64_t>(select->integer(5)), select->real(6)};
+  const Result<void> read = select->for_each_row([&](const Statement& row) {
+    StoredTrial trial{row.integer(0), row.text(1), row.text(2), row.text(3), {}};
+    if (!row.is_null(4))
+      trial.change = WeightChange{static_cast<uint64_t>(row.integer(4)),
+                                  static_cast<uint64_t>(row.integer(5)), row.real(6)};
     trials.push_back(std::move(trial));
-  }
+  });
+  if (!read) return tl::unexpected(read.error());
+  return trials;
 }
 
 Result<int64_t> StudyStore::add_sweep(const StoredSweep& sweep, std::span<const StoredCell> cells,
@@ -203,62 +199,57 @@ Result<std::vector<StoredSweep>> StudyStore::sweeps() {
       database_.prepare("SELECT id, request, command, created, finished FROM sweep ORDER BY id");
   if (!select) return tl::unexpected(select.error());
   std::vector<StoredSweep> sweeps;
-  for (;;) {
-    const Result<bool> row = select->step();
-    if (!row) return tl::unexpected(row.error());
-    if (!*row) return sweeps;
-    StoredSweep sweep{select->integer(0), select->text(1), {}, select->text(3), select->text(4)};
-    const nlohmann::json command =
-        nlohmann::json::parse(select->text(2), nullptr, /*allow_exceptions=*/false);
+  const Result<void> read = select->for_each_row([&](const Statement& row) {
+    StoredSweep sweep{row.integer(0), row.text(1), {}, row.text(3), row.text(4)};
+    const nlohmann::json command = nlohmann::json::parse(row.text(2), nullptr, /*allow_exceptions=*/false);
     if (command.is_array())
       for (const nlohmann::json& word : command)
         if (word.is_string()) sweep.command.push_back(word.get<std::string>());
     sweeps.push_back(std::move(sweep));
-  }
+  });
+  if (!read) return tl::unexpected(read.error());
+  return sweeps;
 }
 
-Result<std::vector<int64_t>> StudyStore::floors(int64_t sweep, int64_t position) {
+Result<std::map<int64_t, std::vector<int64_t>>> StudyStore::floors(int64_t sweep) {
   Result<Statement> select =
-      database_.prepare("SELECT trial FROM cell_floor WHERE sweep = ? AND position = ? ORDER BY trial");
+      database_.prepare("SELECT position, trial FROM cell_floor WHERE sweep = ? ORDER BY position, trial");
   if (!select) return tl::unexpected(select.error());
-  select->bind(1, sweep).bind(2, position);
-  std::vector<int64_t> floors;
-  for (;;) {
-    const Result<bool> row = select->step();
-    if (!row) return tl::unexpected(row.error());
-    if (!*row) return floors;
-    floors.push_back(select->integer(0));
-  }
+  select->bind(1, sweep);
+  std::map<int64_t, std::vector<int64_t>> floors;
+  const Result<void> read =
+      select->for_each_row([&](const Statement& row) { floors[row.integer(0)].push_back(row.integer(1)); });
+  if (!read) return tl::unexpected(read.error());
+  return floors;
 }
 
-Result<std::vector<int64_t>> StudyStore::joint_floors(int64_t sweep) { return floors(sweep, kJoint); }
+Result<std::vector<int64_t>> StudyStore::joint_floors(int64_t sweep) {
+  Result<std::map<int64_t, std::vector<int64_t>>> all = floors(sweep);
+  if (!all) return tl::unexpected(all.error());
+  return std::move((*all)[kJoint]);
+}
 
 Result<std::vector<StoredCell>> StudyStore::cells(int64_t sweep) {
   Result<Statement> select = database_.prepare(
-      "SELECT format, mode, grouping, label, layer, kind, trial, tensors, value_count, selector FROM cell "
-      "WHERE sweep = ? "
-      "ORDER BY position");
+      "SELECT format, mode, grouping, label, layer, kind, trial, tensors, value_count, selector, position "
+      "FROM cell WHERE sweep = ? ORDER BY position");
   if (!select) return tl::unexpected(select.error());
   select->bind(1, sweep);
+  Result<std::map<int64_t, std::vector<int64_t>>> own = floors(sweep);
+  if (!own) return tl::unexpected(own.error());
   std::vector<StoredCell> cells;
-  for (;;) {
-    const Result<bool> row = select->step();
-    if (!row) return tl::unexpected(row.error());
-    if (!*row) break;
-    StoredCell cell{select->text(0), select->text(1), select->text(2), select->text(3), {}, select->text(5)};
-    if (!select->is_null(4)) cell.layer = static_cast<int>(select->integer(4));
-    cell.trial = select->integer(6);
-    std::istringstream tensors(select->text(7));
+  const Result<void> read = select->for_each_row([&](const Statement& row) {
+    StoredCell cell{row.text(0), row.text(1), row.text(2), row.text(3), {}, row.text(5)};
+    if (!row.is_null(4)) cell.layer = static_cast<int>(row.integer(4));
+    cell.trial = row.integer(6);
+    std::istringstream tensors(row.text(7));
     for (std::string name; std::getline(tensors, name);) cell.tensors.push_back(name);
-    cell.values = static_cast<uint64_t>(select->integer(8));
-    cell.selector = select->text(9);
+    cell.values = static_cast<uint64_t>(row.integer(8));
+    cell.selector = row.text(9);
+    cell.own_floors = std::move((*own)[row.integer(10)]);
     cells.push_back(std::move(cell));
-  }
-  for (size_t i = 0; i < cells.size(); ++i) {
-    Result<std::vector<int64_t>> own = floors(sweep, static_cast<int64_t>(i));
-    if (!own) return tl::unexpected(own.error());
-    cells[i].own_floors = std::move(*own);
-  }
+  });
+  if (!read) return tl::unexpected(read.error());
   return cells;
 }
 

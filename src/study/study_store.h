@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -133,7 +134,8 @@ class StudyStore {
  private:
   explicit StudyStore(Database database) : database_(std::move(database)) {}
   Result<int64_t> own_id();
-  Result<std::vector<int64_t>> floors(int64_t sweep, int64_t position);
+  /// Trials by the position of their cell; the joint ones at a position of their own.
+  Result<std::map<int64_t, std::vector<int64_t>>> floors(int64_t sweep);
   Database database_;
   std::optional<int64_t> owner_;
 };

@@ -44,6 +44,12 @@ std::string request_text(const SweepRequest& request, const SweepSetup& setup) {
   for (const FormatSpec& format : request.selection.formats)
     formats += (formats.empty() ? "" : ",") + format.print();
   const AllocationGoal& goal = setup.goal;
+  if (!request.selection.real.empty()) {
+    std::string keys;
+    for (const std::string& key : setup.plan.keys) keys += key;
+    return fmt::format("{} trials of real types {} | at most {} chunks | {}", setup.plan.keys.size(),
+                       sha256(std::as_bytes(std::span(keys))), goal.chunks, rule_of(goal));
+  }
   return fmt::format("{} | {} | {} | {} | at most {} chunks | {} | seed {}", formats,
                      request.selection.select ? request.selection.select->print() : "all matrices and norms",
                      name(request.selection.grouping), name(request.selection.mode), goal.chunks,
@@ -58,8 +64,10 @@ std::string grouping_of(const SweepCell& cell, Grouping grouping) {
 std::vector<StoredCell> stored_cells(const SweepRequest& request, const SweepSetup& setup,
                                      std::span<const int64_t> ids) {
   std::vector<StoredCell> cells;
+  const bool real = !request.selection.real.empty();
   for (const SweepCell& cell : setup.plan.cells) {
-    StoredCell stored{request.selection.formats[cell.format].print(), cell.mode};
+    if (cell.mode == "mix") continue;
+    StoredCell stored{(real ? "real:" : "") + request.selection.formats[cell.format].print(), cell.mode};
     stored.grouping = grouping_of(cell, request.selection.grouping);
     stored.label = cell.label;
     stored.layer = cell.layer;
@@ -111,6 +119,8 @@ Result<SweepOutcome> measure(const SweepRequest& request, const SweepSetup& setu
     outcome = std::move(*ran);
   }
   outcome.cells = setup.plan.cells.size();
+  for (const SweepCell& cell : setup.plan.cells) outcome.measured.push_back(schedule.measured(cell.trial));
+  outcome.cluster_of_chunk = setup.clusters();
   const Result<std::vector<StoredFailure>> failures = store.failures();
   if (!failures) return tl::unexpected(failures.error());
   outcome.failed = static_cast<size_t>(std::ranges::count_if(*failures, [&](const StoredFailure& failure) {

@@ -11,6 +11,7 @@
 
 #include "fqlab/result.h"
 #include "plan/allocation.h"
+#include "study/floor_rule.h"
 #include "study/sweep_plan.h"
 #include "study/sweep_worker.h"
 
@@ -58,6 +59,8 @@ struct SweepProgress {
 
 struct SweepOutcome {
   enum class State { kFinished, kInterrupted, kOutOfTime } state = State::kFinished;
+  std::vector<MeasuredChunks> measured;  ///< by cell of the plan; what the study held before included
+  std::vector<int> cluster_of_chunk;
   size_t cells = 0, runs_now = 0, runs_before = 0, failed = 0;
   double seconds = 0;
   double engine_share = 0;  ///< of the workers' time that was spent inside the engine

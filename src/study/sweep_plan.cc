@@ -8,7 +8,6 @@
 #include <set>
 
 #include "formats/format_details.h"
-#include "fqlab/weight_damage.h"
 #include "recipe/layer_list.h"
 
 namespace fqlab {
@@ -40,15 +39,7 @@ Result<T> parse_in(const std::array<std::pair<T, std::string_view>, N>& table, s
 
 bool is_norm(const TensorName& name) { return name.kind.ends_with("_norm"); }
 
-/// A group of the selected tensors.
-struct Group {
-  std::string label;
-  std::optional<int> layer;
-  std::string kind;
-  std::vector<size_t> tensors;
-};
-
-Group group_of(const TensorInfo& tensor, Grouping grouping) {
+TensorGroup group_of(const TensorInfo& tensor, Grouping grouping) {
   const TensorName name = parse_tensor_name(tensor.name);
   const std::string layer = name.layer ? std::to_string(*name.layer) : "";
   switch (grouping) {
@@ -57,26 +48,13 @@ Group group_of(const TensorInfo& tensor, Grouping grouping) {
     case Grouping::kKind:
       return {name.kind, std::nullopt, name.kind, {}};
     case Grouping::kLayer:  // what belongs to no layer stays by itself
-      return name.layer ? Group{"layer " + layer, name.layer, "", {}}
-                        : Group{name.kind, std::nullopt, name.kind, {}};
+      return name.layer ? TensorGroup{"layer " + layer, name.layer, "", {}}
+                        : TensorGroup{name.kind, std::nullopt, name.kind, {}};
     case Grouping::kLayerKind:
-      return name.layer ? Group{layer + "/" + name.kind, name.layer, name.kind, {}}
-                        : Group{name.kind, std::nullopt, name.kind, {}};
+      return name.layer ? TensorGroup{layer + "/" + name.kind, name.layer, name.kind, {}}
+                        : TensorGroup{name.kind, std::nullopt, name.kind, {}};
   }
   return {};
-}
-
-std::vector<Group> groups_of(std::span<const size_t> selected, std::span<const TensorInfo> tensors,
-                             Grouping grouping) {
-  std::vector<Group> groups;
-  std::map<std::string, size_t> index;
-  for (const size_t tensor : selected) {
-    Group group = group_of(tensors[tensor], grouping);
-    const auto [found, added] = index.try_emplace(group.label, groups.size());
-    if (added) groups.push_back(std::move(group));
-    groups[found->second].tensors.push_back(tensor);
-  }
-  return groups;
 }
 
 Result<std::vector<size_t>> selected_tensors(const GgufFile& file, const SweepSelection& selection) {
@@ -124,20 +102,7 @@ Result<std::vector<size_t>> fitting(const GgufFile& file, std::span<const size_t
   std::vector<size_t> fit;
   for (const size_t i : selected) {
     const TensorInfo& tensor = file.tensors()[i];
-    std::vector<float> row(tensor.columns()), importance;
-    Result<void> fits;
-    if (matrix) {
-      Result<std::vector<float>> found = matrix->importance(tensor);
-      if (!found)
-        fits = tl::unexpected(found.error());
-      else if (found->size() >= row.size())  // of experts the first; none for a tensor without an entry
-        importance.assign(found->begin(), found->begin() + static_cast<std::ptrdiff_t>(row.size()));
-    }
-    if (fits) {
-      const auto counts = fake_quantize(format, row, row, row.size(), {1, importance});
-      if (!counts) fits = tl::unexpected(counts.error());
-    }
-    if (fits)
+    if (const Result<void> fits = check_fit(tensor, format, matrix ? &*matrix : nullptr); fits)
       fit.push_back(i);
     else if (why_not.empty())
       why_not = tensor.name + ": " + fits.error().what;
@@ -153,7 +118,7 @@ class Builder {
       : file_(file), selection_(selection), identity_(identity) {}
 
   Result<size_t> add_trial(TrialSpec trial) {
-    const Result<std::string> key = trial_key(trial, file_.tensors(), identity_);
+    const Result<std::string> key = trial_key(trial, file_.tensors(), identity_, hashes_);
     if (!key) return tl::unexpected(key.error());
     const auto [found, added] = index_.try_emplace(*key, plan_.trials.size());
     if (added) {
@@ -164,7 +129,7 @@ class Builder {
   }
 
   /// `changed`: the group's tensors, or with "except" all others.
-  Result<void> add_cell(size_t format, const char* mode, const Group& group,
+  Result<void> add_cell(size_t format, const char* mode, const TensorGroup& group,
                         std::span<const size_t> changed) {
     SweepCell cell{format, mode, group.label, group.layer, group.kind, group.tensors};
     cell.selector = selector_for(group.tensors, file_.tensors());
@@ -208,9 +173,37 @@ class Builder {
   FormatSpec as_is_ = *FormatSpec::parse("f32");
   SweepPlan plan_;
   std::map<std::string, size_t> index_;
+  ImportanceHashes hashes_;
 };
 
-std::vector<size_t> all_but(std::span<const size_t> all, const Group& group) {
+/// A trial a cell, as given.
+Result<SweepPlan> plan_real(const GgufFile& file, const SweepSelection& selection,
+                            std::string_view identity) {
+  Builder builder(file, selection, identity);
+  for (const RealTrial& given : selection.real) {
+    SweepCell cell{given.format, given.mix ? "mix" : "only", given.label};
+    for (const TensorChange& change : given.changes) cell.tensors.push_back(change.tensor);
+    if (given.changes.size() == 1) {
+      const TensorName name = parse_tensor_name(file.tensors()[given.changes.front().tensor].name);
+      cell.layer = name.layer;
+      cell.kind = name.kind;
+    }
+    if (!given.mix) cell.selector = selector_for(cell.tensors, file.tensors());
+    TrialSpec trial;
+    trial.kind = TrialSpec::Kind::kReal;
+    trial.changes = given.changes;
+    trial.what = given.mix
+                     ? given.label
+                     : fmt::format("{} stored as {}", given.label, selection.formats[given.format].print());
+    const Result<size_t> added = builder.add_trial(std::move(trial));
+    if (!added) return tl::unexpected(added.error());
+    cell.trial = *added;
+    builder.plan().cells.push_back(std::move(cell));
+  }
+  return std::move(builder.plan());
+}
+
+std::vector<size_t> all_but(std::span<const size_t> all, const TensorGroup& group) {
   std::vector<size_t> rest;
   const std::set<size_t> left_out(group.tensors.begin(), group.tensors.end());
   for (const size_t tensor : all)
@@ -219,21 +212,21 @@ std::vector<size_t> all_but(std::span<const size_t> all, const Group& group) {
 }
 
 /// Layers 0..k from the front and k..last from the back. What belongs to no layer is in "all" only.
-Result<void> add_curves(Builder& builder, size_t format, std::vector<Group> groups) {
-  std::erase_if(groups, [](const Group& group) { return !group.layer; });
+Result<void> add_curves(Builder& builder, size_t format, std::vector<TensorGroup> groups) {
+  std::erase_if(groups, [](const TensorGroup& group) { return !group.layer; });
   if (groups.empty())
     return fail(ErrorCode::kUsage, "no selected tensor belongs to a layer", "--mode cumulative",
                 "select tensors of layers");
-  std::ranges::sort(groups, {}, [](const Group& group) { return *group.layer; });
-  const auto label = [](const Group& first, const Group& last) {
+  std::ranges::sort(groups, {}, [](const TensorGroup& group) { return *group.layer; });
+  const auto label = [](const TensorGroup& first, const TensorGroup& last) {
     return first.layer == last.layer ? first.label : fmt::format("layers {}-{}", *first.layer, *last.layer);
   };
   for (const bool front : {true, false}) {
     for (size_t k = 0; k < groups.size(); ++k) {
-      Group part{front ? label(groups.front(), groups[k]) : label(groups[k], groups.back()),
-                 groups[k].layer,
-                 "",
-                 {}};
+      TensorGroup part{front ? label(groups.front(), groups[k]) : label(groups[k], groups.back()),
+                       groups[k].layer,
+                       "",
+                       {}};
       const size_t begin = front ? 0 : k, end = front ? k + 1 : groups.size();
       for (size_t i = begin; i < end; ++i)
         part.tensors.insert(part.tensors.end(), groups[i].tensors.begin(), groups[i].tensors.end());
@@ -252,8 +245,35 @@ std::string_view name(SweepMode mode) { return name_in(kModes, mode); }
 Result<Grouping> parse_grouping(std::string_view text) { return parse_in(kGroupings, text, "--group"); }
 Result<SweepMode> parse_sweep_mode(std::string_view text) { return parse_in(kModes, text, "--mode"); }
 
+std::vector<TensorGroup> group_tensors(std::span<const size_t> selected, std::span<const TensorInfo> tensors,
+                                       Grouping grouping) {
+  std::vector<TensorGroup> groups;
+  std::map<std::string, size_t> index;
+  for (const size_t tensor : selected) {
+    TensorGroup group = group_of(tensors[tensor], grouping);
+    const auto [found, added] = index.try_emplace(group.label, groups.size());
+    if (added) groups.push_back(std::move(group));
+    groups[found->second].tensors.push_back(tensor);
+  }
+  return groups;
+}
+
+Result<void> check_fit(const TensorInfo& tensor, const FormatSpec& format, const ImportanceMatrix* matrix) {
+  std::vector<float> row(tensor.columns()), importance;
+  if (matrix != nullptr) {
+    Result<std::vector<float>> found = matrix->importance(tensor);
+    if (!found) return tl::unexpected(found.error());
+    if (found->size() >= row.size())  // of experts the first; none for a tensor without an entry
+      importance.assign(found->begin(), found->begin() + static_cast<std::ptrdiff_t>(row.size()));
+  }
+  const auto counts = fake_quantize(format, row, row, row.size(), {1, importance});
+  if (!counts) return tl::unexpected(counts.error());
+  return {};
+}
+
 Result<SweepPlan> plan_sweep(const GgufFile& file, const SweepSelection& selection,
                              std::string_view study_identity) {
+  if (!selection.real.empty()) return plan_real(file, selection, study_identity);
   if (selection.formats.empty())
     return fail(ErrorCode::kUsage, "no format is given", "--formats", "such as --formats int4:g32,mxfp4");
   if (selection.mode == SweepMode::kCumulative && selection.grouping != Grouping::kLayer)
@@ -274,12 +294,12 @@ Result<SweepPlan> plan_sweep(const GgufFile& file, const SweepSelection& selecti
       builder.plan().warnings.push_back(fmt::format(
           "{} does not fit {} of {} tensors, which are left out ({})", selection.formats[f].print(),
           selected->size() - fit->size(), selected->size(), why_not));
-    const std::vector<Group> groups = groups_of(*fit, file.tensors(), selection.grouping);
+    const std::vector<TensorGroup> groups = group_tensors(*fit, file.tensors(), selection.grouping);
     if (Result<void> added = builder.add_cell(f, "all", {"all", std::nullopt, "", *fit}, *fit); !added)
       return tl::unexpected(added.error());
     Result<void> added;
     if (selection.mode == SweepMode::kCumulative) added = add_curves(builder, f, groups);
-    for (const Group& group : groups) {
+    for (const TensorGroup& group : groups) {
       if (!added || selection.mode == SweepMode::kCumulative) break;
       const bool only = selection.mode == SweepMode::kOnly;
       if (!only && groups.size() == 1)

@@ -11,6 +11,7 @@
 #include "fqlab/gguf.h"
 #include "fqlab/recipe.h"
 #include "fqlab/result.h"
+#include "fqlab/weight_damage.h"
 #include "study/trial.h"
 
 namespace fqlab {
@@ -23,9 +24,32 @@ std::string_view name(SweepMode mode);     ///< "only", "except", "cumulative"
 Result<Grouping> parse_grouping(std::string_view text);
 Result<SweepMode> parse_sweep_mode(std::string_view text);
 
+/// Tensors that are changed together.
+struct TensorGroup {
+  std::string label;  ///< as SweepCell's
+  std::optional<int> layer;
+  std::string kind;  ///< empty where the group has several
+  std::vector<size_t> tensors;
+};
+/// In order of first appearance in `selected` (indices into `tensors`).
+std::vector<TensorGroup> group_tensors(std::span<const size_t> selected, std::span<const TensorInfo> tensors,
+                                       Grouping grouping);
+
+/// Why a format cannot hold a tensor: its rows, or what the imatrix (or nullptr) says of it.
+Result<void> check_fit(const TensorInfo& tensor, const FormatSpec& format, const ImportanceMatrix* matrix);
+
+/// A trial with real types that is asked for as it is, instead of by selecting.
+struct RealTrial {
+  std::string label;
+  size_t format = 0;  ///< of a single group: index into the selection's formats
+  bool mix = false;   ///< several types together: measured on every chunk, and no cell of a map
+  std::vector<TensorChange> changes;
+};
+
 /// What is to be mapped.
 struct SweepSelection {
   std::vector<FormatSpec> formats;
+  std::vector<RealTrial> real;     ///< instead of all that follows
   std::optional<Selector> select;  ///< absent: all matrices and all norms
   Grouping grouping = Grouping::kTensor;
   SweepMode mode = SweepMode::kOnly;
@@ -35,7 +59,7 @@ struct SweepSelection {
 /// One cell of the map: one group of tensors in one format, in one mode.
 struct SweepCell {
   size_t format = 0;  ///< index into the selection's formats
-  std::string mode;   ///< "only", "except", "front", "back", "all"
+  std::string mode;   ///< "only", "except", "front", "back", "all", "mix"
   std::string label;  ///< "blk.3.attn_q.weight", "attn_q", "layer 3", "3/attn_q", "layers 0-3", "all"
   std::optional<int> layer;
   std::string kind;                ///< empty where a group has several

@@ -88,16 +88,21 @@ Result<std::optional<SweepJob>> SweepRun::job_for(size_t worker, const TrialChun
   return std::optional<SweepJob>();
 }
 
+SweepRun::Holder SweepRun::holder_of(size_t trial, size_t worker) const {
+  if (held_[worker] == trial) return Holder::kThis;
+  return std::ranges::find(held_, std::optional(trial)) == held_.end() ? Holder::kNone : Holder::kOther;
+}
+
 Result<std::optional<SweepJob>> SweepRun::next_job(size_t worker) {
   if (schedule_.wanted().empty()) return std::optional<SweepJob>();
   if (captured_[0] == Known::kNo) return std::optional(capture_job(0));
   if (captured_[0] == Known::kRunning) return capture_ahead();
   if (!verified_[worker]) return std::optional(SweepJob{SweepJob::Kind::kVerify});
   const std::vector<TrialChunk> wanted(schedule_.wanted().begin(), schedule_.wanted().end());
-  // First what the worker has the values for.
-  for (const bool same : {true, false}) {
+  // First what the worker has the values for, then what no other has.
+  for (const Holder holder : {Holder::kThis, Holder::kNone, Holder::kOther}) {
     for (const TrialChunk& pair : wanted) {
-      if ((held_[worker] == pair.trial) != same) continue;
+      if (holder_of(pair.trial, worker) != holder) continue;
       Result<std::optional<SweepJob>> job = job_for(worker, pair);
       if (!job || *job) return job;
     }

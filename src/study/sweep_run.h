@@ -29,7 +29,10 @@ class SweepRun {
   enum class Known { kNo, kRunning, kYes };
   enum class Cut { kUnknown, kRunning, kUsable, kUnusable };
 
+  enum class Holder { kThis, kNone, kOther };  ///< the worker that has a trial's values
+
   bool stopping() const;
+  Holder holder_of(size_t trial, size_t worker) const;
   Result<void> dispatch();
   Result<std::optional<SweepJob>> next_job(size_t worker);
   Result<std::optional<SweepJob>> job_for(size_t worker, const TrialChunk& pair);

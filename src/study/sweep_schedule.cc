@@ -22,7 +22,7 @@ SweepSchedule::SweepSchedule(const SweepPlan& plan, const AllocationGoal& goal, 
   std::map<size_t, Race> races;  // by format
   for (size_t i = 0; i < plan.cells.size(); ++i) {
     const SweepCell& cell = plan.cells[i];
-    if (cell.mode == "all") {
+    if (cell.mode == "all" || cell.mode == "mix") {
       for (int chunk = 0; chunk < goal.chunks; ++chunk) fixed_.push_back({cell.trial, chunk});
       continue;
     }

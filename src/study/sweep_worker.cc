@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <map>
 #include <optional>
 
@@ -16,13 +15,10 @@
 namespace fqlab {
 namespace {
 
-bool same_bits(std::span<const float> a, std::span<const float> b) {
-  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size_bytes()) == 0;
-}
-
 class Worker {
  public:
-  Worker(const WorkerInputs& inputs, ReplayModel model) : inputs_(inputs), model_(std::move(model)) {}
+  Worker(const WorkerInputs& inputs, ReplayModel model)
+      : inputs_(inputs), model_(std::move(model)), maker_(inputs.file) {}
 
   SweepAnswer answer(const SweepJob& job) {
     SweepAnswer answer;
@@ -104,9 +100,7 @@ class Worker {
     put_back();
     const Result<std::span<const float>> logits = evaluate(0, chunk);
     if (!logits) return tl::unexpected(logits.error());
-    bool zero = same_bits(inputs_.captured.logits(chunk), *logits);
-    for (const PairedPosition& position : compared(chunk, *logits)) zero = zero && position.kl_nats == 0;
-    if (zero) return {};
+    if (repeats_exactly(inputs_.captured.logits(chunk), *logits, compared(chunk, *logits))) return {};
     answer.state = SweepAnswer::State::kViolated;
     return fail(ErrorCode::kCheck, "the original differs from itself", inputs_.file.path().string(),
                 "the numbers of this sweep must not be used; report the model");
@@ -128,11 +122,15 @@ class Worker {
   Result<void> change_weights(int trial) {
     if (trial_ == trial) return {};
     put_back();
-    Result<TrialWeights> made = make_trial_weights(inputs_.file, inputs_.trials[static_cast<size_t>(trial)]);
+    Result<TrialWeights> made = maker_.make(inputs_.trials[static_cast<size_t>(trial)]);
     if (!made) return tl::unexpected(made.error());
     weights_ = std::move(*made);
-    for (const ReplacedTensor& tensor : weights_.tensors)
-      if (Result<void> replaced = model_.replace(tensor.name, tensor.values); !replaced) return replaced;
+    for (const ReplacedTensor& tensor : weights_.tensors) {
+      const Result<void> replaced =
+          tensor.stored ? model_.replace(tensor.name, tensor.stored->type, tensor.stored->bytes)
+                        : model_.replace(tensor.name, tensor.values);
+      if (!replaced) return replaced;
+    }
     trial_ = trial;
     return {};
   }
@@ -144,15 +142,18 @@ class Worker {
       return changed;
     }
     answer.change = weights_.change;
-    // Where no weight differs the logits cannot: chunk 0 is evaluated as proof, the others are known.
+    // Where no weight differs the logits cannot: chunk 0 is evaluated as proof, the others are known. Kernels
+    // of real types round the activations, whatever the weights are.
+    const bool real = inputs_.trials[static_cast<size_t>(job.trial)].kind == TrialSpec::Kind::kReal;
+    const bool may_differ = real || weights_.change.changed > 0;
     std::span<const float> logits = inputs_.captured.logits(job.chunk);
-    if (weights_.change.changed > 0 || job.chunk == 0) {
+    if (may_differ || job.chunk == 0) {
       const Result<std::span<const float>> evaluated = evaluate(job.cut, job.chunk);
       if (!evaluated) return tl::unexpected(evaluated.error());
       logits = *evaluated;
     }
     const bool identical = same_bits(inputs_.captured.logits(job.chunk), logits);
-    if (weights_.change.changed == 0 && !identical) {
+    if (!may_differ && !identical) {
       answer.state = SweepAnswer::State::kViolated;
       return fail(ErrorCode::kCheck, "a trial that changes no value gives other logits than the original",
                   inputs_.trials[static_cast<size_t>(job.trial)].what,
@@ -168,6 +169,7 @@ class Worker {
 
   const WorkerInputs& inputs_;
   ReplayModel model_;
+  TrialWeightMaker maker_;
   std::optional<int> trial_;
   TrialWeights weights_;
   std::map<int, std::vector<PositionScore>> scores_;

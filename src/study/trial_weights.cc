@@ -2,6 +2,7 @@
 
 #include <bit>
 
+#include "formats/format_details.h"
 #include "study/controls.h"
 
 namespace fqlab {
@@ -30,30 +31,59 @@ Result<ChangedTensor> with_noise(const GgufFile& file, const TensorInfo& tensor,
 
 }  // namespace
 
-Result<TrialWeights> make_trial_weights(const GgufFile& file, const TrialSpec& trial) {
+Result<std::shared_ptr<const StoredTensor>> TrialWeightMaker::stored(const TensorChange& change) {
+  const std::pair key(change.tensor, change.format.print());
+  if (const auto found = kept_.find(key); found != kept_.end()) return found->second;
+  Result<StoredTensor> made = quantize(file_, file_.tensors()[change.tensor], change.format, /*threads=*/1);
+  if (!made) return tl::unexpected(made.error());
+  auto shared = std::make_shared<const StoredTensor>(std::move(*made));
+  if (kept_bytes_ + shared->bytes.size() > kMostKeptBytes) {
+    kept_.clear();
+    kept_bytes_ = 0;
+  }
+  kept_bytes_ += shared->bytes.size();
+  kept_.emplace(key, shared);
+  return shared;
+}
+
+Result<TrialWeights> TrialWeightMaker::make(const TrialSpec& trial) {
   TrialWeights weights;
   double signal = 0, error = 0;
-  for (const TensorChange& change : trial.changes) {
-    const TensorInfo& tensor = file.tensors()[change.tensor];
-    Result<ChangedTensor> changed = trial.kind == TrialSpec::Kind::kFloor
-                                        ? with_noise(file, tensor, change.format, trial.seed)
-                                        : apply(file, tensor, change.format, /*threads=*/1);
-    if (!changed) return tl::unexpected(changed.error());
-    weights.change.values += changed->counts.values;
-    weights.change.changed += changed->counts.changed;
-    const double tensor_signal = energy(changed->original);
+  const auto count = [&](const QuantizeCounts& counts, double relative_mse, double tensor_signal) {
+    weights.change.values += counts.values;
+    weights.change.changed += counts.changed;
     signal += tensor_signal;
-    error += changed->distortion.relative_mse * tensor_signal;
-    weights.tensors.push_back({tensor.name, std::move(changed->values)});
+    error += relative_mse * tensor_signal;
+  };
+  for (const TensorChange& change : trial.changes) {
+    const TensorInfo& tensor = file_.tensors()[change.tensor];
+    if (trial.kind == TrialSpec::Kind::kReal) {
+      Result<std::shared_ptr<const StoredTensor>> made = stored(change);
+      if (!made) return tl::unexpected(made.error());
+      count((*made)->counts, (*made)->relative_mse, (*made)->energy);
+      weights.tensors.push_back({tensor.name, {}, std::move(*made)});
+      continue;
+    }
+    Result<ChangedTensor> changed = trial.kind == TrialSpec::Kind::kFloor
+                                        ? with_noise(file_, tensor, change.format, trial.seed)
+                                        : apply(file_, tensor, change.format, /*threads=*/1);
+    if (!changed) return tl::unexpected(changed.error());
+    count(changed->counts, changed->distortion.relative_mse, energy(changed->original));
+    weights.tensors.push_back({tensor.name, std::move(changed->values), nullptr});
   }
   weights.change.relative_mse = signal > 0 ? error / signal : 0;
   return weights;
 }
 
 uint64_t trial_bytes(const TrialSpec& trial, std::span<const TensorInfo> tensors) {
-  uint64_t values = 0;
-  for (const TensorChange& change : trial.changes) values += tensors[change.tensor].values();
-  return sizeof(float) * values;
+  uint64_t bytes = 0;
+  for (const TensorChange& change : trial.changes) {
+    const uint64_t values = tensors[change.tensor].values();
+    const GgmlTypeInfo* stored =
+        trial.kind == TrialSpec::Kind::kReal ? ggml_type_info(change.format.details().ggml_type) : nullptr;
+    bytes += stored ? values / stored->block_elements * stored->block_bytes : sizeof(float) * values;
+  }
+  return bytes;
 }
 
 }  // namespace fqlab

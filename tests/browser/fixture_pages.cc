@@ -1,11 +1,12 @@
-// Writes report.html and map.html of the tests' made-up comparisons and maps, in both languages, for the
-// browser test: fixture_pages FOLDER
+// Writes report.html and map.html of the tests' made-up comparisons, maps and verifications, in both
+// languages, for the browser test: fixture_pages FOLDER
 #include <cstdio>
 #include <filesystem>
 
 #include "fqlab/report.h"
 #include "report/fixture.h"
 #include "report/map_fixture.h"
+#include "report/verify_fixture.h"
 #include "testing.h"
 
 int main(int count, char** arguments) {
@@ -37,6 +38,14 @@ int main(int count, char** arguments) {
     made_up::write_file(folder / (std::string(name) + ".en.html"), map_html(map, Language::kEnglish));
     made_up::write_file(folder / (std::string(name) + ".zh-TW.html"),
                         map_html(map, Language::kTraditionalChinese));
+  }
+  const std::pair<const char*, Verification> verifications[] = {
+      {"verify", made_up::full_verification()}, {"verify-alone", made_up::small_verification()}};
+  for (const auto& [name, verification] : verifications) {
+    made_up::write_file(folder / (std::string(name) + ".en.html"),
+                        verification_html(verification, Language::kEnglish));
+    made_up::write_file(folder / (std::string(name) + ".zh-TW.html"),
+                        verification_html(verification, Language::kTraditionalChinese));
   }
   return 0;
 }

@@ -35,6 +35,16 @@ class CompareCommand : public ::testing::Test {
   std::filesystem::path out_ = folder_ / "report";
 };
 
+/// A report's text without dates, times and what follows from speeds: what may differ between two runs.
+std::string timeless(json report) {
+  for (const char* key : {"created", "command", "timing", "environment", "speed", "warnings"})
+    report.erase(key);
+  for (const char* key : {"load", "prompt", "generation"}) report["verdicts"].erase(key);
+  report["settings"].erase("threads");
+  report["perplexity"].erase("seconds");
+  return report.dump();
+}
+
 TEST_F(CompareCommand, WritesTheReportInBothLanguages) {
   const testing::Ran ran = fqlab(command({"--recipe", "0/ffn_down=fp8_e4m3", "--lang", "en,zh-TW"}));
   EXPECT_EQ(ran.code, 0) << ran.err;
@@ -52,11 +62,7 @@ TEST_F(CompareCommand, TheSameCommandGivesTheSameNumbersForAnyNumberOfThreads) {
     const testing::Ran ran =
         fqlab(command({"--recipe", "0/ffn_down=int4:g32:sym", "--threads", threads, "--force"}));
     EXPECT_EQ(ran.code, 0) << ran.err;
-    json report = json::parse(read_file(out_ / "report.json"));
-    for (const char* key : {"created", "command", "timing", "environment"}) report.erase(key);
-    report["settings"].erase("threads");
-    report["perplexity"].erase("seconds");
-    return report.dump();
+    return timeless(json::parse(read_file(out_ / "report.json")));
   };
   const std::string once = numbers("2");
   EXPECT_EQ(once, numbers("2"));
@@ -72,16 +78,10 @@ TEST_F(CompareCommand, DialogueAndSpeedLeaveTheRestOfTheNumbersTheSameForAnyNumb
                   [](const std::string& word) { return word == "--no-dialogue" || word == "--no-speed"; });
     const testing::Ran ran = fqlab(all);
     EXPECT_EQ(ran.code, 0) << ran.err;
-    json report = json::parse(read_file(out_ / "report.json"));
+    const json report = json::parse(read_file(out_ / "report.json"));
     EXPECT_TRUE(report["speed"]["prompt_tps"].is_object());
     EXPECT_FALSE(report["dialogue"].empty());
-    // What may differ: dates, times, and everything that follows from speeds.
-    for (const char* key : {"created", "command", "timing", "environment", "speed", "warnings"})
-      report.erase(key);
-    for (const char* key : {"load", "prompt", "generation"}) report["verdicts"].erase(key);
-    report["settings"].erase("threads");
-    report["perplexity"].erase("seconds");
-    return report.dump();
+    return timeless(report);
   };
   const std::string once = numbers("2");
   EXPECT_EQ(once, numbers("2"));

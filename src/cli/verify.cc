@@ -1,0 +1,164 @@
+// fqlab verify MODEL OUT.gguf [--against STOCK.gguf]...: how good is a really quantized file, and is it
+// better than others of its size?
+#include "study/verify.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <memory>
+
+#include "base/system.h"
+#include "cli/commands.h"
+#include "cli/default_corpus.h"
+#include "cli/map_source.h"
+#include "cli/report_folder.h"
+#include "cli/terminal.h"
+#include "fqlab/verification_report.h"
+#include "study/supervise.h"
+
+namespace fqlab::cli {
+namespace {
+
+struct Options {
+  std::string model, output, plan, prompts, margins, out;
+  std::vector<std::string> against, corpora, languages = {"en"};
+  bool no_dialogue = false, no_speed = false, force = false;
+  VerifyRequest request;
+};
+
+Result<QuantizationPlan> read_plan(const std::string& path) {
+  const Result<std::string> text = read_text(path);
+  if (!text)
+    return fail(ErrorCode::kSystem, "cannot read the plan", path, "give the file that `fqlab plan` wrote");
+  return parse_plan(*text, path);
+}
+
+Result<VerifyRequest> understand(const Options& options) {
+  VerifyRequest request = options.request;
+  request.model = options.model;
+  request.output = options.output;
+  request.against.assign(options.against.begin(), options.against.end());
+  std::vector<std::string> texts = options.corpora;
+  if (texts.empty() && !default_corpus().empty()) texts.push_back(default_corpus());
+  for (const std::string& text : texts) {
+    Result<CorpusSource> source = parse_corpus_source(text);
+    if (!source) return tl::unexpected(source.error());
+    request.corpora.push_back(std::move(*source));
+  }
+  if (request.corpora.empty())
+    return fail(ErrorCode::kUsage, "there is no text to verify on", "--corpus",
+                "give a text file or a folder of .txt documents that the plan has not seen");
+  if (!options.plan.empty()) {
+    Result<QuantizationPlan> plan = read_plan(options.plan);
+    if (!plan) return tl::unexpected(plan.error());
+    request.plan = std::move(*plan);
+    request.plan_path = options.plan;
+  }
+  if (!options.margins.empty()) {
+    Result<Margins> margins = parse_margins(options.margins);
+    if (!margins) return tl::unexpected(margins.error());
+    request.margins = *margins;
+  }
+  request.dialogue = !options.no_dialogue;
+  request.speed = !options.no_speed;
+  if (!options.prompts.empty()) request.prompts = options.prompts;
+  return request;
+}
+
+Result<ExitCode> measure_and_report(const VerifyRequest& request, std::span<const Language> languages,
+                                    const std::string& out) {
+  Progress progress;
+  Result<Verification> verification =
+      verify(request, [&](int done, int total, const std::string& now, double share) {
+        progress.update(static_cast<uint64_t>(done), static_cast<uint64_t>(total), now, share);
+      });
+  progress.finish();
+  if (!verification) return tl::unexpected(verification.error());
+  fmt::print("{}", verification_text(*verification, languages.front()));
+  if (out.empty()) return kDone;
+  const auto paths = write_verification_report(*verification, languages, out);
+  if (!paths) return tl::unexpected(paths.error());
+  for (const std::filesystem::path& path : *paths) fmt::print("{}\n", path.string());
+  return kDone;
+}
+
+Result<ExitCode> run_verify(const Options& options) {
+  const Result<VerifyRequest> request = understand(options);
+  if (!request) return tl::unexpected(request.error());
+  const Result<std::vector<Language>> languages = parse_languages(options.languages);
+  if (!languages) return tl::unexpected(languages.error());
+  if (!options.out.empty())
+    if (Result<void> possible = check_report_folder(options.out, options.force,
+                                                    {"report.json", "report.html", "report.md", "files.csv"});
+        !possible)
+      return tl::unexpected(possible.error());
+  // llama.cpp may abort; in a child process that costs one message.
+  const Result<int> code = run_supervised([&]() -> int {
+    const Result<ExitCode> done = measure_and_report(*request, *languages, options.out);
+    if (done) return *done;
+    say_error(to_string(done.error()));
+    return exit_code(done.error());
+  });
+  if (!code) return tl::unexpected(code.error());
+  return static_cast<ExitCode>(*code);
+}
+
+}  // namespace
+
+void add_verify(CLI::App& app, const std::vector<std::string>& arguments, Action& action) {
+  CLI::App* command = app.add_subcommand(
+      "verify", "Prove a really quantized file on text that its plan has not seen, beside others");
+  auto options = std::make_shared<Options>();
+  VerifyRequest& request = options->request;
+  request.threads = hardware_threads();
+  request.command = arguments;
+  command->add_option("MODEL", options->model, "the original, a GGUF file")->required();
+  command->add_option("OUT", options->output, "the quantized file to verify")->required();
+  command->add_option("--against", options->against,
+                      "another quantized file of the same model to put beside it. May be repeated");
+  command->add_option("--plan", options->plan,
+                      "the plan that the file was built by: its curve of sizes is drawn, and the texts are "
+                      "checked against the one it was made on");
+  command->add_option("--corpus", options->corpora,
+                      "held-out text: a file, or a folder of .txt documents (default: the fetched one). "
+                      "Several: NAME=PATH, repeated; each gets a section of its own");
+  command->add_option("--chunks", request.chunks, "chunks of each text; more give narrower intervals")
+      ->capture_default_str();
+  command->add_option("--ctx", request.n_ctx, "tokens a chunk; the second half is scored")
+      ->capture_default_str();
+  command->add_option("--batch", request.n_batch, "tokens a call of the engine; changes time, not results")
+      ->capture_default_str();
+  command->add_option(
+      "--margin", options->margins,
+      "what counts as the same, such as ppl=0.5%,kl=0.01,top=1%,speed=2% (these are the defaults)");
+  command->add_option("--prompts", options->prompts,
+                      "prompts for the dialogue: one a line, or JSON lines with roles");
+  command->add_option("--predict", request.predict, "tokens an answer at the most")
+      ->check(CLI::Range(1, 100000))
+      ->capture_default_str();
+  command->add_flag("--no-dialogue", options->no_dialogue, "leave the dialogue out");
+  command->add_flag("--no-speed", options->no_speed, "leave the speed measurement out");
+  command
+      ->add_option("--speed-blocks", request.speed_blocks,
+                   "blocks of the speed measurement; more give narrower intervals")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  command->add_option("--threads", request.threads, "number of threads")
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
+  command->add_option("--seed", request.seed, "seed of the bootstrap")->capture_default_str();
+  command->add_option("--lang", options->languages, "language of the report: en, zh-TW, or both with a comma")
+      ->delimiter(',')
+      ->capture_default_str();
+  command->add_option(
+      "--out", options->out,
+      "folder for the report (report.html, report.md, report.json, CSV); without it the numbers are "
+      "only printed");
+  command->add_flag("--force", options->force, "replace an existing report");
+  command->footer(
+      "Example:\n  fqlab verify model-f16.gguf model-plan.gguf --against model-Q4_K_M.gguf --plan "
+      "model.plan \\\n    --corpus held-out.txt --corpus letters=letters/ --out report --lang en,zh-TW");
+  command->callback([&action, options] { action = [options] { return run_verify(*options); }; });
+}
+
+}  // namespace fqlab::cli

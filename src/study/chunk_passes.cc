@@ -1,0 +1,39 @@
+#include "study/chunk_passes.h"
+
+#include <fmt/format.h>
+
+#include "study/measured.h"
+
+namespace fqlab {
+
+ScoredRange second_half(int n_ctx) { return {n_ctx / 2, n_ctx - 1 - n_ctx / 2}; }
+
+Result<std::vector<std::span<const float>>> group_logits(Evaluator& evaluator, std::span<const Chunk> chunks,
+                                                         ChunkGroup group, ScoredRange scored) {
+  std::vector<std::span<const int32_t>> tokens;
+  for (const Chunk& chunk : chunks.subspan(group.begin, group.size())) tokens.emplace_back(chunk.tokens);
+  return evaluator.logits(tokens, scored.first, scored.count);
+}
+
+OriginalLogits keep_original(const Chunk& chunk, std::span<const float> logits, ScoredRange scored,
+                             int threads) {
+  OriginalLogits original;
+  const auto begin = chunk.tokens.begin() + scored.first + 1;
+  original.targets.assign(begin, begin + scored.count);
+  original.logits.assign(logits.begin(), logits.end());
+  original.scores = score_positions(original.logits, original.targets, threads);
+  return original;
+}
+
+void append(PairedPass& pass, std::vector<PairedPosition>&& positions) {
+  pass.insert(pass.end(), positions.begin(), positions.end());
+}
+
+Result<void> check_repeat(const OriginalLogits& original, std::span<const float> again, int threads,
+                          const char* when, const std::string& model) {
+  if (repeats_exactly(original.logits, again, original.compare(again, threads))) return {};
+  return fail(ErrorCode::kCheck, fmt::format("the original differs from itself {}", when), model,
+              "the numbers of this run must not be used; try --threads 1 and report the model");
+}
+
+}  // namespace fqlab

@@ -1,0 +1,453 @@
+#include "study/plan_search.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <set>
+
+#include "base/hash.h"
+#include "base/random.h"
+#include "base/stopwatch.h"
+#include "plan/chunk_model.h"
+#include "plan/type_choice.h"
+#include "study/floor_rule.h"
+
+namespace fqlab {
+namespace {
+
+constexpr int kKindChunks = 4;       // on which the kinds of a solution are measured together
+constexpr int kFirstHeat = 4;        // chunks on which every candidate is measured
+constexpr int kDrawn = 4;            // candidates from costs drawn within their errors
+constexpr double kHeavyShare = 0.1;  // of the bytes: a group whose neighbouring types are tried too
+constexpr size_t kCurvePoints = 64;
+constexpr double kMegabyte = 1e6;
+constexpr double kLeastFactor = 0.5, kMostFactor = 2;  // of a kind's joint effect over its sum
+
+using Options = std::vector<size_t>;  // by group
+
+class PlanSearch {
+ public:
+  PlanSearch(const PlanRequest& request, const PlanSource& source, PlanSpace space,
+             const std::function<void(const std::string&, const SweepProgress&)>& progress,
+             const std::function<void(const std::string&)>& warn)
+      : request_(request), source_(source), space_(std::move(space)), progress_(progress), warn_(warn) {}
+
+  Result<PlanOutcome> run();
+
+ private:
+  Result<bool> measure_singles();
+  Result<bool> measure_kinds(const Options& solution);
+  Result<bool> race();
+  Result<bool> measure(std::vector<PlanCandidate*> candidates, int chunks);
+  Result<SweepOutcome> sweep(std::vector<RealTrial> trials, const AllocationGoal& goal,
+                             const std::string& stage);
+  std::vector<ChoiceItem> items() const;
+  Result<void> add_candidate(const std::string& label, const Options& options);
+  Result<void> add_solved(const std::string& label, std::vector<ChoiceItem> items);
+  Result<void> add_solutions(const Options& solution);
+  Result<void> add_stock();
+  std::optional<double> raw_kl(std::span<const GgmlType> types) const;
+  double joint_over_sum(const PlanCandidate* but) const;
+  Result<void> describe(PlanOutcome& outcome);
+
+  const PlanRequest& request_;
+  const PlanSource& source_;
+  PlanSpace space_;
+  const std::function<void(const std::string&, const SweepProgress&)>& progress_;
+  const std::function<void(const std::string&)>& warn_;
+  std::vector<FormatSpec> formats_;
+  std::vector<GgmlType> format_types_;             // parallel
+  std::vector<std::vector<CellEstimate>> single_;  // by group, option
+  std::map<std::string, double> kind_factor_;      // joint over sum, 1 where not measured
+  uint64_t budget_ = 0;
+  std::vector<PlanCandidate> candidates_;
+  size_t runs_now_ = 0, runs_before_ = 0;
+  double solving_seconds_ = 0;
+  SweepOutcome::State state_ = SweepOutcome::State::kFinished;
+};
+
+Result<SweepOutcome> PlanSearch::sweep(std::vector<RealTrial> trials, const AllocationGoal& goal,
+                                       const std::string& stage) {
+  SweepRequest request;
+  request.model = request_.model;
+  request.corpus = request_.corpus;
+  request.study = request_.study;
+  request.selection.formats = formats_;
+  request.selection.real = std::move(trials);
+  request.goal = goal;
+  request.n_ctx = request_.n_ctx;
+  request.workers = request_.workers;
+  request.limit_bytes = request_.limit_bytes;
+  request.command = request_.command;
+  Result<SweepOutcome> outcome = run_sweep(
+      request, [&](const SweepProgress& now) { progress_(stage, now); }, warn_);
+  if (!outcome) return outcome;
+  runs_now_ += outcome->runs_now;
+  runs_before_ += outcome->runs_before;
+  state_ = outcome->state;
+  return outcome;
+}
+
+/// What every option of every group costs alone. False: interrupted.
+Result<bool> PlanSearch::measure_singles() {
+  std::vector<RealTrial> trials;
+  std::vector<std::pair<size_t, size_t>> option_of;  // group, option
+  for (size_t g = 0; g < space_.groups().size(); ++g) {
+    const PlanGroup& group = space_.groups()[g];
+    for (size_t o = 0; o < group.options.size(); ++o) {
+      const PlanOption& option = group.options[o];
+      if (option.changes.empty()) continue;  // 16 bits: as the original, but for rounding that is not seen
+      auto known = std::ranges::find(format_types_, option.type);
+      if (known == format_types_.end()) {
+        const std::string name(ggml_type_info(option.type)->name);
+        Result<FormatSpec> format = FormatSpec::parse("gguf:" + name);
+        if (!format) return tl::unexpected(format.error());
+        formats_.push_back(std::move(*format));
+        format_types_.push_back(option.type);
+        known = format_types_.end() - 1;
+      }
+      trials.push_back(
+          {group.label, static_cast<size_t>(known - format_types_.begin()), false, option.changes});
+      option_of.emplace_back(g, o);
+    }
+  }
+  AllocationGoal goal;
+  goal.chunks = request_.chunks;
+  const Result<SweepOutcome> outcome = sweep(std::move(trials), goal, "single types");
+  if (!outcome) return tl::unexpected(outcome.error());
+  if (outcome->state != SweepOutcome::State::kFinished) return false;
+
+  const Stopwatch stopwatch;
+  std::vector<CellEvidence> evidence(outcome->measured.size());
+  for (size_t i = 0; i < evidence.size(); ++i) {
+    evidence[i].chunk_kl.resize(outcome->cluster_of_chunk.size());
+    for (const auto& [chunk, measured] : outcome->measured[i])
+      evidence[i].chunk_kl[static_cast<size_t>(chunk)] = measured.kl_mean();
+  }
+  const ChunkModel model = fit_chunk_model(evidence);
+  for (const PlanGroup& group : space_.groups())
+    single_.emplace_back(group.options.size(), CellEstimate{.kl = 0.0, .chunks = 1});
+  for (size_t i = 0; i < evidence.size(); ++i) {
+    const auto& [g, o] = option_of[i];
+    if (!model.cells[i].kl)
+      return fail(ErrorCode::kEngine, "a type could not be measured",
+                  space_.groups()[g].label + ", " + formats_[0].print(),
+                  "see fqlab status " + request_.study.string() + "; leave the type out with --types");
+    single_[g][o] = model.cells[i];
+  }
+  solving_seconds_ += stopwatch.seconds();
+  return true;
+}
+
+std::vector<ChoiceItem> PlanSearch::items() const {
+  std::vector<ChoiceItem> items;
+  for (size_t g = 0; g < space_.groups().size(); ++g) {
+    const PlanGroup& group = space_.groups()[g];
+    const auto factor = kind_factor_.find(group.kind);
+    ChoiceItem& item = items.emplace_back();
+    for (size_t o = 0; o < group.options.size(); ++o)
+      item.push_back(
+          {group.options[o].bytes, *single_[g][o].kl * (factor == kind_factor_.end() ? 1 : factor->second)});
+  }
+  return items;
+}
+
+std::optional<double> PlanSearch::raw_kl(std::span<const GgmlType> types) const {
+  std::map<size_t, GgmlType> of_tensor;
+  for (size_t i = 0; i < types.size(); ++i) of_tensor[space_.tensors()[i]] = types[i];
+  const std::vector<ChoiceItem> costs = items();
+  double sum = 0;
+  for (size_t g = 0; g < space_.groups().size(); ++g) {
+    const PlanGroup& group = space_.groups()[g];
+    const GgmlType type = of_tensor[group.tensors.front()];
+    for (const size_t tensor : group.tensors)
+      if (of_tensor[tensor] != type) return std::nullopt;
+    const auto option = std::ranges::find(group.options, type, &PlanOption::type);
+    if (option == group.options.end()) return std::nullopt;
+    sum += costs[g][static_cast<size_t>(option - group.options.begin())].kl;
+  }
+  return sum;
+}
+
+/// Parts of a solution that are measured together: how far do singles of one kind add up?
+Result<bool> PlanSearch::measure_kinds(const Options& solution) {
+  std::map<std::string, std::vector<TensorChange>> changes;
+  std::map<std::string, double> sums;
+  for (size_t g = 0; g < space_.groups().size(); ++g) {
+    const PlanGroup& group = space_.groups()[g];
+    const PlanOption& option = group.options[solution[g]];
+    auto& of_kind = changes[group.kind];
+    of_kind.insert(of_kind.end(), option.changes.begin(), option.changes.end());
+    sums[group.kind] += *single_[g][solution[g]].kl;
+  }
+  std::vector<RealTrial> trials;
+  std::vector<std::string> kinds;
+  for (auto& [kind, of_kind] : changes) {
+    if (of_kind.size() < 2) continue;
+    std::ranges::sort(of_kind, {}, &TensorChange::tensor);
+    trials.push_back({fmt::format("all {} of the solution", kind), 0, true, of_kind});
+    kinds.push_back(kind);
+  }
+  if (trials.size() < 2) return true;
+  AllocationGoal goal;
+  goal.kind = AllocationGoal::Kind::kExhaustive;
+  goal.chunks = std::min(kKindChunks, request_.candidate_chunks);
+  const Result<SweepOutcome> outcome = sweep(std::move(trials), goal, "kinds together");
+  if (!outcome) return tl::unexpected(outcome.error());
+  if (outcome->state != SweepOutcome::State::kFinished) return false;
+  for (size_t i = 0; i < kinds.size(); ++i) {
+    double joint = 0;
+    for (const auto& [chunk, measured] : outcome->measured[i]) joint += measured.kl_mean();
+    joint /= static_cast<double>(std::max<size_t>(1, outcome->measured[i].size()));
+    if (sums[kinds[i]] > 0 && joint > 0)
+      kind_factor_[kinds[i]] = std::clamp(joint / sums[kinds[i]], kLeastFactor, kMostFactor);
+  }
+  return true;
+}
+
+Result<void> PlanSearch::add_candidate(const std::string& label, const Options& options) {
+  PlanCandidate candidate{label, space_.types_of(options)};
+  if (std::ranges::find(candidates_, candidate.types, &PlanCandidate::types) != candidates_.end()) return {};
+  const Result<uint64_t> bytes = space_.file_bytes(candidate.types);
+  if (!bytes) return tl::unexpected(bytes.error());
+  candidate.file_bytes = *bytes;
+  if (*bytes <= budget_) candidates_.push_back(std::move(candidate));
+  return {};
+}
+
+Result<void> PlanSearch::add_solved(const std::string& label, std::vector<ChoiceItem> costs) {
+  const TypeSolver solver(std::move(costs), budget_ - space_.fixed_bytes());
+  const auto options = solver.solve(budget_ - space_.fixed_bytes());
+  return options ? add_candidate(label, *options) : Result<void>();
+}
+
+/// The optimum of the measured costs, its neighbours where one group weighs much, and optima of costs that
+/// are as likely within their errors.
+Result<void> PlanSearch::add_solutions(const Options& solution) {
+  if (Result<void> added = add_candidate("sum of singles", solution); !added) return added;
+  const std::vector<ChoiceItem> costs = items();
+  if (Result<void> added = add_solved("with joint effects", costs); !added) return added;
+  for (size_t g = 0; g < costs.size(); ++g) {
+    const PlanGroup& group = space_.groups()[g];
+    const size_t now = solution[g];
+    if (static_cast<double>(costs[g][now].bytes) < kHeavyShare * static_cast<double>(budget_)) continue;
+    for (const size_t other : {now - 1, now + 1}) {
+      if (other >= costs[g].size()) continue;
+      std::vector<ChoiceItem> fixed = costs;
+      // The others are never taken; the choices keep their numbers.
+      for (size_t o = 0; o < fixed[g].size(); ++o)
+        if (o != other) fixed[g][o].kl = HUGE_VAL;
+      const Result<void> added = add_solved(
+          fmt::format("{} as {}", group.label, ggml_type_info(group.options[other].type)->name), fixed);
+      if (!added) return added;
+    }
+  }
+  for (int i = 0; i < kDrawn; ++i) {
+    Random random(static_cast<uint64_t>(i) + 1);
+    std::vector<ChoiceItem> drawn = costs;
+    for (size_t g = 0; g < drawn.size(); ++g)
+      for (size_t o = 0; o < drawn[g].size(); ++o) {
+        const CellEstimate& single = single_[g][o];
+        drawn[g][o].kl *= std::exp(single.scatter / std::sqrt(std::max(1, single.chunks)) * random.normal());
+      }
+    if (Result<void> added = add_solved(fmt::format("drawn costs {}", i + 1), drawn); !added) return added;
+  }
+  return {};
+}
+
+/// llama-quantize's own mix of at most that size: the largest one.
+Result<void> PlanSearch::add_stock() {
+  PlanCandidate best;
+  for (const std::string& mix : stock_mixes()) {
+    const Result<std::vector<TensorType>> stock = stock_mix(space_.file(), mix, !request_.imatrix.empty());
+    if (!stock) continue;
+    PlanCandidate candidate{"stock " + mix};
+    for (const TensorType& tensor : *stock) candidate.types.push_back(tensor.type);
+    const Result<uint64_t> bytes = space_.file_bytes(candidate.types);
+    if (!bytes) return tl::unexpected(bytes.error());
+    candidate.file_bytes = *bytes;
+    if (*bytes > budget_ || *bytes < best.file_bytes) continue;
+    if (const auto possible = space_.changes(candidate.types); !possible) continue;
+    best = std::move(candidate);
+  }
+  if (!best.types.empty()) candidates_.push_back(std::move(best));
+  return {};
+}
+
+Result<bool> PlanSearch::measure(std::vector<PlanCandidate*> candidates, int chunks) {
+  std::vector<RealTrial> trials;
+  for (const PlanCandidate* candidate : candidates) {
+    Result<std::vector<TensorChange>> changes = space_.changes(candidate->types);
+    if (!changes) return tl::unexpected(changes.error());
+    trials.push_back({candidate->label, 0, true, std::move(*changes)});
+  }
+  AllocationGoal goal;
+  goal.kind = AllocationGoal::Kind::kExhaustive;
+  goal.chunks = chunks;
+  const Result<SweepOutcome> outcome =
+      sweep(std::move(trials), goal, fmt::format("{} candidates on {} chunks", candidates.size(), chunks));
+  if (!outcome) return tl::unexpected(outcome.error());
+  if (outcome->state != SweepOutcome::State::kFinished) return false;
+  for (size_t i = 0; i < candidates.size(); ++i) {
+    MeasuredChunks measured = outcome->measured[i];
+    std::erase_if(measured, [&](const auto& one) { return one.first >= chunks; });
+    const ClusteredMean kl =
+        clustered_mean(kl_by_cluster(measured, outcome->cluster_of_chunk, common_chunks(measured, {})));
+    candidates[i]->measured_kl = kl.mean;
+    candidates[i]->measured_interval = kl.interval;
+    candidates[i]->chunks = static_cast<int>(measured.size());
+  }
+  return true;
+}
+
+/// All candidates on a few chunks, the better half on more, the best on all; the stock mix stays to the end.
+Result<bool> PlanSearch::race() {
+  std::vector<PlanCandidate*> left;
+  for (PlanCandidate& candidate : candidates_) left.push_back(&candidate);
+  const auto is_stock = [](const PlanCandidate* candidate) { return candidate->label.starts_with("stock "); };
+  for (int chunks = std::min(kFirstHeat, request_.candidate_chunks);;
+       chunks = std::min(2 * chunks, request_.candidate_chunks)) {
+    const Result<bool> measured = measure(left, chunks);
+    if (!measured || !*measured) return measured;
+    std::ranges::sort(left, {}, [](const PlanCandidate* candidate) { return *candidate->measured_kl; });
+    if (chunks == request_.candidate_chunks) return true;
+    const size_t keep = std::max<size_t>(2, (left.size() + 1) / 2);
+    std::vector<PlanCandidate*> next;
+    for (PlanCandidate* candidate : left)
+      if (next.size() < keep || is_stock(candidate)) next.push_back(candidate);
+    left = std::move(next);
+  }
+}
+
+/// From the candidates measured on all chunks, `but` left out where others are known.
+double PlanSearch::joint_over_sum(const PlanCandidate* but) const {
+  double logs = 0;
+  int n = 0;
+  for (const PlanCandidate& candidate : candidates_) {
+    if (&candidate == but || candidate.chunks < request_.candidate_chunks || !candidate.raw_kl) continue;
+    logs += std::log(*candidate.measured_kl / *candidate.raw_kl);
+    ++n;
+  }
+  return n > 0 ? std::exp(logs / n) : 1;
+}
+
+Result<void> PlanSearch::describe(PlanOutcome& outcome) {
+  for (PlanCandidate& candidate : candidates_) candidate.raw_kl = raw_kl(candidate.types);
+  const auto order = [](const PlanCandidate& candidate) {
+    return std::pair(-candidate.chunks, candidate.measured_kl.value_or(HUGE_VAL));
+  };
+  std::ranges::sort(candidates_, {}, order);
+  const PlanCandidate& chosen = candidates_.front();
+  const double ratio = joint_over_sum(&chosen);
+  QuantizationPlan& plan = outcome.plan;
+  plan.model = request_.model.string();
+  plan.imatrix = request_.imatrix.string();
+  plan.corpus = request_.corpus.string();
+  plan.budget = request_.budget;
+  plan.budget_bytes = budget_;
+  plan.file_bytes = chosen.file_bytes;
+  if (chosen.raw_kl) plan.predicted_kl = *chosen.raw_kl * ratio;
+  plan.measured_kl = chosen.measured_kl;
+  plan.measured_interval = chosen.measured_interval;
+  plan.measured_chunks = chosen.chunks;
+  plan.model_sha256 = source_.model_sha256;
+  if (!request_.imatrix.empty()) {
+    const Result<std::string> imatrix = sha256_of_file(request_.imatrix);
+    if (!imatrix) return tl::unexpected(imatrix.error());
+    plan.imatrix_sha256 = *imatrix;
+  }
+  std::map<size_t, std::optional<double>> single_kl;  // of groups of one tensor
+  for (size_t g = 0; g < space_.groups().size(); ++g) {
+    const PlanGroup& group = space_.groups()[g];
+    if (group.tensors.size() != 1) continue;
+    const auto at = std::ranges::find(space_.tensors(), group.tensors.front()) - space_.tensors().begin();
+    const auto option =
+        std::ranges::find(group.options, chosen.types[static_cast<size_t>(at)], &PlanOption::type);
+    if (option != group.options.end())
+      single_kl[group.tensors.front()] = single_[g][static_cast<size_t>(option - group.options.begin())].kl;
+  }
+  for (size_t i = 0; i < space_.tensors().size(); ++i) {
+    const size_t tensor = space_.tensors()[i];
+    plan.tensors.push_back({space_.file().tensors()[tensor].name, chosen.types[i], single_kl[tensor]});
+  }
+  const TypeSolver solver(items(), UINT64_MAX);
+  for (const PlanPoint& point : solver.curve(kCurvePoints))
+    plan.frontier.push_back({point.file_bytes + space_.fixed_bytes(), point.kl * ratio});
+  const std::vector<ChoiceItem> costs = items();
+  const uint64_t data = budget_ - space_.fixed_bytes();
+  const auto here = solver.solve(data), further = solver.solve(data + static_cast<uint64_t>(kMegabyte));
+  if (here && further)
+    outcome.fall_per_megabyte = ratio * (total(costs, *here).kl - total(costs, *further).kl);
+  outcome.candidates = candidates_;
+  return {};
+}
+
+Result<PlanOutcome> PlanSearch::run() {
+  const Stopwatch stopwatch;
+  PlanOutcome outcome;
+  const auto finish = [&]() -> Result<PlanOutcome> {
+    outcome.state = state_;
+    outcome.runs_now = runs_now_;
+    outcome.runs_before = runs_before_;
+    outcome.seconds = stopwatch.seconds();
+    outcome.solving_seconds = solving_seconds_;
+    return outcome;
+  };
+  const Result<uint64_t> budget = parse_budget(request_.budget, space_, !request_.imatrix.empty());
+  if (!budget) return tl::unexpected(budget.error());
+  budget_ = *budget;
+  uint64_t least = space_.fixed_bytes();
+  for (const PlanGroup& group : space_.groups()) least += group.options.front().bytes;
+  if (budget_ < least)
+    return fail(ErrorCode::kUsage,
+                fmt::format("a file of {} bytes cannot be made: the smallest has {}{}", budget_, least,
+                            request_.pins.empty() ? "" : " with these pins"),
+                "--budget " + request_.budget, "allow more bytes, or smaller types with --types");
+
+  const Result<bool> singles = measure_singles();
+  if (!singles) return tl::unexpected(singles.error());
+  if (!*singles) return finish();
+  const Stopwatch solving;
+  const TypeSolver solver(items(), budget_ - space_.fixed_bytes());
+  const Options solution = *solver.solve(budget_ - space_.fixed_bytes());
+  solving_seconds_ += solving.seconds();
+  const Result<bool> kinds = measure_kinds(solution);
+  if (!kinds) return tl::unexpected(kinds.error());
+  if (!*kinds) return finish();
+  if (Result<void> added = add_solutions(solution); !added) return tl::unexpected(added.error());
+  if (Result<void> added = add_stock(); !added) return tl::unexpected(added.error());
+  const Result<bool> raced = race();
+  if (!raced) return tl::unexpected(raced.error());
+  if (!*raced) return finish();
+  if (Result<void> described = describe(outcome); !described) return tl::unexpected(described.error());
+  return finish();
+}
+
+}  // namespace
+
+std::vector<GgmlType> default_plan_types() {
+  std::vector<GgmlType> types;
+  for (const char* name :
+       {"q2_K", "q3_K", "iq4_xs", "iq4_nl", "q4_0", "q4_K", "q4_1", "q5_0", "q5_K", "q5_1", "q6_K", "q8_0"})
+    if (const GgmlTypeInfo* info = ggml_type_info(std::string_view(name))) types.push_back(info->type);
+  return types;
+}
+
+Result<PlanOutcome> search_plan(
+    const PlanRequest& request,
+    const std::function<void(const std::string& stage, const SweepProgress&)>& progress,
+    const std::function<void(const std::string&)>& warn) {
+  Result<GgufFile> file = GgufFile::open(request.model);
+  if (!file) return tl::unexpected(file.error());
+  Result<std::string> hash = sha256_of_file(request.model);
+  if (!hash) return tl::unexpected(hash.error());
+  const PlanSource source{request.imatrix, std::move(*hash), request.budget};
+  Result<PlanSpace> space = PlanSpace::create(*file, source, request.types, request.pins, request.grouping);
+  if (!space) return tl::unexpected(space.error());
+  for (const std::string& warning : space->warnings()) warn(warning);
+  return PlanSearch(request, source, std::move(*space), progress, warn).run();
+}
+
+}  // namespace fqlab

@@ -1,0 +1,68 @@
+// `fqlab plan`: measures what each tensor costs in each ggml type, solves for a budget of bytes, and refines
+// the solution by measuring whole candidates. See docs/decisions/0008.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "fqlab/quantization_plan.h"
+#include "fqlab/result.h"
+#include "study/plan_options.h"
+#include "study/sweep.h"
+
+namespace fqlab {
+
+struct PlanRequest {
+  std::filesystem::path model, corpus, study;
+  std::filesystem::path imatrix;  ///< empty: none
+  std::string budget;             ///< "105MB", "4.8bpw", "like:Q4_K_M" or "like:FILE.gguf"
+  std::vector<GgmlType> types;
+  std::vector<TypePin> pins;
+  Grouping grouping = Grouping::kTensor;
+  int n_ctx = 512;
+  int chunks = 6;             ///< the most that one type of one group gets
+  int candidate_chunks = 16;  ///< on which candidates are measured
+  int workers = 1;
+  std::optional<uint64_t> limit_bytes;
+  std::vector<std::string> command;
+};
+
+/// One assignment of types to all tensors, and what became of it.
+struct PlanCandidate {
+  std::string label;            ///< "sum of singles", "stock Q4_K_M"
+  std::vector<GgmlType> types;  ///< parallel to the plan's tensors
+  uint64_t file_bytes = 0;
+  std::optional<double> raw_kl;  ///< singles and kinds added up, nats; absent where a type was not measured
+  std::optional<double> measured_kl;  ///< nats
+  std::optional<Interval> measured_interval;
+  int chunks = 0;
+};
+
+struct PlanOutcome {
+  SweepOutcome::State state = SweepOutcome::State::kFinished;
+  QuantizationPlan plan;                  ///< of a finished search
+  std::vector<PlanCandidate> candidates;  ///< the chosen one first, the others by measured KL
+  double fall_per_megabyte = 0;           ///< predicted, of the next 10^6 bytes, nats
+  size_t runs_now = 0, runs_before = 0;
+  double seconds = 0, solving_seconds = 0;
+};
+
+/// A budget in bytes of the whole file. kUsage where the text is none of the forms.
+Result<uint64_t> parse_budget(std::string_view text, const PlanSpace& space, bool with_imatrix);
+
+/// ggml's types that plans choose from unless told otherwise: between 2.6 and 8.5 bits a weight, those that
+/// every build of llama.cpp has kernels for.
+std::vector<GgmlType> default_plan_types();
+
+/// Measures what the study lacks, and plans. Errors as a sweep's; kUsage for an impossible budget, with the
+/// smallest possible size.
+Result<PlanOutcome> search_plan(
+    const PlanRequest& request,
+    const std::function<void(const std::string& stage, const SweepProgress&)>& progress,
+    const std::function<void(const std::string&)>& warn);
+
+}  // namespace fqlab

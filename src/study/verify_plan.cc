@@ -1,0 +1,39 @@
+#include "study/verify_plan.h"
+
+#include <algorithm>
+#include <set>
+
+#include "study/corpora.h"
+
+namespace fqlab {
+
+std::vector<std::string> plan_warnings(const QuantizationPlan& plan, const ModelIdentity& original,
+                                       const GgufFile& output) {
+  std::vector<std::string> warnings;
+  if (!plan.model_sha256.empty() && plan.model_sha256 != original.sha256)
+    warnings.push_back("plan_other_model");
+  const bool as_planned =
+      std::all_of(plan.tensors.begin(), plan.tensors.end(), [&](const PlannedTensor& planned) {
+        const TensorInfo* tensor = output.find_tensor(planned.name);
+        return tensor != nullptr && tensor->type == planned.type;
+      });
+  if (!as_planned) warnings.push_back("plan_other_types");
+  return warnings;
+}
+
+std::optional<Corpus> planning_text(const QuantizationPlan& plan) {
+  if (plan.corpus.empty()) return std::nullopt;
+  Result<CorpusSource> source = parse_corpus_source(plan.corpus);
+  if (!source) return std::nullopt;
+  Result<Corpus> corpus = read_corpus(source->path);
+  if (!corpus) return std::nullopt;
+  return std::move(*corpus);
+}
+
+bool share_a_document(const Corpus& a, const Corpus& b) {
+  const std::set<std::string_view> documents(a.texts.begin(), a.texts.end());
+  return std::any_of(b.texts.begin(), b.texts.end(),
+                     [&](const std::string& text) { return !text.empty() && documents.contains(text); });
+}
+
+}  // namespace fqlab

@@ -1,0 +1,82 @@
+// fqlab plan as people run it.
+#include <gmock/gmock.h>
+
+#include "cli/program.h"
+#include "testing.h"
+
+namespace fqlab {
+namespace {
+
+using ::testing::HasSubstr;
+
+class PlanCommand : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    FQLAB_REQUIRE_FILE(testing::shared_file("data/stories260k-f32.gguf"));
+    std::string text;
+    for (int i = 0; i < 60; ++i)
+      text += "Once upon a time there were " + std::to_string(i * i) + " little birds. ";
+    testing::write_file(folder_ / "text.txt", text);
+  }
+  testing::Ran plan(std::vector<std::string> more) {
+    std::vector<std::string> all = {"plan",
+                                    testing::shared_file("data/stories260k-f32.gguf").string(),
+                                    "--corpus",
+                                    (folder_ / "text.txt").string(),
+                                    "--ctx",
+                                    "64",
+                                    "--chunks",
+                                    "2",
+                                    "--candidate-chunks",
+                                    "4",
+                                    "--types",
+                                    "q4_0,q8_0",
+                                    "--study",
+                                    (folder_ / "a.fqlab").string(),
+                                    "-o",
+                                    (folder_ / "a.plan").string()};
+    all.insert(all.end(), more.begin(), more.end());
+    return testing::fqlab(all);
+  }
+  testing::TemporaryFolder folder_;
+};
+
+TEST_F(PlanCommand, WritesAPlanAndTheTypesForLlamaQuantize) {
+  const testing::Ran ran = plan({"--budget", "6bpw", "--export", "tensor-types", "--frontier"});
+  ASSERT_EQ(ran.code, 0) << ran.err;
+  EXPECT_THAT(ran.out, HasSubstr("stock Q"));
+  EXPECT_THAT(ran.out, HasSubstr("predicted KL, nats"));
+  EXPECT_THAT(ran.out, HasSubstr("a further megabyte would buy"));
+  EXPECT_THAT(testing::read_file(folder_ / "a.plan"), HasSubstr("blk.0.attn_q.weight"));
+  EXPECT_THAT(testing::read_file(folder_ / "a.plan.tensor-types.txt"), HasSubstr("blk"));
+  const testing::Ran again = plan({"--budget", "6bpw"});
+  EXPECT_EQ(again.code, 1);
+  EXPECT_THAT(again.err, HasSubstr("exists"));
+  EXPECT_THAT(plan({"--budget", "6bpw", "--force"}).err, HasSubstr("0 runs"));
+}
+
+TEST_F(PlanCommand, RefusesWhatCannotBeMeantAndWritesNothing) {
+  const struct {
+    std::vector<std::string> arguments;
+    const char* message;
+  } cases[] = {
+      {{"--budget", "1bpw"}, "the smallest has"},
+      {{"--budget", "many"}, "no size of a file"},
+      {{"--budget", "like:Q9_K"}, "Q9_K"},
+      {{"--budget", "6bpw", "--types", "q9_9"}, "no type that ggml can quantize to"},
+      {{"--budget", "6bpw", "--types", "q6_k"}, "no multiple of the block"},
+      {{"--budget", "6bpw", "--pin", "attn_q"}, "no SELECTOR=TYPE"},
+      {{"--budget", "6bpw", "--pin", "nothing=q8_0"}, "nothing"},
+      {{"--budget", "6bpw", "--pin", "*/ffn_norm=q8_0"}, "cannot be pinned"},
+      {{"--budget", "6bpw", "--imatrix", (folder_ / "text.txt").string()}, "text.txt"},
+  };
+  for (const auto& bad : cases) {
+    const testing::Ran ran = plan(bad.arguments);
+    EXPECT_TRUE(ran.code == 1 || ran.code == 2) << ran.err;
+    EXPECT_THAT(ran.err, HasSubstr(bad.message));
+    EXPECT_EQ(testing::files_in(folder_.path()), 1u) << bad.message;
+  }
+}
+
+}  // namespace
+}  // namespace fqlab

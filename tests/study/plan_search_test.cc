@@ -1,0 +1,123 @@
+#include "study/plan_search.h"
+
+#include <gmock/gmock.h>
+
+#include "study/compare.h"
+#include "testing.h"
+
+namespace fqlab {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::SizeIs;
+
+GgmlType type(const char* name) { return ggml_type_info(std::string_view(name))->type; }
+
+class PlanSearchTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    request_.model = testing::shared_file("data/stories260k-f32.gguf");
+    request_.corpus = testing::shared_file("data/wikitext-2-raw.test.txt");
+    FQLAB_REQUIRE_FILE(request_.model);
+    FQLAB_REQUIRE_FILE(request_.corpus);
+    request_.study = folder_ / "plan.fqlab";
+    request_.budget = "5bpw";
+    request_.types = {type("q4_0"), type("q5_1"), type("q8_0")};
+    request_.n_ctx = 64;
+    request_.chunks = 4;
+    request_.candidate_chunks = 8;
+    request_.workers = 2;
+    request_.command = {"fqlab", "plan"};
+  }
+  Result<PlanOutcome> search() {
+    return search_plan(
+        request_, [](const std::string&, const SweepProgress&) {}, [](const std::string&) {});
+  }
+  testing::TemporaryFolder folder_;
+  PlanRequest request_;
+};
+
+TEST_F(PlanSearchTest, KeepsTheBudgetAndTakesTheBestCandidate) {
+  const PlanOutcome outcome = search().value();
+  const QuantizationPlan& plan = outcome.plan;
+  EXPECT_LE(plan.file_bytes, plan.budget_bytes);
+  ASSERT_GE(outcome.candidates.size(), 2u);
+  for (const PlanCandidate& candidate : outcome.candidates) {
+    EXPECT_LE(candidate.file_bytes, plan.budget_bytes) << candidate.label;
+    if (candidate.chunks == 8) EXPECT_GE(*candidate.measured_kl, *plan.measured_kl) << candidate.label;
+  }
+  EXPECT_EQ(plan.measured_chunks, 8);
+  EXPECT_THAT(plan.tensors, SizeIs(36));
+  EXPECT_GT(plan.frontier.size(), 5u);
+}
+
+TEST_F(PlanSearchTest, MeasuresNothingTwice) {
+  const PlanOutcome first = search().value();
+  const PlanOutcome again = search().value();
+  EXPECT_GT(first.runs_now, 0u);
+  EXPECT_EQ(again.runs_now, 0u);
+  EXPECT_EQ(print_plan(again.plan), print_plan(first.plan));
+  request_.budget = "6bpw";  // another budget needs candidates of its own, but no singles
+  const PlanOutcome larger = search().value();
+  EXPECT_GT(larger.runs_before, 36u * 3);
+}
+
+TEST_F(PlanSearchTest, MeasuresACandidateAsTheFileThatIsBuiltFromIt) {
+  const PlanOutcome outcome = search().value();
+  QuantizeRequest build;
+  for (const PlannedTensor& tensor : outcome.plan.tensors) build.types.push_back({tensor.name, tensor.type});
+  build.output = folder_ / "out.gguf";
+  const GgufFile file = GgufFile::open(request_.model).value();
+  ASSERT_TRUE(write_quantized(file, build, {}));
+
+  CompareRequest compared;
+  compared.model = request_.model;
+  compared.variant = build.output;
+  compared.corpus = request_.corpus;
+  compared.n_ctx = request_.n_ctx;
+  compared.chunks = request_.candidate_chunks;
+  compared.arithmetic = Arithmetic::kNative;
+  compared.dialogue = compared.speed = false;
+  compared.threads = 1;
+  EXPECT_EQ(compare(compared, {}).value().front().kl.mean, *outcome.plan.measured_kl);
+}
+
+TEST_F(PlanSearchTest, APinIsKept) {
+  request_.pins = {{Selector::parse("output").value(), type("q5_1")}};
+  const PlanOutcome outcome = search().value();
+  for (const PlannedTensor& tensor : outcome.plan.tensors)
+    if (tensor.name == "output.weight") EXPECT_EQ(tensor.type, type("q5_1"));
+}
+
+TEST_F(PlanSearchTest, SaysTheSmallestPossibleSizeWhereABudgetIsImpossible) {
+  request_.budget = "1bpw";
+  const Result<PlanOutcome> outcome = search();
+  ASSERT_FALSE(outcome);
+  EXPECT_EQ(outcome.error().code, ErrorCode::kUsage);
+  EXPECT_THAT(to_string(outcome.error()), HasSubstr("the smallest has"));
+  EXPECT_FALSE(std::filesystem::exists(request_.study));
+
+  request_.budget = "5bpw";
+  request_.pins = {{Selector::parse("*").value(), type("q8_0")}};
+  EXPECT_THAT(to_string(search().error()), HasSubstr("norm"));  // which cannot be pinned
+  request_.pins = {
+      {Selector::parse("ffn_*,attn_q,attn_k,attn_v,attn_output,token_embd,output").value(), type("q8_0")}};
+  EXPECT_THAT(to_string(search().error()), HasSubstr("with these pins"));
+}
+
+TEST_F(PlanSearchTest, UnderstandsTheFormsOfABudget) {
+  const GgufFile file = GgufFile::open(request_.model).value();
+  const PlanSpace space = PlanSpace::create(file, {}, request_.types, {}, Grouping::kTensor).value();
+  EXPECT_EQ(parse_budget("105MB", space, false).value(), 105'000'000u);
+  EXPECT_EQ(parse_budget("1.5MiB", space, false).value(), 1'572'864u);
+  EXPECT_EQ(parse_budget("like:" + request_.model.string(), space, false).value(), file.file_bytes());
+  EXPECT_GT(parse_budget("like:q8_0", space, false).value(), parse_budget("like:Q4_0", space, false).value());
+  for (const char* wrong : {"", "MB", "-3MB", "12XB", "bpw", "like:", "like:Q9_Z", "1e400MB", "nan"}) {
+    const Result<uint64_t> refused = parse_budget(wrong, space, false);
+    ASSERT_FALSE(refused) << wrong;
+    EXPECT_EQ(refused.error().code, ErrorCode::kUsage) << wrong;
+  }
+}
+
+}  // namespace
+}  // namespace fqlab
