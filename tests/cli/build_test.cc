@@ -131,12 +131,12 @@ TEST_F(BuildCommand, FindsTheModelBesideThePlanOrWhereItIsTold) {
 
 TEST_F(BuildCommand, TakesThePlansImatrixAndAnotherOnlyWhereAsked) {
   const std::string imatrix = (folder_ / "a.imatrix").string();
-  testing::write_imatrix(imatrix, {{"blk.0.attn_q.weight", 64}}, "text.txt");
+  testing::write_imatrix(imatrix, testing::in_layers(5, "attn_q", 64), "text.txt");
   plan_.imatrix = imatrix;
   plan_.imatrix_sha256 = sha256_of_file(imatrix).value();
   ASSERT_EQ(build().code, 0);
   EXPECT_EQ(GgufFile::open(out_)->metadata_string("quantize.imatrix.file"), "a.imatrix");
-  testing::write_imatrix(imatrix, {{"blk.1.attn_q.weight", 64}}, "text.txt");
+  testing::write_imatrix(imatrix, testing::in_layers(5, "attn_k", 64), "text.txt");
   const auto changed = build({"--force"});
   EXPECT_EQ(changed.code, 1);
   EXPECT_THAT(changed.err, HasSubstr("not the one that the plan was made with"));
