@@ -2,8 +2,6 @@
 
 #include <ggml.h>
 
-#include <algorithm>
-
 #include "fqlab/importance_matrix.h"
 #include "fqlab/quantizer.h"
 
@@ -24,34 +22,19 @@ std::string last_name(const std::string& text) {
   return name.substr(0, end);
 }
 
-std::string first_dataset(const GgufFile& imatrix) {
-  const GgufValue* value = imatrix.find_metadata("imatrix.datasets");
-  const auto* array = value == nullptr ? nullptr : std::get_if<std::shared_ptr<const GgufArray>>(value);
-  if (array == nullptr || (*array)->elements.empty()) return {};
-  const auto* text = std::get_if<std::string>(&(*array)->elements.front());
-  return text == nullptr ? std::string() : last_name(*text);
-}
-
 }  // namespace
 
 Result<ImatrixValues> read_imatrix(const GgufFile& model, const std::filesystem::path& path) {
   ImatrixValues entries;
   if (path.empty()) return entries;
-  const Result<ImportanceMatrix> matrix = ImportanceMatrix::open(path.string());
+  const Result<ImportanceMatrix> matrix = ImportanceMatrix::open(path);
   if (!matrix) return tl::unexpected(matrix.error());
-  for (const TensorInfo& tensor : model.tensors()) {
-    Result<std::vector<float>> values = matrix->importance(tensor);
-    if (!values) {
-      Error error = values.error();
-      error.code = ErrorCode::kInput;
-      error.where = path.string() + ", " + error.where;
-      return tl::unexpected(std::move(error));
-    }
-    if (!values->empty()) entries.emplace(tensor.name, std::move(*values));
+  if (Result<void> goes = matrix->goes_with(model); !goes) return tl::unexpected(goes.error());
+  for (const std::string& name : matrix->tensors()) {
+    Result<std::vector<float>> values = matrix->importance(*model.find_tensor(name));
+    if (!values) return tl::unexpected(values.error());
+    entries.emplace(name, std::move(*values));
   }
-  if (entries.empty())
-    return fail(ErrorCode::kInput, "the imatrix is of another model: it knows none of this model's tensors",
-                path.string(), "take the imatrix of this model");
   return entries;
 }
 
@@ -62,17 +45,16 @@ Result<std::vector<GgufMetadata>> quantization_metadata(const GgufFile& source,
       {"general.quantization_version", static_cast<uint32_t>(GGML_QNT_VERSION)},
       {"general.file_type", kAnyFileType}};
   if (imatrix.empty()) return metadata;
-  if (const auto fits = read_imatrix(source, imatrix); !fits) return tl::unexpected(fits.error());
-  const Result<GgufFile> file = GgufFile::open(imatrix);
-  if (!file) return tl::unexpected(file.error());
-  const auto entries = std::ranges::count_if(
-      file->tensors(), [](const TensorInfo& tensor) { return tensor.name.ends_with(".in_sum2"); });
+  const Result<ImportanceMatrix> matrix = ImportanceMatrix::open(imatrix);
+  if (!matrix) return tl::unexpected(matrix.error());
+  if (Result<void> goes = matrix->goes_with(source); !goes) return tl::unexpected(goes.error());
+  const ImportanceSource computed_on = matrix->source();
   metadata.push_back({"quantize.imatrix.file", last_name(imatrix.string())});
-  if (std::string dataset = first_dataset(*file); !dataset.empty())
-    metadata.push_back({"quantize.imatrix.dataset", std::move(dataset)});
-  metadata.push_back({"quantize.imatrix.entries_count", static_cast<uint32_t>(entries)});
-  if (const uint64_t chunks = file->metadata_uint("imatrix.chunk_count").value_or(0); chunks > 0)
-    metadata.push_back({"quantize.imatrix.chunks_count", static_cast<uint32_t>(chunks)});
+  if (!computed_on.datasets.empty() && !last_name(computed_on.datasets.front()).empty())
+    metadata.push_back({"quantize.imatrix.dataset", last_name(computed_on.datasets.front())});
+  metadata.push_back({"quantize.imatrix.entries_count", static_cast<uint32_t>(matrix->tensors().size())});
+  if (computed_on.chunks > 0)
+    metadata.push_back({"quantize.imatrix.chunks_count", static_cast<uint32_t>(computed_on.chunks)});
   return metadata;
 }
 

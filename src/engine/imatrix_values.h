@@ -14,8 +14,8 @@ namespace fqlab {
 /// Tensor name -> one mean square for each column of each of its matrices.
 using ImatrixValues = std::map<std::string, std::vector<float>>;
 
-/// The entries of the model's tensors; empty for an empty path. kInput for an imatrix of another model: one
-/// that knows none of these tensors, or one with other sizes.
+/// The entries; none for an empty path. kInput for an imatrix of another model
+/// (ImportanceMatrix::goes_with()).
 Result<ImatrixValues> read_imatrix(const GgufFile& model, const std::filesystem::path& path);
 
 }  // namespace fqlab

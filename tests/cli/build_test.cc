@@ -100,7 +100,7 @@ TEST_F(BuildCommand, RefusesAPlanThatDoesNotGoWithTheModel) {
   refused("the plan is of another model");
   plan_.tensors.pop_back();
   refused("a tensor of the model is not planned");
-  plan_.tensors[3].name = "blk.0.attn_out.weight";
+  plan_.tensors[3].name = "blk.0.attn_outptu.weight";
   refused("did you mean blk.0.attn_output.weight");
   plan_.tensors[3].type = ggml_type_info("q4_K")->type;
   refused("a row of 64 values is no multiple of q4_K's block of 256");
@@ -131,12 +131,12 @@ TEST_F(BuildCommand, FindsTheModelBesideThePlanOrWhereItIsTold) {
 
 TEST_F(BuildCommand, TakesThePlansImatrixAndAnotherOnlyWhereAsked) {
   const std::string imatrix = (folder_ / "a.imatrix").string();
-  testing::write_imatrix(imatrix, {{"blk.0.attn_q.weight", 64}}, "text.txt");
+  testing::write_imatrix(imatrix, testing::in_layers(5, "attn_q", 64), "text.txt");
   plan_.imatrix = imatrix;
   plan_.imatrix_sha256 = sha256_of_file(imatrix).value();
   ASSERT_EQ(build().code, 0);
   EXPECT_EQ(GgufFile::open(out_)->metadata_string("quantize.imatrix.file"), "a.imatrix");
-  testing::write_imatrix(imatrix, {{"blk.1.attn_q.weight", 64}}, "text.txt");
+  testing::write_imatrix(imatrix, testing::in_layers(5, "attn_k", 64), "text.txt");
   const auto changed = build({"--force"});
   EXPECT_EQ(changed.code, 1);
   EXPECT_THAT(changed.err, HasSubstr("not the one that the plan was made with"));

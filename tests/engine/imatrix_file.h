@@ -10,6 +10,14 @@
 
 namespace fqlab::testing {
 
+/// blk.0.KIND.weight to blk.N-1.KIND.weight, with that many columns.
+inline std::map<std::string, uint64_t> in_layers(int layers, const std::string& kind, uint64_t columns) {
+  std::map<std::string, uint64_t> tensors;
+  for (int layer = 0; layer < layers; ++layer)
+    tensors["blk." + std::to_string(layer) + "." + kind + ".weight"] = columns;
+  return tensors;
+}
+
 /// An imatrix of three chunks of `dataset`: for each tensor, its columns, of very different importance.
 inline void write_imatrix(const std::filesystem::path& path, const std::map<std::string, uint64_t>& tensors,
                           const std::filesystem::path& dataset) {

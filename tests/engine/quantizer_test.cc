@@ -163,11 +163,11 @@ TEST_F(QuantizerTest, ProgressGoesFromNothingToAll) {
 }
 
 TEST_F(QuantizerTest, AnImatrixChangesItsTensorsAndIsNamedWithoutItsFolder) {
-  planned("blk.1.attn_q.weight") = planned("blk.2.attn_q.weight") = type("q4_0");
+  planned("blk.1.attn_q.weight") = planned("blk.1.attn_k.weight") = type("q4_0");
   ASSERT_TRUE(write());
   const GgufFile plain = GgufFile::open(request_.output).value();
   request_.imatrix = folder_ / "some.imatrix";
-  testing::write_imatrix(request_.imatrix, {{"blk.1.attn_q.weight", 64}}, folder_.path() / "text.txt");
+  testing::write_imatrix(request_.imatrix, testing::in_layers(5, "attn_q", 64), folder_.path() / "text.txt");
   request_.overwrite = true;
   ASSERT_TRUE(write());
   const GgufFile weighed = GgufFile::open(request_.output).value();
@@ -175,10 +175,10 @@ TEST_F(QuantizerTest, AnImatrixChangesItsTensorsAndIsNamedWithoutItsFolder) {
     return std::ranges::equal(plain.data(*plain.find_tensor(name)), weighed.data(*weighed.find_tensor(name)));
   };
   EXPECT_FALSE(same("blk.1.attn_q.weight"));
-  EXPECT_TRUE(same("blk.2.attn_q.weight"));
+  EXPECT_TRUE(same("blk.1.attn_k.weight"));
   EXPECT_EQ(weighed.metadata_string("quantize.imatrix.file"), "some.imatrix");
   EXPECT_EQ(weighed.metadata_string("quantize.imatrix.dataset"), "text.txt");
-  EXPECT_EQ(weighed.metadata_uint("quantize.imatrix.entries_count"), 1u);
+  EXPECT_EQ(weighed.metadata_uint("quantize.imatrix.entries_count"), 5u);
   EXPECT_EQ(weighed.metadata_uint("quantize.imatrix.chunks_count"), 3u);
   EXPECT_EQ(weighed.file_bytes(), predicted());
   EXPECT_EQ(testing::read_file(request_.output).find(folder_.path().string()), std::string::npos);
@@ -186,11 +186,12 @@ TEST_F(QuantizerTest, AnImatrixChangesItsTensorsAndIsNamedWithoutItsFolder) {
 
 TEST_F(QuantizerTest, AnImatrixOfAnotherModelIsRefused) {
   request_.imatrix = folder_ / "imatrix.gguf";
-  testing::write_imatrix(request_.imatrix, {{"blk.1.attn_q.weight", 32}}, "t");
-  EXPECT_EQ(refused().code, ErrorCode::kInput);
-  EXPECT_THAT(refused().where, HasSubstr("imatrix.gguf, blk.1.attn_q.weight"));
-  testing::write_imatrix(request_.imatrix, {{"blk.99.attn_q.weight", 64}}, "t");
-  EXPECT_THAT(refused().what, HasSubstr("another model"));
+  for (const auto& entries : {testing::in_layers(5, "attn_q", 32), testing::in_layers(6, "attn_q", 64),
+                              testing::in_layers(4, "attn_q", 64)}) {
+    testing::write_imatrix(request_.imatrix, entries, "t");
+    EXPECT_EQ(refused().code, ErrorCode::kInput);
+    EXPECT_THAT(refused().what, HasSubstr("another model"));
+  }
   EXPECT_EQ(quantization_metadata(*file_, request_.imatrix).error().code, ErrorCode::kInput);
 }
 
@@ -222,7 +223,7 @@ TEST_F(OneWideMatrix, ATypeThatNeedsAnImatrixIsRefusedBeforeItAborts) {
     EXPECT_THAT(refused().what, HasSubstr("needs an imatrix with an entry for this tensor")) << name;
   }
   request_.imatrix = folder_ / "imatrix.gguf";
-  testing::write_imatrix(request_.imatrix, {{name_, 1536}}, "t");
+  testing::write_imatrix(request_.imatrix, testing::in_layers(30, "ffn_down", 1536), "t");
   EXPECT_TRUE(write());
   EXPECT_EQ(name_of(GgufFile::open(request_.output)->find_tensor(name_)->type), "iq3_xxs");
 }
