@@ -1,6 +1,8 @@
 // fqlab plan as people run it.
 #include <gmock/gmock.h>
 
+#include <algorithm>
+
 #include "cli/program.h"
 #include "testing.h"
 
@@ -29,12 +31,11 @@ class PlanCommand : public ::testing::Test {
                                     "2",
                                     "--candidate-chunks",
                                     "4",
-                                    "--types",
-                                    "q4_0,q8_0",
                                     "--study",
                                     (folder_ / "a.fqlab").string(),
                                     "-o",
                                     (folder_ / "a.plan").string()};
+    if (std::ranges::find(more, "--types") == more.end()) more.insert(more.end(), {"--types", "q4_0,q8_0"});
     all.insert(all.end(), more.begin(), more.end());
     return testing::fqlab(all);
   }
