@@ -36,12 +36,14 @@ TEST(ComparedOnPositions, TheDifferenceAndTheRatioHaveTheIntervalsOfTheirFormula
   const PairOnText pair = compare_on_positions({clusters, {}, 2}, verified, other);
   EXPECT_DOUBLE_EQ(pair.difference.value, -1);  // (6 - 12) / 6
   EXPECT_DOUBLE_EQ(pair.ratio.value, 0.5);
-  // Residuals of the ratio, x - y / 2: 0, 1, -1; SE^2 = 3/2 * 2 / 12^2. t(0.975, 2) = 4.302652729911275.
-  const double half = 4.302652729911275 * std::sqrt(3.0 / 144);
+  // Residuals of the ratio, x - y / 2: 0, 1, -1; SE^2 = 3/2 * 2 / 12^2. Student's t with two
+  // degrees of freedom has a closed form: 95 % lie within c sqrt(2 / (1 - c^2)), c = 0.95.
+  const double quantile = 0.95 * std::sqrt(2 / (1 - 0.95 * 0.95));
+  const double half = quantile * std::sqrt(3.0 / 144);
   EXPECT_NEAR(pair.ratio.interval->low, 0.5 - half, 1e-12);
   EXPECT_NEAR(pair.ratio.interval->high, 0.5 + half, 1e-12);
   // Deviations of the cluster sums of the difference from their positions' share: 1, 1, -2; n = 6.
-  const double half_difference = 4.302652729911275 * std::sqrt(1.5 * 6 / 36);
+  const double half_difference = quantile * std::sqrt(1.5 * 6 / 36);
   EXPECT_NEAR(pair.difference.interval->low, -1 - half_difference, 1e-12);
   EXPECT_EQ(pair.chunks, 3);
   EXPECT_EQ(pair.chunks_lower, 3);

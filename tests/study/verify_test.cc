@@ -275,8 +275,8 @@ class VerifyWithPlan : public VerifyTest {
     request_.chunks = 1;
     QuantizationPlan plan;
     plan.corpus = (folder_ / "two.txt").string();
-    for (const TensorInfo& tensor : GgufFile::open(request_.output).value().tensors())
-      plan.tensors.push_back({tensor.name, tensor.type, {}});
+    const GgufFile file = GgufFile::open(request_.output).value();
+    for (const TensorInfo& tensor : file.tensors()) plan.tensors.push_back({tensor.name, tensor.type, {}});
     request_.plan = plan;
   }
 };
