@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """fqlab sweep against the pipeline by hand, one run (make bench-sweep; half an hour on a quiet machine of two cores).
 
-    bench/sweep_vs_by_hand.py [--speed-chunks 4] [--all-chunks 2] [--every 10] [--map-chunks 8] [--adaptive int4:g32,fp8_e4m3,mxfp4]
+    bench/sweep_vs_by_hand.py [--speed-chunks 4] [--all-chunks 4] [--every 10] [--map-chunks 8] [--adaptive int4:g32,fp8_e4m3,mxfp4]
                               [--keep FOLDER]
 
 SmolLM2, its 210 matrices, int4:g32. By hand, for every tenth matrix: write the patched file, llama-perplexity --kl-divergence against a
@@ -83,7 +83,7 @@ def spearman(a, b):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    for name, default in (("speed-chunks", 4), ("all-chunks", 2), ("every", 10), ("map-chunks", 8)):
+    for name, default in (("speed-chunks", 4), ("all-chunks", 4), ("every", 10), ("map-chunks", 8)):
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--adaptive", default="int4:g32,fp8_e4m3,mxfp4")
     parser.add_argument("--keep", type=pathlib.Path, help="keep the studies here; those that are complete are not measured again")

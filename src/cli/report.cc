@@ -1,5 +1,5 @@
 // fqlab report A/report.json B/report.json ... --out DIR: comparisons side by side, or one rendered again.
-// fqlab report STUDY --out DIR: the map of a sweep.
+// fqlab report STUDY --out DIR [--predict F]: the map of a sweep.
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
@@ -21,6 +21,7 @@ struct Options {
   std::vector<std::string> inputs, languages = {"en"};
   std::string out;
   bool force = false;
+  PredictionOptions predictions;
 };
 
 Result<std::vector<Comparison>> read_comparisons(const std::string& path) {
@@ -44,7 +45,7 @@ Result<ExitCode> report_map(const Options& options, std::span<const Language> la
           check_report_folder(options.out, options.force, {"map.json", "map.md", "map.html", "cells.csv"});
       !possible)
     return tl::unexpected(possible.error());
-  const Result<SensitivityMap> map = read_map_file(options.inputs.front());
+  const Result<SensitivityMap> map = read_map_file(options.inputs.front(), options.predictions);
   if (!map) return tl::unexpected(map.error());
   const auto paths = write_map_report(*map, languages, options.out);
   if (!paths) return tl::unexpected(paths.error());
@@ -57,6 +58,9 @@ Result<ExitCode> run_report(const Options& options) {
   if (!languages) return tl::unexpected(languages.error());
   for (const std::string& input : options.inputs)
     if (holds_map(input)) return report_map(options, *languages);
+  if (!options.predictions.formats.empty())
+    return fail(ErrorCode::kUsage, "comparisons have nothing to predict from", "--predict",
+                "give a study or a map.json");
   if (Result<void> possible = check_report_folder(options.out, options.force); !possible)
     return tl::unexpected(possible.error());
   std::vector<Comparison> all;
@@ -88,6 +92,7 @@ void add_report(CLI::App& app, Action& action) {
       ->capture_default_str();
   command->add_option("--out", options->out, "folder for the new report")->required();
   command->add_flag("--force", options->force, "replace an existing report");
+  add_prediction_options(*command, options->predictions);
   command->callback([&action, options] { action = [options] { return run_report(*options); }; });
 }
 

@@ -1,4 +1,4 @@
-// fqlab show STUDY [--top N] [--json]: the ranking and a compact heatmap in the terminal.
+// fqlab show STUDY [--top N] [--json] [--predict F]: the ranking and a compact heatmap in the terminal.
 #include <fmt/format.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -18,6 +18,7 @@ struct Options {
   std::string input, language = "en";
   size_t top = 10;
   bool json = false, ascii = false;
+  PredictionOptions predictions;
 };
 
 int terminal_columns() {
@@ -30,7 +31,7 @@ int terminal_columns() {
 Result<ExitCode> run_show(const Options& options) {
   const Result<Language> language = parse_language(options.language);
   if (!language) return tl::unexpected(language.error());
-  const Result<SensitivityMap> map = read_map_file(options.input);
+  const Result<SensitivityMap> map = read_map_file(options.input, options.predictions);
   if (!map) return tl::unexpected(map.error());
   if (options.json) {
     fmt::print("{}", map_json(*map));
@@ -56,6 +57,7 @@ void add_show(CLI::App& app, Action& action) {
   command->add_option("--lang", options->language, "language: en or zh-TW")->capture_default_str();
   command->add_flag("--ascii", options->ascii, "digits instead of block characters in the heatmap");
   command->add_flag("--json", options->json, "print map.json instead");
+  add_prediction_options(*command, options->predictions);
   command->callback([&action, options] { action = [options] { return run_show(*options); }; });
 }
 

@@ -85,17 +85,15 @@ class Page {
 
   void add_refusals(size_t i, const std::string& format) {
     uint64_t refused = 0;
-    const Error* first = nullptr;
+    const TensorDamage* first = nullptr;
     for (const TensorDamage& tensor : damage_.tensors)
-      if (const auto& error = tensor.formats[i].refused) {
-        ++refused;
-        if (first == nullptr) first = &*error;
-      }
+      if (tensor.formats[i].refused && refused++ == 0) first = &tensor;
     if (first != nullptr)
       add(Callout{true, text_("weights.refused", {{"format", format},
                                                   {"n", count(refused)},
                                                   {"tensors", count(damage_.tensors.size())},
-                                                  {"reason", first->what}})});
+                                                  {"tensor", code(first->tensor.name)},
+                                                  {"reason", code(first->formats[i].refused->what)}})});
   }
 
   void add_worst(size_t i, const std::string& format) {

@@ -27,6 +27,9 @@ constexpr double kLeastFactor = 0.5, kMostFactor = 2;  // of a kind's joint effe
 
 using Options = std::vector<size_t>;  // by group
 
+/// A plan is a text that people read: four digits, more than is known of any of its numbers.
+double rounded(double value) { return std::stod(fmt::format("{:.4g}", value)); }
+
 class PlanSearch {
  public:
   PlanSearch(const PlanRequest& request, const PlanSource& source, PlanSpace space,
@@ -349,9 +352,10 @@ Result<void> PlanSearch::describe(PlanOutcome& outcome) {
   plan.budget = request_.budget;
   plan.budget_bytes = budget_;
   plan.file_bytes = chosen.file_bytes;
-  if (chosen.raw_kl) plan.predicted_kl = *chosen.raw_kl * ratio;
-  plan.measured_kl = chosen.measured_kl;
-  plan.measured_interval = chosen.measured_interval;
+  if (chosen.raw_kl) plan.predicted_kl = rounded(*chosen.raw_kl * ratio);
+  if (chosen.measured_kl) plan.measured_kl = rounded(*chosen.measured_kl);
+  if (const auto& interval = chosen.measured_interval)
+    plan.measured_interval = {rounded(interval->low), rounded(interval->high)};
   plan.measured_chunks = chosen.chunks;
   plan.model_sha256 = source_.model_sha256;
   if (!request_.imatrix.empty()) {
@@ -367,7 +371,8 @@ Result<void> PlanSearch::describe(PlanOutcome& outcome) {
     const auto option =
         std::ranges::find(group.options, chosen.types[static_cast<size_t>(at)], &PlanOption::type);
     if (option != group.options.end())
-      single_kl[group.tensors.front()] = single_[g][static_cast<size_t>(option - group.options.begin())].kl;
+      single_kl[group.tensors.front()] =
+          rounded(*single_[g][static_cast<size_t>(option - group.options.begin())].kl);
   }
   for (size_t i = 0; i < space_.tensors().size(); ++i) {
     const size_t tensor = space_.tensors()[i];
@@ -375,7 +380,7 @@ Result<void> PlanSearch::describe(PlanOutcome& outcome) {
   }
   const TypeSolver solver(items(), UINT64_MAX);
   for (const PlanPoint& point : solver.curve(kCurvePoints))
-    plan.frontier.push_back({point.file_bytes + space_.fixed_bytes(), point.kl * ratio});
+    plan.frontier.push_back({point.file_bytes + space_.fixed_bytes(), rounded(point.kl * ratio)});
   const std::vector<ChoiceItem> costs = items();
   const uint64_t data = budget_ - space_.fixed_bytes();
   const auto here = solver.solve(data), further = solver.solve(data + static_cast<uint64_t>(kMegabyte));
