@@ -68,7 +68,8 @@ bench-plan: build  ## plans against llama-quantize's mixes of the same size, on 
 
 bench-replay: build  ## an evaluation from a layer on against the whole model
 	@cmake --preset release >/dev/null && cmake --build $(BUILD) --target bench_replay
-	@FQLAB_BENCH_MODEL=$$(scripts/setup --print model) $(BUILD)/bench/bench_replay
+	@$(BUILD)/fqlab quantize $$(scripts/setup --print model) --recipe '*=f32' -o $(BUILD)/bench-f32.gguf --force
+	@FQLAB_BENCH_MODEL=$$(scripts/setup --print model) FQLAB_BENCH_F32=$(BUILD)/bench-f32.gguf $(BUILD)/bench/bench_replay
 
 bench-formats: setup  ## number formats against memcpy
 	@cmake --preset release >/dev/null && cmake --build $(BUILD) --target bench_formats
