@@ -67,8 +67,9 @@ void plain_evaluation(benchmark::State& state) {
 /// bits, fqlab's 32; state.range(0) says which here.
 void prompt(benchmark::State& state) {
   using Model = std::unique_ptr<llama_model, decltype(&llama_model_free)>;
-  static const Model model(llama_model_load_from_file(std::getenv("FQLAB_BENCH_F32"), llama_model_default_params()),
-                           llama_model_free);
+  static const Model model(
+      llama_model_load_from_file(std::getenv("FQLAB_BENCH_F32"), llama_model_default_params()),
+      llama_model_free);
   llama_context_params parameters = llama_context_default_params();
   parameters.n_ctx = parameters.n_batch = parameters.n_ubatch = kTokens;
   parameters.n_threads = parameters.n_threads_batch = 1;

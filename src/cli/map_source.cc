@@ -67,9 +67,11 @@ std::vector<size_t> tensors_of(const SensitivityMap& map, const GgufFile& file) 
 
 std::string quality(const FormatPrediction& prediction, const std::string& format) {
   std::string text = fmt::format(
-      "{}: {} predicted from weight errors. Predicted in the same way, {} measured {} off by a factor of {:.2f}",
+      "{}: {} predicted from weight errors. Predicted in the same way, {} measured {} off by a factor of "
+      "{:.2f}",
       format, counted(prediction.cells.size(), "cell"), prediction.held_out,
-      prediction.calibrated ? "cells of it are" : "cells of other formats are", std::exp(prediction.log_error));
+      prediction.calibrated ? "cells of it are" : "cells of other formats are",
+      std::exp(prediction.log_error));
   std::vector<std::string> more;
   if (prediction.spearman) more.push_back(fmt::format("rank correlation {:.3f}", *prediction.spearman));
   if (prediction.coverage)
@@ -106,8 +108,9 @@ Result<void> add_predictions(SensitivityMap& map, const PredictionOptions& optio
     const std::string text = format.print();
     const auto has_cells = [&](const MapCell& cell) { return map.formats[cell.format] == text; };
     if (std::ranges::none_of(map.cells, has_cells))
-      say_warning(text + ": nothing can be predicted; that takes two other formats that were measured, or a few "
-                         "measured cells of this one and another format");
+      say_warning(text +
+                  ": nothing can be predicted; that takes two other formats that were measured, or a few "
+                  "measured cells of this one and another format");
   }
   return {};
 }
@@ -150,7 +153,8 @@ void add_prediction_options(CLI::App& command, PredictionOptions& options) {
 Result<SensitivityMap> read_map_file(const std::string& path, const PredictionOptions& predictions) {
   const Result<std::string> text = read_text(path);
   if (!text) return tl::unexpected(text.error());
-  Result<SensitivityMap> map = is_study(*text) ? read_map(std::filesystem::path(path)) : parse_map_json(*text);
+  Result<SensitivityMap> map =
+      is_study(*text) ? read_map(std::filesystem::path(path)) : parse_map_json(*text);
   if (!map) return tl::unexpected(is_study(*text) ? map.error() : with_file(map.error(), path));
   if (predictions.formats.empty() && !(predictions.imatrix.empty() && predictions.model.empty()))
     return fail(ErrorCode::kUsage, "there is nothing to predict", "--imatrix, --model",

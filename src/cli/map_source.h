@@ -30,8 +30,9 @@ struct PredictionOptions {
 };
 void add_prediction_options(CLI::App& command, PredictionOptions& options);
 
-/// The map of a study or a map.json, with ranks and additivity, and with predictions where they are asked for;
-/// says on stderr how good these are. kInput where the file is neither, or the model not the one measured.
+/// The map of a study or a map.json, with ranks and additivity, and with predictions where they are asked
+/// for; says on stderr how good these are. kInput where the file is neither, or the model not the one
+/// measured.
 Result<SensitivityMap> read_map_file(const std::string& path, const PredictionOptions& predictions);
 
 }  // namespace fqlab::cli

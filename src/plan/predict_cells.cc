@@ -69,9 +69,9 @@ class CellPredictor {
       else if (whole.insert(format).second)
         fill_held_out([&](size_t other) { return cells_[other].format == format; });
     }
-    const auto added_in_vain = std::remove_if(
-        map_.cells.begin() + static_cast<std::ptrdiff_t>(cells_before_), map_.cells.end(),
-        [](const MapCell& cell) { return cell.state == CellState::kNotMeasured; });
+    const auto added_in_vain =
+        std::remove_if(map_.cells.begin() + static_cast<std::ptrdiff_t>(cells_before_), map_.cells.end(),
+                       [](const MapCell& cell) { return cell.state == CellState::kNotMeasured; });
     map_.cells.erase(added_in_vain, map_.cells.end());
     return predictions;
   }

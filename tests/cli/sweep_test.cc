@@ -111,8 +111,9 @@ TEST_F(SweepCommand, WhatWasNotMeasuredIsPredictedOnRequestAndSaidSo) {
   ASSERT_EQ(sweep({"--formats", "int4:g32,mxfp4,fp8_e4m3", "--exhaustive"}).code, 0);
   const testing::Ran shown = testing::fqlab({"show", study(), "--predict", "fp6_e3m2"});
   EXPECT_EQ(shown.code, 0) << shown.err;
-  EXPECT_THAT(shown.err, HasSubstr("fp6_e3m2: 2 cells predicted from weight errors. Predicted in the same way, "
-                                   "6 measured cells of other formats are off by a factor of "));
+  EXPECT_THAT(shown.err,
+              HasSubstr("fp6_e3m2: 2 cells predicted from weight errors. Predicted in the same way, "
+                        "6 measured cells of other formats are off by a factor of "));
   EXPECT_THAT(shown.out, HasSubstr("fp6_e3m2"));
   const std::string out = (folder_ / "page").string();
   ASSERT_EQ(testing::fqlab({"report", study(), "--predict", "fp6_e3m2", "--out", out}).code, 0);
@@ -123,8 +124,8 @@ TEST_F(SweepCommand, WhatWasNotMeasuredIsPredictedOnRequestAndSaidSo) {
   EXPECT_EQ(lonely.code, 2);
   EXPECT_THAT(lonely.err, HasSubstr("there is nothing to predict"));
   const std::string other = (folder_ / "other.gguf").string();
-  ASSERT_EQ(testing::fqlab({"quantize", testing::shared_file("data/stories260k-f32.gguf").string(), "--recipe",
-                            "*=bf16", "-o", other})
+  ASSERT_EQ(testing::fqlab({"quantize", testing::shared_file("data/stories260k-f32.gguf").string(),
+                            "--recipe", "*=bf16", "-o", other})
                 .code,
             0);
   const testing::Ran wrong = testing::fqlab({"show", study(), "--predict", "fp6_e3m2", "--model", other});

@@ -1,4 +1,5 @@
-// fqlab's side of check_race.py: races for the largest cells of a measured map, its chunks in another order each time.
+// fqlab's side of check_race.py: races for the largest cells of a measured map, its chunks in another order
+// each time.
 //   race_oracle TOP SEEDS < {"kl": [[of each chunk] of each cell], "cost": [of each cell]}
 //     ->  {"weakest": [of each seed], "share_of_tokens": [of each seed]}
 #include <cstdio>
