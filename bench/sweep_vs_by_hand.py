@@ -26,7 +26,6 @@ sys.path.insert(0, str(ROOT / "tests/oracles"))
 import peers  # noqa: E402
 
 FORMAT = "int4:g32"
-KINDS = ["attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down"]
 SCORED = {"second-half": 255, "all": 479}  # positions of a chunk of 512 tokens
 
 
@@ -36,7 +35,7 @@ def by_hand(folder, model, text, chunks, every):
     wide, patched = peers.quantize(model, "*=f32", folder / "f32.gguf"), folder / "patched.gguf"
     common = [perplexity, "-f", text, "-c", 512, "--chunks", chunks, "-t", peers.THREADS, *peers.SAME_KERNELS, "--kl-divergence-base", base]
     peers.run([*common, "-m", wide])
-    names = [f"{layer}/{kind}" for layer in range(30) for kind in KINDS][::every]
+    names = [f"{layer}/{kind}" for layer in range(30) for kind in peers.MATRICES][::every]
     start = time.perf_counter()
     for name in names:
         peers.fqlab("quantize", wide, "--recipe", f"{name}={FORMAT}", "-o", patched, "--threads", peers.THREADS, "--force")
@@ -47,7 +46,7 @@ def by_hand(folder, model, text, chunks, every):
 def sweep(study, model, text, formats, chunks, *more):
     """(seconds of the whole command, share of the workers' time inside the engine)."""
     start = time.perf_counter()
-    done = subprocess.run([str(word) for word in (peers.FQLAB, "sweep", model, "--formats", formats, "--select", ",".join(KINDS), "--corpus", text,
+    done = subprocess.run([str(word) for word in (peers.FQLAB, "sweep", model, "--formats", formats, "--select", ",".join(peers.MATRICES), "--corpus", text,
                                                   "--chunks", chunks, "--study", study, "--workers", peers.THREADS, *more)],
                           capture_output=True, text=True)
     seconds = time.perf_counter() - start

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "cli/format_list.h"
 #include "cli/report_folder.h"
 #include "cli/terminal.h"
 #include "formats/format_details.h"
@@ -13,16 +14,6 @@ namespace fqlab::cli {
 namespace {
 
 constexpr size_t kHistogramsPerFormat = 3, kHistogramBins = 120;
-
-Result<std::vector<FormatSpec>> parse_formats(const std::vector<std::string>& texts) {
-  std::vector<FormatSpec> formats;
-  for (const std::string& text : texts) {
-    const Result<FormatSpec> format = FormatSpec::parse(text);
-    if (!format) return tl::unexpected(format.error());
-    if (std::ranges::find(formats, *format) == formats.end()) formats.push_back(*format);
-  }
-  return formats;
-}
 
 std::string share(uint64_t part, uint64_t whole) {
   if (part == 0 || whole == 0) return "0";

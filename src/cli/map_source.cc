@@ -13,6 +13,7 @@
 
 #include "base/hash.h"
 #include "base/system.h"
+#include "cli/format_list.h"
 #include "cli/quantities.h"
 #include "cli/terminal.h"
 #include "fqlab/map_report.h"
@@ -25,18 +26,6 @@ namespace {
 Error with_file(Error error, const std::string& path) {
   error.where = error.where.empty() ? path : path + ", " + error.where;
   return error;
-}
-
-Result<std::vector<FormatSpec>> formats_to_measure(const SensitivityMap& map,
-                                                   const std::vector<std::string>& to_predict) {
-  std::vector<FormatSpec> formats;
-  for (const auto& texts : {to_predict, map.formats})
-    for (const std::string& text : texts) {
-      Result<FormatSpec> format = FormatSpec::parse(text);
-      if (!format) return tl::unexpected(format.error());
-      if (std::ranges::find(formats, *format) == formats.end()) formats.push_back(std::move(*format));
-    }
-  return formats;
 }
 
 /// The model of the map, by its hash.
@@ -80,7 +69,9 @@ std::string quality(const FormatPrediction& prediction, const std::string& forma
 }
 
 Result<void> add_predictions(SensitivityMap& map, const PredictionOptions& options) {
-  const Result<std::vector<FormatSpec>> formats = formats_to_measure(map, options.formats);
+  std::vector<std::string> wanted = options.formats;
+  wanted.insert(wanted.end(), map.formats.begin(), map.formats.end());
+  const Result<std::vector<FormatSpec>> formats = parse_formats(wanted);
   if (!formats) return tl::unexpected(formats.error());
   std::optional<ImportanceMatrix> importance;
   if (!options.imatrix.empty()) {

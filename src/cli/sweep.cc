@@ -9,6 +9,7 @@
 #include "base/system.h"
 #include "cli/commands.h"
 #include "cli/default_corpus.h"
+#include "cli/format_list.h"
 #include "cli/quantities.h"
 #include "cli/terminal.h"
 #include "report/sections.h"
@@ -31,12 +32,9 @@ struct Options {
 Result<SweepSelection> understand_selection(const Options& options) {
   SweepSelection selection;
   selection.seed = options.request.selection.seed;
-  for (const std::string& text : options.formats) {
-    Result<FormatSpec> format = FormatSpec::parse(text);
-    if (!format) return tl::unexpected(format.error());
-    if (std::ranges::find(selection.formats, *format) == selection.formats.end())
-      selection.formats.push_back(std::move(*format));
-  }
+  Result<std::vector<FormatSpec>> formats = parse_formats(options.formats);
+  if (!formats) return tl::unexpected(formats.error());
+  selection.formats = std::move(*formats);
   if (!options.select.empty()) {
     Result<Selector> selector = Selector::parse(options.select);
     if (!selector) return tl::unexpected(selector.error());

@@ -17,13 +17,12 @@ import tempfile
 import peers
 
 FORMAT, TOP, CHUNKS = "int4:g32", 10, 16
-KINDS = "attn_q,attn_k,attn_v,attn_output,ffn_gate,ffn_up,ffn_down"
 ORACLE = peers.FQLAB.parent / "tests/race_oracle"
 
 
 def measured_map(study, folder):
     """The cells' KL by chunk, and what a chunk of each costs: the layers from its own on, and the head."""
-    peers.fqlab("sweep", peers.setup("model"), "--formats", FORMAT, "--select", KINDS, "--corpus", peers.text_file(folder), "--chunks", CHUNKS,
+    peers.fqlab("sweep", peers.setup("model"), "--formats", FORMAT, "--select", ",".join(peers.MATRICES), "--corpus", peers.text_file(folder), "--chunks", CHUNKS,
                 "--exhaustive", "--study", study, "--workers", peers.THREADS)
     found = json.loads(peers.fqlab("show", study, "--json")[0])
     layer = {group["name"]: group["layer"] for group in found["groups"]}

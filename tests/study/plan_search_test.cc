@@ -49,6 +49,8 @@ TEST_F(PlanSearchTest, KeepsTheBudgetAndTakesTheBestCandidate) {
     if (candidate.chunks < 8) continue;
     EXPECT_GE(*candidate.measured_kl, *outcome.candidates.front().measured_kl) << candidate.label;
   }
+  const double chosen = *outcome.candidates.front().measured_kl;
+  EXPECT_NEAR(*plan.measured_kl, chosen, 5e-4 * chosen);  // four digits of it
   EXPECT_EQ(plan.measured_chunks, 8);
   EXPECT_THAT(plan.tensors, SizeIs(37));
   EXPECT_GT(plan.frontier.size(), 5u);
