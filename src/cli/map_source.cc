@@ -70,7 +70,9 @@ std::string quality(const FormatPrediction& prediction, const std::string& forma
 
 Result<void> add_predictions(SensitivityMap& map, const PredictionOptions& options) {
   std::vector<std::string> wanted = options.formats;
-  wanted.insert(wanted.end(), map.formats.begin(), map.formats.end());
+  for (const std::string& format : map.formats)
+    // A plan's "real:" types round the activations too, so their damage does not follow from the weights.
+    if (FormatSpec::parse(format)) wanted.push_back(format);
   const Result<std::vector<FormatSpec>> formats = parse_formats(wanted);
   if (!formats) return tl::unexpected(formats.error());
   std::optional<ImportanceMatrix> importance;

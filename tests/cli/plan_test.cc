@@ -54,6 +54,10 @@ TEST_F(PlanCommand, WritesAPlanAndTheTypesForLlamaQuantize) {
   EXPECT_EQ(again.code, 2);
   EXPECT_THAT(again.err, HasSubstr("exists"));
   EXPECT_THAT(plan({"--budget", "8bpw", "--force"}).err, HasSubstr("0 runs"));
+
+  const testing::Ran shown = testing::fqlab({"show", (folder_ / "a.fqlab").string(), "--predict", "mxfp4"});
+  EXPECT_EQ(shown.code, 0) << shown.err;
+  EXPECT_THAT(shown.err, HasSubstr("mxfp4: nothing can be predicted")) << "from real types";
 }
 
 TEST_F(PlanCommand, RefusesWhatCannotBeMeantAndWritesNothing) {
