@@ -467,12 +467,13 @@ HWY_NOINLINE Counts RareGroup(const Segment& group, const Grid& scalar_grid, con
   return sum;
 }
 
-/// Common groups go to GroupChunk together, the others one by one. `scale_of(maxima, count, scales)` fills in
-/// scales from largest magnitudes, all finite; `scale_of_rare(in, size)` makes one from values that need not
-/// be.
-template <Rounding R, bool kInteger, bool kNegativeZero, class ScaleOf, class ScaleOfRare>
+/// Common groups go to `chunk_kernel(chunk, scales)` together, the others one by one. `scale_of(maxima, count,
+/// scales)` fills in scales from largest magnitudes, all finite, and says whether the groups are common ones;
+/// `scale_of_rare(in, size)` makes one from values that need not be finite.
+template <Rounding R, bool kInteger, class ScaleOf, class ScaleOfRare, class ChunkKernel>
 HWY_INLINE Counts GroupRows(const Segment& row, const Grid& grid, size_t group, RandomKeys keys,
-                            const ScaleOf& scale_of, const ScaleOfRare& scale_of_rare) {
+                            const ScaleOf& scale_of, const ScaleOfRare& scale_of_rare,
+                            const ChunkKernel& chunk_kernel) {
   const size_t lanes = hn::Lanes(DF());
   HWY_ALIGN uint32_t maxima[kMostBlocks + kMaxLanes];
   HWY_ALIGN ChunkScale<kInteger> scales[kMostBlocks + kMaxLanes];
@@ -490,8 +491,7 @@ HWY_INLINE Counts GroupRows(const Segment& row, const Grid& grid, size_t group, 
     }
     const size_t count = HWY_MAX(groups, size_t{1});
     if (usual) {
-      AddCounts(counts, GroupChunk<R, kInteger, kNegativeZero>(Part(row, at, count * group), grid, group,
-                                                               scales, keys));
+      AddCounts(counts, chunk_kernel(Part(row, at, count * group), scales));
     } else {
       for (size_t k = 0; k < count; ++k) {
         const Segment part = Part(row, at + k * group, HWY_MIN(group, left - k * group));
@@ -503,6 +503,45 @@ HWY_INLINE Counts GroupRows(const Segment& row, const Grid& grid, size_t group, 
     index += count;
   }
   return counts;
+}
+
+// What the largest magnitude of an NVFP4 block is below, in units of its scale, unless the scale is a
+// subnormal or the largest E4M3 number: 6 * 17 / 16 from the rounding of the scale, safely below 7, where
+// E2M1 saturates.
+constexpr float kNvfp4Limit = 6.5f;
+
+/// NVFP4 blocks within that limit, all finite, rounded to nearest even: nothing saturates.
+Counts Nvfp4Chunk(const Segment& chunk, const float* scales) {
+  constexpr size_t kBlock = 16;
+  const DF df;
+  const DI di;
+  const size_t lanes = hn::Lanes(df), size = chunk.size;
+  const float* in = chunk.in;
+  float* out = chunk.out;
+  const bool stream = chunk.stream;
+  const VF one = hn::Set(df, 1.0f), magic = hn::Set(df, 0x1p22f);
+  VectorCounts counts;
+  for (size_t at = 0; at < size; at += kBlock, ++scales) {
+    const VF scale = hn::Set(df, *scales);
+    for (size_t i = at; i < at + kBlock; i += lanes) {
+      hwy::Prefetch(in + i + kChunk);
+      const VI x = hn::BitCast(di, hn::LoadU(df, in + i));
+      const VI magnitude = hn::And(x, Bits(~kSignBit));
+      const VF quotient = hn::Div(hn::BitCast(df, magnitude), scale);
+      // One bit of mantissa: what lies in [2^e, 2^(e + 1)) becomes a multiple of 2^(e - 1), the unit in the last
+      // place of 2^(e + 22); below 1 the step stays 1/2.
+      const VF power = hn::BitCast(df, hn::And(hn::BitCast(di, quotient), Bits(kInfinityBits)));
+      const VF shifter = hn::Mul(hn::Max(power, one), magic);
+      const VF rounded = hn::Sub(hn::Add(quotient, shifter), shifter);
+      const VI product = hn::BitCast(di, hn::Mul(rounded, scale));
+      const VI result = hn::Or(product, hn::And(x, Bits(kSignBit)));
+      counts.AddFinite(x, magnitude, result, product);
+      Put(result, out + i, stream);
+    }
+  }
+  Counts sum;
+  counts.AddTo(sum);
+  return sum;
 }
 
 template <Rounding R>
@@ -517,23 +556,29 @@ Counts Nvfp4RowT(const Segment& row, const Grid& grid, float tensor_scale, Rando
     const DI di;
     const VectorGrid e4m3(grid_of({4, 3, 7, Specials::kFn}, Overflow::kSaturate, Rounding::kNearestEven), 0);
     const VF six = hn::Set(df, kLargest), tensor = hn::Set(df, tensor_scale);
-    VF least = tensor;
-    // The lanes beyond `count` must not look like a block without a scale.
-    for (size_t i = count; i < count + hn::Lanes(df); ++i) maxima[i] = kLargestFinite;
+    const VF limit = hn::Set(df, kNvfp4Limit);
+    VF least = tensor, least_room = tensor;
+    for (size_t i = count; i < count + hn::Lanes(df); ++i) maxima[i] = maxima[0];  // fills up a vector
     for (size_t i = 0; i < count; i += hn::Lanes(df)) {
       const VF amax = hn::BitCast(df, hn::LoadU(di, reinterpret_cast<const int32_t*>(maxima + i)));
       const VI wanted = hn::Min(hn::BitCast(di, hn::Div(hn::Div(amax, six), tensor)), e4m3.largest);
       const VI rounded = RoundMagnitude<Rounding::kNearestEven>(e4m3, wanted, hn::Zero(di), hn::Zero(DU()));
       const VF product = hn::Mul(hn::BitCast(df, rounded), tensor);
       least = hn::Min(least, product);
+      least_room = hn::Min(least_room, hn::Sub(hn::Mul(limit, product), amax));
       hn::StoreU(product, df, scales + i);
     }
-    return hn::GetLane(hn::MinOfLanes(df, least)) > 0;
+    const bool may_saturate = R == Rounding::kNearestEven && !(hn::GetLane(hn::MinOfLanes(df, least_room)) > 0);
+    return hn::GetLane(hn::MinOfLanes(df, least)) > 0 && !may_saturate;
   };
   const auto scale_of_rare = [&](const float* in, size_t size, size_t) {
     return scale_of_one(FiniteReach(in, size, MaxMagnitude(in, size)));
   };
-  return GroupRows<R, false, true>(row, grid, 16, keys, scale_of, scale_of_rare);
+  return GroupRows<R, false>(row, grid, 16, keys, scale_of, scale_of_rare,
+                             [&](const Segment& chunk, const float* scales) HWY_ATTR {
+                               if constexpr (R == Rounding::kNearestEven) return Nvfp4Chunk(chunk, scales);
+                               return GroupChunk<R, false, true>(chunk, grid, 16, scales, keys);
+                             });
 }
 
 Counts Nvfp4Row(const Segment& row, const Grid& grid, float tensor_scale, uint64_t seed) {
@@ -568,8 +613,11 @@ Counts GroupRowT(const Segment& row, const GroupRule& rule, const GroupScale* gi
     }
     return all;
   };
-  Counts counts =
-      GroupRows<R, kInteger, kNegativeZero>(row, rule.grid, rule.group, keys, scale_of, scale_of_rare);
+  Counts counts = GroupRows<R, kInteger>(
+      row, rule.grid, rule.group, keys, scale_of, scale_of_rare,
+      [&](const Segment& chunk, const ChunkScale<kInteger>* scales) {
+        return GroupChunk<R, kInteger, kNegativeZero>(chunk, rule.grid, rule.group, scales, keys);
+      });
   counts.overflowed = counts.saturated;  // with a scale the two are one
   return counts;
 }
@@ -583,7 +631,21 @@ Counts GroupRow(const Segment& row, const GroupRule& rule, const GroupScale* sca
   });
 }
 
-uint32_t MaxMagnitudeOf(const float* in, size_t size) { return MaxMagnitude(in, size); }
+// Four places at once: memory answers several streams sooner than one.
+uint32_t MaxMagnitudeOf(const float* in, size_t size) {
+  constexpr size_t kStreams = 4;
+  const DF df;
+  const DI di;
+  const size_t lanes = hn::Lanes(df), quarter = size / kStreams / lanes * lanes;
+  VI most[kStreams];
+  for (VI& each : most) each = hn::Zero(di);
+  for (size_t i = 0; i < quarter; i += lanes)
+    for (size_t k = 0; k < kStreams; ++k)
+      most[k] = hn::Max(most[k], hn::And(hn::BitCast(di, hn::LoadU(df, in + k * quarter + i)), Bits(~kSignBit)));
+  const VI all = hn::Max(hn::Max(most[0], most[1]), hn::Max(most[2], most[3]));
+  return HWY_MAX(static_cast<uint32_t>(hn::GetLane(hn::MaxOfLanes(di, all))),
+                 MaxMagnitude(in + kStreams * quarter, size - kStreams * quarter));
+}
 
 int64_t Target() { return HWY_TARGET; }
 
