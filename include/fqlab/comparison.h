@@ -47,8 +47,15 @@ struct CorpusIdentity {
 
 enum class Arithmetic { kReference, kNative };
 
+/// How reference arithmetic computes GELU (docs/decisions/0010).
+enum class Gelu {
+  kExact,   ///< in full precision
+  kEngine,  ///< through the engine's table of 16-bit floats
+};
+
 struct ComparisonSettings {
   Arithmetic arithmetic = Arithmetic::kReference;
+  std::optional<Gelu> gelu;  ///< absent where it plays no part: native arithmetic, or a model without
   int n_ctx = 512;
   int n_batch = 512;
   int chunks = 16;

@@ -22,7 +22,7 @@ namespace {
 namespace fs = std::filesystem;
 
 struct Options {
-  std::string model, variant, arithmetic, prompts, keep_variant, margins, out, fail_on;
+  std::string model, variant, arithmetic, gelu = "exact", prompts, keep_variant, margins, out, fail_on;
   std::vector<std::string> recipes, corpora, exports, languages = {"en"};
   bool no_dialogue = false, no_speed = false, force = false;
   CompareRequest request;
@@ -49,6 +49,7 @@ Result<CompareRequest> understand(const Options& options) {
                 "give a text file or a folder of .txt documents");
   if (!options.arithmetic.empty())
     request.arithmetic = options.arithmetic == "native" ? Arithmetic::kNative : Arithmetic::kReference;
+  request.gelu = options.gelu == "engine" ? Gelu::kEngine : Gelu::kExact;
   if (!options.margins.empty()) {
     Result<Margins> margins = parse_margins(options.margins);
     if (!margins) return tl::unexpected(margins.error());
@@ -177,6 +178,12 @@ void add_compare(CLI::App& app, const std::vector<std::string>& arguments, Actio
                    "reference: all weights in float32; native: untouched tensors as stored (default: "
                    "reference where it fits)")
       ->check(CLI::IsMember({"reference", "native"}));
+  command
+      ->add_option("--gelu", options->gelu,
+                   "exact: reference arithmetic computes GELU in full precision; engine: as llama.cpp does, "
+                   "rounded to 16 bits, for its very numbers")
+      ->check(CLI::IsMember({"exact", "engine"}))
+      ->capture_default_str();
   command->add_option(
       "--margin", options->margins,
       "what counts as the same, such as ppl=0.5%,kl=0.01,top=1%,speed=2% (these are the defaults)");

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "engine/chunk_context.h"
+#include "engine/graph_player.h"
 #include "engine/runtime.h"
 #include "fqlab/engine.h"
 
@@ -13,14 +14,36 @@ namespace fqlab {
 struct Evaluator::State {
   Model model;
   EvaluatorOptions options;
-  std::vector<ChunkContext> lanes;  // the first always, the others when chunks come in numbers
+  struct Lane {
+    std::unique_ptr<GraphPlayer> player;  // where GELU is computed here; before the context, which calls it
+    ChunkContext chunk;
+  };
+  std::vector<Lane> lanes;  // the first always, the others when chunks come in numbers
+  bool computes_gelu = false;
 
-  llama_context* context() const { return lanes.front().context(); }
+  llama_context* context() const { return lanes.front().chunk.context(); }
 
   Result<void> add_lane() {
-    Result<ChunkContext> lane = ChunkContext::create(model, options);
-    if (!lane) return tl::unexpected(lane.error());
-    lanes.push_back(*std::move(lane));
+    std::unique_ptr<GraphPlayer> player;
+    if (options.exact_gelu)
+      player = std::make_unique<GraphPlayer>(model.layers(), /*width=*/0, /*exact_gelu=*/true);
+    Result<ChunkContext> chunk =
+        ChunkContext::create(model, options, player ? GraphPlayer::on_node : nullptr, player.get());
+    if (!chunk) return tl::unexpected(chunk.error());
+    lanes.push_back({std::move(player), *std::move(chunk)});
+    return {};
+  }
+
+  /// Looks at a graph without computing anything.
+  Result<void> look_for_gelu() {
+    Lane& lane = lanes.front();
+    ChunkGraphs graphs;
+    lane.player->record(graphs);
+    const int32_t tokens[2] = {0, 1};
+    if (auto passed = lane.chunk.logits(tokens, 1, 1, {.watcher = lane.player.get()}); !passed)
+      return tl::unexpected(passed.error());
+    lane.player->play_all();
+    computes_gelu = graphs.graphs.front().has_table_gelu();
     return {};
   }
 };
@@ -33,8 +56,12 @@ Evaluator::~Evaluator() = default;
 Result<Evaluator> Evaluator::create(const Model& model, const EvaluatorOptions& options) {
   auto state = std::unique_ptr<State>(new State{model, options, {}});
   if (Result<void> added = state->add_lane(); !added) return tl::unexpected(added.error());
+  if (options.exact_gelu)
+    if (Result<void> looked = state->look_for_gelu(); !looked) return tl::unexpected(looked.error());
   return Evaluator(std::move(state));
 }
+
+bool Evaluator::computes_gelu() const { return state_->computes_gelu; }
 
 Result<std::span<const float>> Evaluator::logits(std::span<const int32_t> tokens, int first, int count) {
   const Result<std::vector<std::span<const float>>> all = logits(std::span(&tokens, 1), first, count);
@@ -50,8 +77,9 @@ Result<std::vector<std::span<const float>>> Evaluator::logits(
   const int threads = std::max(1, s.options.threads / std::max(1, static_cast<int>(chunks.size())));
   std::vector<Result<std::span<const float>>> found(chunks.size());
   const auto work = [&](size_t i) {
-    llama_set_n_threads(s.lanes[i].context(), threads, threads);
-    found[i] = s.lanes[i].logits(chunks[i], first, count);
+    State::Lane& lane = s.lanes[i];
+    llama_set_n_threads(lane.chunk.context(), threads, threads);
+    found[i] = lane.chunk.logits(chunks[i], first, count, {.watcher = lane.player.get()});
   };
   {
     std::vector<std::jthread> others;
@@ -90,7 +118,7 @@ Result<std::vector<int32_t>> Evaluator::sample(std::span<const int32_t> prompt, 
 
 Result<std::vector<int32_t>> Evaluator::answer(std::span<const int32_t> prompt, int most, Chooser& chooser) {
   State& s = *state_;
-  const int n_batch = s.lanes.front().n_batch();
+  const int n_batch = s.lanes.front().chunk.n_batch();
   std::vector<int32_t> chosen, next(prompt.begin(), prompt.end());
   if (prompt.empty() || static_cast<int>(prompt.size()) + most > s.options.n_ctx)
     return fail(ErrorCode::kUsage,
@@ -106,10 +134,10 @@ Result<std::vector<int32_t>> Evaluator::answer(std::span<const int32_t> prompt, 
         return fail(
             ErrorCode::kEngine,
             fmt::format("llama.cpp could not evaluate the tokens (status {})", status) + engine_said(),
-            s.lanes.front().model().shown_name);
+            s.lanes.front().chunk.model().shown_name);
     }
     const int32_t token = llama_sampler_sample(chooser.sampler.get(), s.context(), -1);
-    if (llama_vocab_is_eog(s.lanes.front().model().vocabulary(), token)) break;
+    if (llama_vocab_is_eog(s.lanes.front().chunk.model().vocabulary(), token)) break;
     chosen.push_back(token);
     next.assign(1, token);
   }

@@ -2,6 +2,8 @@
 
 #include <ggml-backend.h>
 
+#include "engine/gelu.h"
+
 namespace fqlab {
 
 std::string ChunkGraphs::problem(int from) const {
@@ -60,7 +62,16 @@ void GraphPlayer::before_decode(int begin, int end) {
   asked_.clear();
 }
 
+// The engine skips a node that is switched off and still asks for its values, with those of its sources intact.
 bool GraphPlayer::ask(ggml_tensor& node) {
+  const bool wanted = ask_for_values(node);
+  computing_ = exact_gelu_ && mode_ != Mode::kRecord && (node.flags & GGML_TENSOR_FLAG_COMPUTE) != 0 &&
+               is_table_gelu(node);
+  if (computing_) node.flags &= ~GGML_TENSOR_FLAG_COMPUTE;
+  return wanted || computing_;
+}
+
+bool GraphPlayer::ask_for_values(ggml_tensor& node) {
   const int number = next_++;
   const auto switch_off = [&] {
     if ((node.flags & GGML_TENSOR_FLAG_COMPUTE) == 0) return;
@@ -88,6 +99,11 @@ bool GraphPlayer::ask(ggml_tensor& node) {
 }
 
 void GraphPlayer::computed(ggml_tensor& node) {
+  if (computing_) {
+    compute_gelu(node);
+    node.flags |= GGML_TENSOR_FLAG_COMPUTE;  // the engine may use the graph again
+    return;
+  }
   const size_t offset = stream_values(0, begin_), values = stream_values(begin_, end_);
   if (mode_ == Mode::kFrom)
     ggml_backend_tensor_set(&node, stream_.subspan(offset, values).data(), 0, values * sizeof(float));

@@ -28,7 +28,9 @@ struct ChunkGraphs {
 /// graph in order before it computes any that come before the first one of interest.
 class GraphPlayer final : public DecodeWatcher {
  public:
-  GraphPlayer(int layers, int width) : layers_(layers), width_(width) {}
+  /// `exact_gelu`: the nodes of is_table_gelu() are computed here.
+  GraphPlayer(int layers, int width, bool exact_gelu)
+      : layers_(layers), width_(width), exact_gelu_(exact_gelu) {}
 
   /// What the next pass over a chunk does.
   void play_all();
@@ -46,12 +48,14 @@ class GraphPlayer final : public DecodeWatcher {
  private:
   enum class Mode { kAll, kRecord, kCapture, kFrom };
   bool ask(ggml_tensor& node);
+  bool ask_for_values(ggml_tensor& node);
   void computed(ggml_tensor& node);
   size_t stream_values(int begin, int end) const {
     return static_cast<size_t>(end - begin) * static_cast<size_t>(width_);
   }
 
   int layers_, width_;
+  bool exact_gelu_;
   Mode mode_ = Mode::kAll;
   ChunkGraphs* graphs_ = nullptr;
   const std::vector<std::vector<bool>>* spared_ = nullptr;
@@ -61,6 +65,7 @@ class GraphPlayer final : public DecodeWatcher {
   size_t call_ = 0;                     // calls of the engine in this pass
   int begin_ = 0, end_ = 0;             // positions of this call
   int next_ = 0;                        // node that is asked about next
+  bool computing_ = false;              // GELU: the node asked about last is ours to compute
   bool strange_ = false;                // a node was not the recorded one
   std::vector<ggml_tensor*> asked_;     // kRecord: all nodes, in order
   std::vector<ggml_tensor*> switched_;  // not to be computed in this call, to be switched on again after it

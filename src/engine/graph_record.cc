@@ -9,6 +9,8 @@
 #include <iterator>
 #include <string_view>
 
+#include "engine/gelu.h"
+
 namespace fqlab {
 namespace {
 
@@ -70,6 +72,7 @@ GraphRecord::GraphRecord(std::span<ggml_tensor* const> nodes, int layers, int to
   nodes_.reserve(nodes.size());
   for (size_t i = 0; i < nodes.size(); ++i) {
     ggml_tensor& tensor = *nodes[i];
+    has_table_gelu_ = has_table_gelu_ || is_table_gelu(tensor);
     Node node{tensor.name,
               tensor.op,
               !is_view(tensor.op) && (tensor.flags & GGML_TENSOR_FLAG_COMPUTE) != 0,

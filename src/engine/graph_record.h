@@ -22,6 +22,7 @@ class GraphRecord {
   GraphRecord(std::span<ggml_tensor* const> nodes, int layers, int tokens, int width);
 
   int size() const { return static_cast<int>(nodes_.size()); }
+  bool has_table_gelu() const { return has_table_gelu_; }
   /// True where `tensor` is this graph's node number `node`, as far as one can tell from outside.
   bool is(int node, const ggml_tensor& tensor) const;
 
@@ -54,6 +55,7 @@ class GraphRecord {
   std::vector<bool> needed_for(int node) const;
 
   std::vector<Node> nodes_;
+  bool has_table_gelu_ = false;
   std::vector<int> root_;                              // of each number: whose memory it lies in
   std::unordered_map<int, std::vector<int>> writers_;  // nodes that write into a root's memory, in order
   std::vector<int> outputs_;                           // by layer: its last node, or -1

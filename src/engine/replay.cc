@@ -50,7 +50,7 @@ struct ReplayModel::State {
         layers(model.layers()),
         width(0),
         vocabulary(model.vocabulary_size()),
-        player(0, 0) {}
+        player(0, 0, false) {}
 
   Result<ChunkGraphs*> graphs_of(std::span<const int32_t> tokens, int first, int count);
   Result<std::span<const float>> play(std::span<const int32_t> tokens, int first, int count,
@@ -78,7 +78,7 @@ Result<ReplayModel> ReplayModel::create(const GgufFile& source, const WeightImag
   auto state = std::make_unique<State>(source, *model, image.state_.get());
   State& s = *state;
   s.width = llama_model_n_embd(model->state_->model);
-  s.player = GraphPlayer(s.layers, s.width);
+  s.player = GraphPlayer(s.layers, s.width, options.exact_gelu);
   EvaluatorOptions one_graph_a_call = options;
   one_graph_a_call.n_batch = std::min(options.n_batch, kUbatch);
   Result<ChunkContext> chunk =

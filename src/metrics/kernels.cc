@@ -10,7 +10,7 @@
 #include <cmath>
 #include <limits>
 
-#include "metrics/exponential-inl.h"
+#include "base/exponential-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace fqlab {

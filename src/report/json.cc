@@ -41,9 +41,15 @@ Json variant(const Comparison& c) {
   return json;
 }
 
+Json gelu(const std::optional<Gelu>& gelu) {
+  if (!gelu) return nullptr;
+  return *gelu == Gelu::kExact ? "exact" : "engine";
+}
+
 Json settings(const Comparison& c) {
   const ComparisonSettings& s = c.settings;
   return {{"arithmetic", s.arithmetic == Arithmetic::kReference ? "reference" : "native"},
+          {"gelu", gelu(s.gelu)},
           {"n_ctx", s.n_ctx},
           {"chunks", s.chunks},
           {"scored_positions", s.scored_positions},

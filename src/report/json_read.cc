@@ -57,6 +57,8 @@ ModelIdentity identity(const Json& json) {
 
 void read_settings(const Json& json, ComparisonSettings& s) {
   s.arithmetic = json.value("arithmetic", "") == "native" ? Arithmetic::kNative : Arithmetic::kReference;
+  if (const Json& gelu = part(json, "gelu"); gelu.is_string())
+    s.gelu = gelu == "engine" ? Gelu::kEngine : Gelu::kExact;
   read(json, "n_ctx", s.n_ctx);
   read(json, "n_batch", s.n_batch);
   read(json, "chunks", s.chunks);

@@ -60,6 +60,8 @@ std::string command(const Comparison& c, const std::vector<std::string>& recipes
   if (s.n_ctx != usual.n_ctx) arguments.insert(arguments.end(), {"--ctx", std::to_string(s.n_ctx)});
   if (s.n_batch != usual.n_batch) arguments.insert(arguments.end(), {"--batch", std::to_string(s.n_batch)});
   if (arithmetic == Arithmetic::kNative) arguments.insert(arguments.end(), {"--arithmetic", "native"});
+  if (arithmetic == Arithmetic::kReference && s.gelu == Gelu::kEngine)
+    arguments.insert(arguments.end(), {"--gelu", "engine"});
   arguments.insert(arguments.end(), {"--out", "next"});
   return shell_command(arguments);
 }

@@ -99,12 +99,18 @@ void plan_controls(PairedRun& run) {
 
 Result<void> load_arms(PairedRun& run, const GgufFile& file, std::span<const ExpandedTensors> expanded,
                        const std::optional<GgufFile>& variant_file, const EvaluatorOptions& options) {
-  run.original_is_as_stored = expanded.size() == 1 && expanded.front().empty();
+  EvaluatorOptions of_arms = options;
+  if (run.arithmetic == Arithmetic::kReference) {
+    of_arms.exact_gelu = run.request.gelu == Gelu::kExact;
+    if (!of_arms.exact_gelu) run.gelu = Gelu::kEngine;
+  }
   for (const ExpandedTensors& tensors : expanded) {
-    Result<PatchableModel> arm = PatchableModel::create(file, tensors, options);
+    Result<PatchableModel> arm = PatchableModel::create(file, tensors, of_arms);
     if (!arm) return tl::unexpected(arm.error());
+    if (arm->evaluator().computes_gelu()) run.gelu = Gelu::kExact;
     run.arms.push_back(std::move(*arm));
   }
+  run.original_is_as_stored = expanded.size() == 1 && expanded.front().empty() && run.gelu != Gelu::kExact;
   if (!run.original_is_as_stored && run.request.stored_chunks != 0) {
     Result<Model> model = Model::load(file);
     if (!model) return tl::unexpected(model.error());
@@ -234,6 +240,7 @@ Comparison describe(const PairedRun& run, const VariantRun& variant, const TextV
   c.created = utc_now();
   c.recipe = variant.recipe;
   c.settings.arithmetic = run.arithmetic;
+  c.settings.gelu = run.gelu;
   c.settings.n_ctx = run.request.n_ctx;
   c.settings.n_batch = run.request.n_batch;
   c.settings.chunks = static_cast<int>(run.chunks.size());

@@ -23,6 +23,7 @@ struct CompareRequest {
   std::vector<CorpusSource>
       corpora;  ///< several named texts instead of `corpus`; `chunks` counts each of them
   std::optional<Arithmetic> arithmetic;  ///< absent: reference where it fits into memory, else native
+  Gelu gelu = Gelu::kExact;              ///< in reference arithmetic; native is the engine's own
   int n_ctx = 512;
   int n_batch = 512;
   int chunks = 16;

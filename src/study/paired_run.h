@@ -34,6 +34,7 @@ struct VariantRun {
 struct PairedRun {
   CompareRequest request;
   Arithmetic arithmetic = Arithmetic::kReference;
+  std::optional<Gelu> gelu;  ///< as in ComparisonSettings
   std::vector<Chunk> chunks;
   ScoredRange scored;                  ///< of each chunk
   bool original_is_as_stored = false;  ///< O is C

@@ -4,8 +4,9 @@
 
 llama-perplexity prints four decimals, which is a rounding of at most 4e-6 relative for perplexities above 12; it prints an estimate
 after every chunk, so one run of N chunks compares N chunk counts. Compared: the file as stored (native arithmetic), its F32 expansion
-(reference arithmetic; llama-perplexity runs the file that `fqlab quantize --recipe '*=f32'` writes), and the file of
-`fqlab quantize --recipe 0/ffn_norm=fp8_e4m3`, which llama-perplexity must find as perplexed as `fqlab compare` did.
+(llama-perplexity runs the file that `fqlab quantize --recipe '*=f32'` writes; fqlab that file as stored, and the quantized file in reference
+arithmetic with the engine's own GELU: docs/decisions/0010), and the file of `fqlab quantize --recipe 0/ffn_norm=fp8_e4m3`, which
+llama-perplexity must find as perplexed as `fqlab compare` did.
 --quick: two chunks of 128 tokens of SmolLM2, for `make test`.
 """
 import math
@@ -45,14 +46,19 @@ def check_model(table, folder, name, model, text, n_ctx, chunks):
         peers.quantize(model, CHANGE, changed)
     common = ["--corpus", text, "--ctx", n_ctx, "--chunks", chunks, "--stored-chunks", chunks, "--no-dialogue", "--no-speed"]
     native = peers.compare(folder / "native", model, "--recipe", CHANGE, "--arithmetic", "native", *common)
-    reference = peers.compare(folder / "reference", model, "--recipe", IDENTITY, "--arithmetic", "reference", *common)
+    reference = peers.compare(folder / "reference", model, "--recipe", IDENTITY, "--arithmetic", "reference", "--gelu", "engine", *common)
+    expanded = peers.compare(folder / "expanded", wide, "--recipe", IDENTITY, "--arithmetic", "reference", *common)
     stored, _ = peers.llama_perplexity(model, text, n_ctx, chunks)
     # 0/ffn_norm is F32 in the file already, so the original of the native run is the file as stored.
     compare_runs(table, name, n_ctx, "stored", running_perplexity(native, "original"), stored)
     error = abs(reference["as_stored"]["perplexity"] - stored[-1]) / stored[-1]
     table.add(error <= BAR, name, n_ctx, "as_stored.perplexity", chunks, f"{reference['as_stored']['perplexity']:.6f}", f"{stored[-1]:.4f}",
               f"{error:.1e}", "")
-    compare_runs(table, name, n_ctx, "F32", running_perplexity(reference, "original"), peers.llama_perplexity(wide, text, n_ctx, chunks)[0])
+    wide_peer, _ = peers.llama_perplexity(wide, text, n_ctx, chunks)
+    compare_runs(table, name, n_ctx, "F32", running_perplexity(reference, "original"), wide_peer)
+    error = abs(expanded["as_stored"]["perplexity"] - wide_peer[-1]) / wide_peer[-1]
+    table.add(error <= BAR, name, n_ctx, "F32 file, as_stored.perplexity", chunks, f"{expanded['as_stored']['perplexity']:.6f}", f"{wide_peer[-1]:.4f}",
+              f"{error:.1e}", "")
     compare_runs(table, name, n_ctx, CHANGE, running_perplexity(native, "variant"), peers.llama_perplexity(changed, text, n_ctx, chunks)[0])
 
 

@@ -235,6 +235,19 @@ TEST(Json, HasTheKeysOfTheSchemaInOrder) {
                                                   "load", "prompt", "generation", "overall"));
 }
 
+TEST(Json, SaysHowGeluWasComputedAndReadsItBack) {
+  Comparison c = testing::fp8_norm();
+  EXPECT_TRUE(json_of(c)["settings"]["gelu"].is_null());
+  EXPECT_THAT(english(c), Not(HasSubstr("GELU")));
+  for (const auto& [gelu, word] : {std::pair(Gelu::kExact, "exact"), std::pair(Gelu::kEngine, "engine")}) {
+    c.settings.gelu = gelu;
+    EXPECT_EQ(json_of(c)["settings"]["gelu"], word);
+    EXPECT_EQ(parse_comparison_json(comparison_json({&c, 1})).value()[0].settings.gelu, gelu);
+  }
+  EXPECT_THAT(english(c), HasSubstr("| GELU | llama.cpp's own, rounded to 16 bits |"));
+  EXPECT_THAT(chinese(c), HasSubstr("| GELU | llama.cpp 自身的做法，捨入到 16 位元 |"));
+}
+
 TEST(Json, ReadsBackToTheSameDouble) {
   Comparison c = testing::fp8_norm();
   c.kl.mean = 0.1 + 0.2;

@@ -11,7 +11,7 @@ DOORS = {  # foreign header pattern -> the only places that may include it
     r"^sqlite3": ["src/study/"],
     r"^CLI/": ["src/cli/"],
     r"^(openssl/|xxhash)": ["src/base/"],
-    r"^hwy/": ["src/formats/", "src/metrics/", "src/recipe/"],
+    r"^hwy/": ["src/base/", "src/engine/", "src/formats/", "src/metrics/", "src/recipe/"],
     r"^(Eigen/|boost/)": ["src/stats/"],
 }
 

@@ -1,10 +1,10 @@
 // exp(x) and e^x - 1 - x for vectors of doubles, with the same bits on every instruction set: no fused
 // multiply-add, no rounding mode, no table. Included once for each Highway target, hence the toggled guard.
-#if defined(FQLAB_METRICS_EXPONENTIAL_INL_H_) == defined(HWY_TARGET_TOGGLE)
-#ifdef FQLAB_METRICS_EXPONENTIAL_INL_H_
-#undef FQLAB_METRICS_EXPONENTIAL_INL_H_
+#if defined(FQLAB_BASE_EXPONENTIAL_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef FQLAB_BASE_EXPONENTIAL_INL_H_
+#undef FQLAB_BASE_EXPONENTIAL_INL_H_
 #else
-#define FQLAB_METRICS_EXPONENTIAL_INL_H_
+#define FQLAB_BASE_EXPONENTIAL_INL_H_
 #endif
 
 #include <hwy/highway.h>
