@@ -2,14 +2,14 @@
 """fqlab sweep against the pipeline by hand, one run (make bench-sweep; half an hour on a quiet machine of two cores).
 
     bench/sweep_vs_by_hand.py [--speed-chunks 4] [--all-chunks 4] [--every 10] [--map-chunks 8] [--adaptive int4:g32,fp8_e4m3,mxfp4]
-                              [--keep FOLDER]
+                              [--truth int4:g32] [--keep FOLDER]
 
 SmolLM2, its 210 matrices, int4:g32. By hand, for every tenth matrix: write the patched file, llama-perplexity --kl-divergence against a
 prepared base (its own time is not counted). fqlab: the whole exhaustive sweep, set-up, controls and checks included, over its 210 cells.
 Bars: at least 3.5 times faster a cell at the same chunks and scored positions; 5.5 times a scored token with --score all;
 at least 95 % of the workers' time inside llama_decode.
-Then the default map (adaptive) of --map-chunks: its time and tokens, and its order against the exhaustive one's: Spearman at least 0.97,
-at most a quarter of the tokens. --adaptive '' leaves it out. By hand a cell costs a fixed part (writing the file, loading, tokenizing) and a
+Then the default map (adaptive) of --map-chunks: its time and tokens, and its order against the exhaustive one's in the formats of --truth
+(each takes a quarter of an hour): Spearman at least 0.97, at most a quarter of the tokens. --adaptive '' leaves it out, --speed-chunks 0 the rest. By hand a cell costs a fixed part (writing the file, loading, tokenizing) and a
 part for each chunk, so the ratio falls with the number of chunks; design.md's figures are for four.
 """
 import argparse
@@ -60,10 +60,10 @@ def map_of(study):
     return json.loads(peers.fqlab("show", study, "--json")[0])
 
 
-def singles(found):
-    """Of FORMAT, by its canonical name: {group: (rank by KL, chunks)} of the cells where one matrix is changed."""
+def singles(found, form):
+    """{group: (rank by KL, chunks)} of the cells where one matrix is changed to a format; its canonical name may be longer."""
     return {cell["group"]: (cell["rank"], len(cell["chunks"])) for cell in found["cells"]
-            if cell["format"].startswith(FORMAT) and cell["mode"] == "only" and cell["kl"] is not None}
+            if cell["format"].startswith(form) and cell["mode"] == "only" and cell["kl"] is not None}
 
 
 def ranks(values):
@@ -80,11 +80,41 @@ def spearman(a, b):
     return 1 - 6 * sum((p - q) ** 2 for p, q in zip(x, y)) / (n * (n * n - 1))
 
 
+def measure_speed(table, studies, model, text, hand, options):
+    seconds, share = sweep(studies / "speed.fqlab", model, text, FORMAT, options.speed_chunks, "--exhaustive")
+    cell = seconds / 210
+    table.add(hand / cell >= 3.5, f"seconds a cell, {options.speed_chunks} chunks, second half", f"{cell:.2f} (in all {seconds:.0f})", f"by hand {hand:.2f}", f"{hand / cell:.2f} (bar 3.5)")
+    table.add(share >= 0.95, "workers' time inside the engine", f"{share:.0%}", "", "bar 95 %")
+    if not options.all_chunks:
+        return
+    seconds, _ = sweep(studies / "all.fqlab", model, text, FORMAT, options.all_chunks, "--exhaustive", "--score", "all")
+    ours, theirs = (seconds / 210 / options.all_chunks / SCORED["all"], hand / options.speed_chunks / SCORED["second-half"])
+    table.add(theirs / ours >= 5.5, "milliseconds a scored token, --score all", f"{1000 * ours:.2f} (in all {seconds:.0f} s)",
+              f"by hand {1000 * theirs:.2f}", f"{theirs / ours:.2f} (bar 5.5)")
+
+
+def measure_maps(table, studies, model, text, hand, options):
+    formats = options.adaptive.split(",")
+    seconds, _ = sweep(studies / "adaptive.fqlab", model, text, options.adaptive, options.map_chunks)
+    beside = f"by hand {210 * len(formats) * hand / 3600:.1f} h" if hand else ""
+    table.add(seconds <= 720, f"default map of {len(formats)} formats, minutes", f"{seconds / 60:.1f}", beside, "bar 12")
+    found_map = map_of(studies / "adaptive.fqlab")
+    for form in options.truth.split(","):
+        sweep(studies / "exhaustive.fqlab", model, text, form, options.map_chunks, "--exhaustive")
+        truth, found = singles(map_of(studies / "exhaustive.fqlab"), form), singles(found_map, form)
+        groups = sorted(set(truth) & set(found))
+        order = spearman([truth[group][0] for group in groups], [found[group][0] for group in groups])
+        tokens = sum(found[group][1] for group in groups) / sum(truth[group][1] for group in groups)
+        table.add(order >= 0.97, f"Spearman over {len(groups)} cells of {form}", f"{order:.4f}", "exhaustive", "bar 0.97")
+        table.add(tokens <= 0.25, f"chunks evaluated for it, {form}", f"{tokens:.1%}", "exhaustive", "bar 25 %")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     for name, default in (("speed-chunks", 4), ("all-chunks", 4), ("every", 10), ("map-chunks", 8)):
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--adaptive", default="int4:g32,fp8_e4m3,mxfp4")
+    parser.add_argument("--truth", default=FORMAT)
     parser.add_argument("--keep", type=pathlib.Path, help="keep the studies here; those that are complete are not measured again")
     options = parser.parse_args()
     table = peers.Table(f"A sweep of 210 matrices and by hand, {peers.THREADS} cores", ["what", "found", "beside", "ratio"])
@@ -92,27 +122,12 @@ def main():
         folder, model = pathlib.Path(name), peers.setup("model")
         studies = options.keep or folder
         text = peers.text_file(folder)
-        hand = by_hand(folder, model, text, options.speed_chunks, options.every)
-        seconds, share = sweep(studies / "speed.fqlab", model, text, FORMAT, options.speed_chunks, "--exhaustive")
-        cell = seconds / 210
-        table.add(hand / cell >= 3.5, f"seconds a cell, {options.speed_chunks} chunks, second half", f"{cell:.2f} (in all {seconds:.0f})", f"by hand {hand:.2f}", f"{hand / cell:.2f} (bar 3.5)")
-        table.add(share >= 0.95, "workers' time inside the engine", f"{share:.0%}", "", "bar 95 %")
-        if options.all_chunks:
-            seconds, _ = sweep(studies / "all.fqlab", model, text, FORMAT, options.all_chunks, "--exhaustive", "--score", "all")
-            ours, theirs = (seconds / 210 / options.all_chunks / SCORED["all"], hand / options.speed_chunks / SCORED["second-half"])
-            table.add(theirs / ours >= 5.5, "milliseconds a scored token, --score all", f"{1000 * ours:.2f} (in all {seconds:.0f} s)",
-                      f"by hand {1000 * theirs:.2f}", f"{theirs / ours:.2f} (bar 5.5)")
+        hand = None
+        if options.speed_chunks:
+            hand = by_hand(folder, model, text, options.speed_chunks, options.every)
+            measure_speed(table, studies, model, text, hand, options)
         if options.adaptive:
-            exhaustive = studies / "exhaustive.fqlab"
-            sweep(exhaustive, model, text, FORMAT, options.map_chunks, "--exhaustive")
-            seconds, _ = sweep(studies / "adaptive.fqlab", model, text, options.adaptive, options.map_chunks)
-            table.note("default map, minutes", f"{seconds / 60:.1f}", f"by hand {210 * len(options.adaptive.split(',')) * hand / 3600:.1f} h", "bar 12 min")
-            truth, found = singles(map_of(exhaustive)), singles(map_of(studies / "adaptive.fqlab"))
-            groups = sorted(set(truth) & set(found))
-            order = spearman([truth[group][0] for group in groups], [found[group][0] for group in groups])
-            tokens = sum(found[group][1] for group in groups) / sum(truth[group][1] for group in groups)
-            table.add(order >= 0.97, f"Spearman over {len(groups)} cells of {FORMAT}", f"{order:.4f}", "exhaustive", "bar 0.97")
-            table.add(tokens <= 0.25, "chunks evaluated for it", f"{tokens:.1%}", "exhaustive", "bar 25 %")
+            measure_maps(table, studies, model, text, hand, options)
     return table.finish()
 
 
