@@ -25,9 +25,8 @@ fqlab_engine_archive(ggml-base OpenMP::OpenMP_C Threads::Threads m ${CMAKE_DL_LI
 fqlab_engine_archive(ggml-cpu ggml-base OpenMP::OpenMP_C)
 fqlab_engine_archive(ggml ggml-cpu ggml-base)
 fqlab_engine_archive(llama ggml)
-fqlab_engine_archive(cpp-httplib Threads::Threads)
 fqlab_engine_archive(llama-common-base)
-fqlab_engine_archive(llama-common llama-common-base cpp-httplib llama)
+fqlab_engine_archive(llama-common llama-common-base llama)
 target_compile_definitions(engine_llama INTERFACE FQLAB_ENGINE_VERSION="llama.cpp 0.5.0")
 
 add_library(fqlab_ggml INTERFACE)

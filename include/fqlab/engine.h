@@ -106,7 +106,8 @@ struct EvaluatorOptions {
   int n_ctx = 512;    ///< tokens a chunk
   int n_batch = 512;  ///< tokens a call of the engine; results do not depend on it from 16 on
   int threads = 2;
-  bool exact_gelu = false;  ///< GELU in full precision instead of the engine's 16-bit table (docs/decisions/0010)
+  bool exact_gelu =
+      false;  ///< GELU in full precision instead of the engine's 16-bit table (docs/decisions/0010)
 };
 
 /// Evaluates chunks of tokens independently of each other.
@@ -117,8 +118,8 @@ class Evaluator {
   Evaluator& operator=(Evaluator&&) noexcept;
   ~Evaluator();
 
-  /// True where exact_gelu was asked for and the model has such an activation: its logits are then not those of a
-  /// plain evaluation.
+  /// True where exact_gelu was asked for and the model has such an activation: its logits are then not those
+  /// of a plain evaluation.
   bool computes_gelu() const;
 
   /// Logits of the positions first .. first + count - 1 of one chunk (at most n_ctx tokens), row-major, count

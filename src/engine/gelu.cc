@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <utility>
 
 #include "base/exponential-inl.h"
 
@@ -74,11 +75,13 @@ float* row_of(const ggml_tensor& tensor, const int64_t (&index)[3]) {
 }  // namespace
 
 bool is_table_gelu(const ggml_tensor& node) {
-  if (node.type != GGML_TYPE_F32 || node.src[0] == nullptr || node.src[0]->type != GGML_TYPE_F32) return false;
+  if (node.type != GGML_TYPE_F32 || node.src[0] == nullptr || node.src[0]->type != GGML_TYPE_F32)
+    return false;
   if (node.op == GGML_OP_UNARY)
-    return ggml_get_unary_op(&node) == GGML_UNARY_OP_GELU || ggml_get_unary_op(&node) == GGML_UNARY_OP_GELU_QUICK;
-  return node.op == GGML_OP_GLU && (ggml_get_glu_op(&node) == GGML_GLU_OP_GEGLU ||
-                                    ggml_get_glu_op(&node) == GGML_GLU_OP_GEGLU_QUICK);
+    return ggml_get_unary_op(&node) == GGML_UNARY_OP_GELU ||
+           ggml_get_unary_op(&node) == GGML_UNARY_OP_GELU_QUICK;
+  return node.op == GGML_OP_GLU &&
+         (ggml_get_glu_op(&node) == GGML_GLU_OP_GEGLU || ggml_get_glu_op(&node) == GGML_GLU_OP_GEGLU_QUICK);
 }
 
 void compute_gelu(ggml_tensor& node) {

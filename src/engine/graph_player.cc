@@ -62,7 +62,8 @@ void GraphPlayer::before_decode(int begin, int end) {
   asked_.clear();
 }
 
-// The engine skips a node that is switched off and still asks for its values, with those of its sources intact.
+// The engine skips a node that is switched off and still asks for its values, with those of its sources
+// intact.
 bool GraphPlayer::ask(ggml_tensor& node) {
   const bool wanted = ask_for_values(node);
   computing_ = exact_gelu_ && mode_ != Mode::kRecord && (node.flags & GGML_TENSOR_FLAG_COMPUTE) != 0 &&

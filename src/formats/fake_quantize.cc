@@ -5,6 +5,7 @@
 #include <atomic>
 #include <bit>
 #include <cstring>
+#include <memory>
 #include <vector>
 
 #include "formats/block_scales.h"
@@ -148,27 +149,46 @@ Outcome run_mx(const Work& work) {
   return run_rows(work, [&](const Segment& row) { return kernels::mx_row(row, rule); });
 }
 
-/// Largest finite magnitude of the tensor; the slower search that leaves out NaN and Inf runs only where they
-/// are.
-float absmax_of(const Work& work) {
-  std::atomic<uint32_t> most = 0;
-  share_out(work.in.size(), kChunk, work.threads, [&](int, uint64_t begin, uint64_t end) {
-    const uint32_t part = kernels::max_magnitude(work.in.data() + begin, end - begin);
-    uint32_t before = most;
-    while (before < part && !most.compare_exchange_weak(before, part)) {
-    }
-  });
-  if (most < kInfinityBits) return std::bit_cast<float>(most.load());
-  const kernels::Range range = range_of({work.in.data(), 1, work.in.size(), work.in.size(), 0}, work.threads);
-  return std::max(-range.low, range.high);
-}
+/// The first pass over a tensor in NVFP4. The blocks' maxima, one 16th of the values, are kept for the
+/// second: this pass waits for memory and finds them for nothing, that one is busy.
+struct Nvfp4Maxima {
+  uint64_t blocks_a_row;
+  std::unique_ptr<uint32_t[]> of_blocks;  // rows x blocks_a_row
+  uint32_t largest = 0;                   // NaN and Inf included
+
+  explicit Nvfp4Maxima(const Work& work)
+      : blocks_a_row((work.columns + kernels::kNvfp4Block - 1) / kernels::kNvfp4Block),
+        of_blocks(std::make_unique_for_overwrite<uint32_t[]>(work.rows() * blocks_a_row)) {
+    std::atomic<uint32_t> most = 0;
+    const uint64_t grain = std::max<uint64_t>(1, kValuesPerThread / work.columns);
+    share_out(work.rows(), grain, work.threads, [&](int, uint64_t begin, uint64_t end) {
+      uint32_t part = 0;
+      for (uint64_t row = begin; row < end; ++row)
+        part = std::max(part, kernels::nvfp4_maxima(work.in.data() + row * work.columns, work.columns,
+                                                    of_blocks.get() + row * blocks_a_row));
+      uint32_t before = most;
+      while (before < part && !most.compare_exchange_weak(before, part)) {
+      }
+    });
+    largest = most;
+  }
+  const uint32_t* of_row(uint64_t row) const { return of_blocks.get() + row * blocks_a_row; }
+};
 
 Outcome run_nvfp4(const Work& work) {
   constexpr float kLargestProduct = 2688;  // 6 of E2M1 times 448 of E4M3
-  const float tensor_scale = absmax_of(work) / kLargestProduct;
+  const Nvfp4Maxima maxima(work);
+  float absmax = std::bit_cast<float>(maxima.largest);
+  if (maxima.largest >= kInfinityBits) {  // the slower search leaves NaN and Inf out
+    const kernels::Range range =
+        range_of({work.in.data(), 1, work.in.size(), work.in.size(), 0}, work.threads);
+    absmax = std::max(-range.low, range.high);
+  }
+  const float tensor_scale = absmax / kLargestProduct;
   const Grid grid = grid_of(work.format.element, Overflow::kSaturate, work.format.rounding);
   return run_rows_backwards(work, [&](const Segment& row) {
-    return kernels::nvfp4_row(row, grid, tensor_scale, work.format.seed);
+    return kernels::nvfp4_row(row, maxima.of_row(row.index / work.columns), grid, tensor_scale,
+                              work.format.seed);
   });
 }
 

@@ -221,7 +221,10 @@ Counts MxChunk(const Segment& chunk, const MxRule& rule, const uint32_t* maxima,
       const VI rounded = hn::Min(RoundMagnitude<R>(grid, magnitude, sign, random), grid.largest);
       VI result = hn::Or(rounded, sign);
       if constexpr (!kNegativeZero) result = hn::IfThenElse(hn::Eq(rounded, hn::Zero(di)), rounded, result);
-      counts.AddFinite(x, magnitude, result, rounded);
+      if constexpr (kNegativeZero)
+        counts.AddFiniteSigned(x, result, rounded);
+      else
+        counts.AddFinite(x, magnitude, result, rounded);
       VectorCounts::Tally(counts.saturated, hn::Gt(magnitude, grid.largest));
       Put(result, out + i, stream);
     }
@@ -467,13 +470,14 @@ HWY_NOINLINE Counts RareGroup(const Segment& group, const Grid& scalar_grid, con
   return sum;
 }
 
-/// Common groups go to `chunk_kernel(chunk, scales)` together, the others one by one. `scale_of(maxima, count,
-/// scales)` fills in scales from largest magnitudes, all finite, and says whether the groups are common ones;
-/// `scale_of_rare(in, size)` makes one from values that need not be finite.
+/// Common groups go to `chunk_kernel(chunk, scales)` together, the others one by one. `scale_of(maxima,
+/// count, scales)` fills in scales from largest magnitudes, all finite, and says whether the groups are
+/// common ones; `scale_of_rare(in, size)` makes one from values that need not be finite. `known_maxima`: the
+/// groups' largest magnitudes where they have been found already, else nullptr.
 template <Rounding R, bool kInteger, class ScaleOf, class ScaleOfRare, class ChunkKernel>
 HWY_INLINE Counts GroupRows(const Segment& row, const Grid& grid, size_t group, RandomKeys keys,
-                            const ScaleOf& scale_of, const ScaleOfRare& scale_of_rare,
-                            const ChunkKernel& chunk_kernel) {
+                            const uint32_t* known_maxima, const ScaleOf& scale_of,
+                            const ScaleOfRare& scale_of_rare, const ChunkKernel& chunk_kernel) {
   const size_t lanes = hn::Lanes(DF());
   HWY_ALIGN uint32_t maxima[kMostBlocks + kMaxLanes];
   HWY_ALIGN ChunkScale<kInteger> scales[kMostBlocks + kMaxLanes];
@@ -485,7 +489,10 @@ HWY_INLINE Counts GroupRows(const Segment& row, const Grid& grid, size_t group, 
     bool usual = groups > 0;
     if (usual) {
       uint32_t least, most;
-      BlockMaxima(row.in + at, group, groups, maxima);
+      if (known_maxima != nullptr)
+        std::memcpy(maxima, known_maxima + index, groups * sizeof(uint32_t));
+      else
+        BlockMaxima(row.in + at, group, groups, maxima);
       Extremes(maxima, groups, least, most);
       usual = most < kInfinityBits && scale_of(row.in + at, index, maxima, groups, scales);
     }
@@ -512,7 +519,7 @@ constexpr float kNvfp4Limit = 6.5f;
 
 /// NVFP4 blocks within that limit, all finite, rounded to nearest even: nothing saturates.
 Counts Nvfp4Chunk(const Segment& chunk, const float* scales) {
-  constexpr size_t kBlock = 16;
+  constexpr size_t kBlock = kNvfp4Block;
   const DF df;
   const DI di;
   const size_t lanes = hn::Lanes(df), size = chunk.size;
@@ -528,14 +535,14 @@ Counts Nvfp4Chunk(const Segment& chunk, const float* scales) {
       const VI x = hn::BitCast(di, hn::LoadU(df, in + i));
       const VI magnitude = hn::And(x, Bits(~kSignBit));
       const VF quotient = hn::Div(hn::BitCast(df, magnitude), scale);
-      // One bit of mantissa: what lies in [2^e, 2^(e + 1)) becomes a multiple of 2^(e - 1), the unit in the last
-      // place of 2^(e + 22); below 1 the step stays 1/2.
+      // One bit of mantissa: what lies in [2^e, 2^(e + 1)) becomes a multiple of 2^(e - 1), the unit in the
+      // last place of 2^(e + 22); below 1 the step stays 1/2.
       const VF power = hn::BitCast(df, hn::And(hn::BitCast(di, quotient), Bits(kInfinityBits)));
       const VF shifter = hn::Mul(hn::Max(power, one), magic);
       const VF rounded = hn::Sub(hn::Add(quotient, shifter), shifter);
       const VI product = hn::BitCast(di, hn::Mul(rounded, scale));
       const VI result = hn::Or(product, hn::And(x, Bits(kSignBit)));
-      counts.AddFinite(x, magnitude, result, product);
+      counts.AddFiniteSigned(x, result, product);
       Put(result, out + i, stream);
     }
   }
@@ -545,7 +552,8 @@ Counts Nvfp4Chunk(const Segment& chunk, const float* scales) {
 }
 
 template <Rounding R>
-Counts Nvfp4RowT(const Segment& row, const Grid& grid, float tensor_scale, RandomKeys keys) {
+Counts Nvfp4RowT(const Segment& row, const uint32_t* maxima_of_blocks, const Grid& grid, float tensor_scale,
+                 RandomKeys keys) {
   constexpr float kLargest = 6;
   const auto scale_of_one = [&](float amax) {
     const float block_scale = tensor_scale == 0 ? 0 : round_to_e4m3(amax / kLargest / tensor_scale);
@@ -568,23 +576,36 @@ Counts Nvfp4RowT(const Segment& row, const Grid& grid, float tensor_scale, Rando
       least_room = hn::Min(least_room, hn::Sub(hn::Mul(limit, product), amax));
       hn::StoreU(product, df, scales + i);
     }
-    const bool may_saturate = R == Rounding::kNearestEven && !(hn::GetLane(hn::MinOfLanes(df, least_room)) > 0);
+    const bool may_saturate =
+        R == Rounding::kNearestEven && !(hn::GetLane(hn::MinOfLanes(df, least_room)) > 0);
     return hn::GetLane(hn::MinOfLanes(df, least)) > 0 && !may_saturate;
   };
   const auto scale_of_rare = [&](const float* in, size_t size, size_t) {
     return scale_of_one(FiniteReach(in, size, MaxMagnitude(in, size)));
   };
-  return GroupRows<R, false>(row, grid, 16, keys, scale_of, scale_of_rare,
+  return GroupRows<R, false>(row, grid, kNvfp4Block, keys, maxima_of_blocks, scale_of, scale_of_rare,
                              [&](const Segment& chunk, const float* scales) HWY_ATTR {
                                if constexpr (R == Rounding::kNearestEven) return Nvfp4Chunk(chunk, scales);
-                               return GroupChunk<R, false, true>(chunk, grid, 16, scales, keys);
+                               return GroupChunk<R, false, true>(chunk, grid, kNvfp4Block, scales, keys);
                              });
 }
 
-Counts Nvfp4Row(const Segment& row, const Grid& grid, float tensor_scale, uint64_t seed) {
+Counts Nvfp4Row(const Segment& row, const uint32_t* maxima, const Grid& grid, float tensor_scale,
+                uint64_t seed) {
   const RandomKeys keys = random_keys(seed, row.index);
-  return WithRounding(
-      grid.rounding, [&](auto rounding) { return Nvfp4RowT<rounding.value>(row, grid, tensor_scale, keys); });
+  return WithRounding(grid.rounding, [&](auto rounding) {
+    return Nvfp4RowT<rounding.value>(row, maxima, grid, tensor_scale, keys);
+  });
+}
+
+uint32_t Nvfp4Maxima(const float* row, size_t size, uint32_t* maxima) {
+  constexpr size_t kBlock = kNvfp4Block;
+  const size_t whole = size / kBlock, blocks = (size + kBlock - 1) / kBlock;
+  BlockMaxima(row, kBlock, whole, maxima);
+  if (whole < blocks) maxima[whole] = MaxMagnitude(row + whole * kBlock, size - whole * kBlock);
+  uint32_t least, most;
+  Extremes(maxima, blocks, least, most);
+  return most;
 }
 
 template <Rounding R, bool kInteger, bool kNegativeZero>
@@ -613,11 +634,11 @@ Counts GroupRowT(const Segment& row, const GroupRule& rule, const GroupScale* gi
     }
     return all;
   };
-  Counts counts = GroupRows<R, kInteger>(
-      row, rule.grid, rule.group, keys, scale_of, scale_of_rare,
-      [&](const Segment& chunk, const ChunkScale<kInteger>* scales) {
-        return GroupChunk<R, kInteger, kNegativeZero>(chunk, rule.grid, rule.group, scales, keys);
-      });
+  Counts counts = GroupRows<R, kInteger>(row, rule.grid, rule.group, keys, nullptr, scale_of, scale_of_rare,
+                                         [&](const Segment& chunk, const ChunkScale<kInteger>* scales) {
+                                           return GroupChunk<R, kInteger, kNegativeZero>(
+                                               chunk, rule.grid, rule.group, scales, keys);
+                                         });
   counts.overflowed = counts.saturated;  // with a scale the two are one
   return counts;
 }
@@ -629,22 +650,6 @@ Counts GroupRow(const Segment& row, const GroupRule& rule, const GroupScale* sca
     if (rule.grid.has_negative_zero) return GroupRowT<rounding.value, false, true>(row, rule, scales, keys);
     return GroupRowT<rounding.value, false, false>(row, rule, scales, keys);
   });
-}
-
-// Four places at once: memory answers several streams sooner than one.
-uint32_t MaxMagnitudeOf(const float* in, size_t size) {
-  constexpr size_t kStreams = 4;
-  const DF df;
-  const DI di;
-  const size_t lanes = hn::Lanes(df), quarter = size / kStreams / lanes * lanes;
-  VI most[kStreams];
-  for (VI& each : most) each = hn::Zero(di);
-  for (size_t i = 0; i < quarter; i += lanes)
-    for (size_t k = 0; k < kStreams; ++k)
-      most[k] = hn::Max(most[k], hn::And(hn::BitCast(di, hn::LoadU(df, in + k * quarter + i)), Bits(~kSignBit)));
-  const VI all = hn::Max(hn::Max(most[0], most[1]), hn::Max(most[2], most[3]));
-  return HWY_MAX(static_cast<uint32_t>(hn::GetLane(hn::MaxOfLanes(di, all))),
-                 MaxMagnitude(in + kStreams * quarter, size - kStreams * quarter));
 }
 
 int64_t Target() { return HWY_TARGET; }
@@ -660,9 +665,9 @@ HWY_EXPORT(Cast);
 HWY_EXPORT(CastE8m0);
 HWY_EXPORT(MxRow);
 HWY_EXPORT(Nvfp4Row);
+HWY_EXPORT(Nvfp4Maxima);
 HWY_EXPORT(GroupRow);
 HWY_EXPORT(FiniteRange);
-HWY_EXPORT(MaxMagnitudeOf);
 HWY_EXPORT(Target);
 
 Counts cast(const Segment& segment, const Grid& grid, uint64_t seed) {
@@ -670,16 +675,17 @@ Counts cast(const Segment& segment, const Grid& grid, uint64_t seed) {
 }
 Counts cast_e8m0(const Segment& segment) { return HWY_DYNAMIC_DISPATCH(CastE8m0)(segment); }
 Counts mx_row(const Segment& row, const MxRule& rule) { return HWY_DYNAMIC_DISPATCH(MxRow)(row, rule); }
-Counts nvfp4_row(const Segment& row, const Grid& grid, float tensor_scale, uint64_t seed) {
-  return HWY_DYNAMIC_DISPATCH(Nvfp4Row)(row, grid, tensor_scale, seed);
+uint32_t nvfp4_maxima(const float* row, size_t size, uint32_t* maxima) {
+  return HWY_DYNAMIC_DISPATCH(Nvfp4Maxima)(row, size, maxima);
+}
+Counts nvfp4_row(const Segment& row, const uint32_t* maxima, const Grid& grid, float tensor_scale,
+                 uint64_t seed) {
+  return HWY_DYNAMIC_DISPATCH(Nvfp4Row)(row, maxima, grid, tensor_scale, seed);
 }
 Counts group_row(const Segment& row, const GroupRule& rule, const GroupScale* scales) {
   return HWY_DYNAMIC_DISPATCH(GroupRow)(row, rule, scales);
 }
 Range finite_range(const float* in, size_t size) { return HWY_DYNAMIC_DISPATCH(FiniteRange)(in, size); }
-uint32_t max_magnitude(const float* in, size_t size) {
-  return HWY_DYNAMIC_DISPATCH(MaxMagnitudeOf)(in, size);
-}
 const char* target_name() { return hwy::TargetName(HWY_DYNAMIC_DISPATCH(Target)()); }
 
 }  // namespace fqlab::kernels

@@ -51,8 +51,13 @@ struct MxRule {
 };
 Counts mx_row(const Segment& row, const MxRule& rule);
 
-/// One row of NVFP4 blocks of 16 with the tensor's scale; `grid` is E2M1.
-Counts nvfp4_row(const Segment& row, const Grid& grid, float tensor_scale, uint64_t seed);
+/// Values of a block of NVFP4; the last one of a row may be shorter.
+inline constexpr uint64_t kNvfp4Block = 16;
+/// Writes the largest magnitude of each block of a row, as bits, NaN and Inf included; the largest of them.
+uint32_t nvfp4_maxima(const float* row, size_t size, uint32_t* maxima);
+/// One row of NVFP4 blocks, given their maxima, with the tensor's scale; `grid` is E2M1.
+Counts nvfp4_row(const Segment& row, const uint32_t* maxima, const Grid& grid, float tensor_scale,
+                 uint64_t seed);
 
 /// The scale rule of groups, for integers and scaled small floats.
 struct GroupRule {
@@ -80,9 +85,6 @@ struct Range {
   float high = 0;
 };
 Range finite_range(const float* in, size_t size);
-
-/// The largest magnitude as bits, NaN and Inf included.
-uint32_t max_magnitude(const float* in, size_t size);
 
 /// The instruction set that the next call uses, in Highway's spelling: "AVX3", "AVX2" ...
 const char* target_name();

@@ -138,6 +138,12 @@ struct VectorCounts {
     Tally(changed, hn::Ne(in, out));
     Tally(flushed, hn::And(hn::Eq(out_magnitude, hn::Zero(di)), hn::Ne(magnitude, hn::Zero(di))));
   }
+  /// The same where a zero keeps its sign: what is changed was not zero.
+  HWY_INLINE void AddFiniteSigned(VI in, VI out, VI out_magnitude) {
+    const MI differs = hn::Ne(in, out);
+    Tally(changed, differs);
+    Tally(flushed, hn::And(differs, hn::Eq(out_magnitude, hn::Zero(DI()))));
+  }
   HWY_INLINE void Add(VI in, VI magnitude, VI out, MI is_saturated, MI is_nan) {
     const DI di;
     Tally(changed, hn::AndNot(is_nan, hn::Ne(in, out)));

@@ -37,8 +37,8 @@ Table settings_table(const Comparison& c, const Text& text) {
                                       {"top", margin_percent(m.top_flips)},
                                       {"speed", margin_percent(std::expm1(m.speed_log_ratio))}})}};
   if (s.gelu)
-    table.rows.push_back({text("setting.gelu"),
-                          text(*s.gelu == Gelu::kExact ? Key("gelu.exact") : Key("gelu.engine"))});
+    table.rows.push_back(
+        {text("setting.gelu"), text(*s.gelu == Gelu::kExact ? Key("gelu.exact") : Key("gelu.engine"))});
   return table;
 }
 

@@ -41,7 +41,9 @@ std::vector<float> all_half_floats() {
 /// Builds nodes of the engine's kind, with memory of their own.
 class GeluNode : public ::testing::Test {
  protected:
-  ggml_tensor* tensor(int64_t columns, int64_t rows) { return ggml_new_tensor_2d(context_, GGML_TYPE_F32, columns, rows); }
+  ggml_tensor* tensor(int64_t columns, int64_t rows) {
+    return ggml_new_tensor_2d(context_, GGML_TYPE_F32, columns, rows);
+  }
   static std::span<float> values(ggml_tensor* tensor) {
     return {static_cast<float*>(tensor->data), static_cast<size_t>(ggml_nelements(tensor))};
   }
@@ -67,7 +69,8 @@ TEST_F(GeluNode, EveryHalfFloatIsRoundedOnceOnEveryTarget) {
     double worst = 0;
     for (size_t i = 0; i < x.size(); ++i) {
       // Half a unit from the rounding, and what double precision leaves of it: relative 2e-14, times 2^24.
-      worst = std::max({worst, units_off(by_tanh[i], slow_gelu(x[i], false)), units_off(by_quick[i], slow_gelu(x[i], true))});
+      worst = std::max({worst, units_off(by_tanh[i], slow_gelu(x[i], false)),
+                        units_off(by_quick[i], slow_gelu(x[i], true))});
     }
     EXPECT_LE(worst, 0.5 + 1e-6);
   });
@@ -82,8 +85,10 @@ TEST_F(GeluNode, AGateMultipliesWhereverItStands) {
   const std::vector<float> x = {-2, -1, 0.5f, 1, 2, 3, -3, 0.25f, 4}, gate = {1, 2, 3, 4, 5, 6, 7, 8, 9};
   std::vector<float> x_first, gate_first;  // three rows of three
   for (size_t row = 0; row < 9; row += 3) {
-    for (const auto* part : {&x, &gate}) x_first.insert(x_first.end(), part->begin() + row, part->begin() + row + 3);
-    for (const auto* part : {&gate, &x}) gate_first.insert(gate_first.end(), part->begin() + row, part->begin() + row + 3);
+    for (const auto* part : {&x, &gate})
+      x_first.insert(x_first.end(), part->begin() + row, part->begin() + row + 3);
+    for (const auto* part : {&gate, &x})
+      gate_first.insert(gate_first.end(), part->begin() + row, part->begin() + row + 3);
   }
   const std::vector<float> apart = computed(ggml_geglu_split(context_, filled(x, 3), filled(gate, 3)));
   for (size_t i = 0; i < x.size(); ++i)

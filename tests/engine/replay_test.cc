@@ -26,7 +26,8 @@ std::vector<float> copy(Result<std::span<const float>> logits) {
 /// A model in float32, a chunk of its text, and the whole model's logits of the positions `first` to the last
 /// but one.
 struct Scene {
-  Scene(const std::filesystem::path& path, int n_ctx, int first_scored, int threads = 2, bool exact_gelu = true)
+  Scene(const std::filesystem::path& path, int n_ctx, int first_scored, int threads = 2,
+        bool exact_gelu = true)
       : file(GgufFile::open(path).value()),
         image(WeightImage::create(file, expand_all).value()),
         options{n_ctx, 512, threads, exact_gelu},
@@ -108,7 +109,8 @@ TEST(Replay, OfGemma3GivesTheWholeModelsBitsAtEveryCut) {
 
 TEST(Replay, OfGemma3GivesTheWholeModelsBitsBeyondItsSlidingWindow) {
   FQLAB_REQUIRE_FILE(testing::gemma_file());
-  Scene scene(testing::gemma_file(), 1024, 1000, 2, /*exact_gelu=*/false);  // window 512; two calls of the engine a chunk
+  Scene scene(testing::gemma_file(), 1024, 1000, 2,
+              /*exact_gelu=*/false);  // window 512; two calls of the engine a chunk
   expect_the_original_at_every_cut(scene, {5, 17});
 }
 
