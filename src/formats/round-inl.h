@@ -258,8 +258,19 @@ HWY_INLINE void BlockMaxima(const float* in, size_t size, size_t count, uint32_t
 
 /// Smallest and largest of the maxima; count is at least 1.
 HWY_INLINE void Extremes(const uint32_t* maxima, size_t count, uint32_t& least, uint32_t& most) {
-  least = most = maxima[0];
-  for (size_t i = 1; i < count; ++i) {
+  const DI di;
+  const size_t lanes = hn::Lanes(di);
+  const auto* bits = reinterpret_cast<const int32_t*>(maxima);  // without a sign: they compare alike
+  VI low = hn::Set(di, bits[0]), high = low;
+  size_t i = 0;
+  for (; i + lanes <= count; i += lanes) {
+    const VI some = hn::LoadU(di, bits + i);
+    low = hn::Min(low, some);
+    high = hn::Max(high, some);
+  }
+  least = static_cast<uint32_t>(hn::GetLane(hn::MinOfLanes(di, low)));
+  most = static_cast<uint32_t>(hn::GetLane(hn::MaxOfLanes(di, high)));
+  for (; i < count; ++i) {
     least = HWY_MIN(least, maxima[i]);
     most = HWY_MAX(most, maxima[i]);
   }
