@@ -126,7 +126,7 @@ Outcome run_rows(const Work& work, const RowKernel& kernel) {
 /// cache.
 template <class RowKernel>
 Outcome run_rows_backwards(const Work& work, const RowKernel& kernel) {
-  const uint64_t band = std::max<uint64_t>(1, (uint64_t{1} << 18) / work.columns);
+  const uint64_t band = std::max<uint64_t>(1, (uint64_t{1} << 21) / work.columns);
   return run(work, work.rows(), 1, [&](uint64_t begin, uint64_t end, const auto& tally) {
     for (uint64_t last = end; last > begin;) {
       const uint64_t first = last - std::min(band, last - begin);
