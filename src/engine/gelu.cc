@@ -23,9 +23,11 @@ void GeluRow(const float* x, const float* gate, float* out, size_t size, double 
   const hn::Rebind<float, decltype(d)> f;
   const size_t lanes = hn::Lanes(d);
   const auto one = hn::Set(d, 1.0), most = hn::Set(d, 700.0);
+  const auto lowest = hn::Set(d, -1e39), highest = hn::Set(d, 1e39);
   const auto minus_linear = hn::Set(d, -linear), minus_cubic = hn::Set(d, -cubic);
   const auto put = [&](const float* x_at, const float* gate_at, float* out_at) HWY_ATTR {
-    const auto v = hn::PromoteTo(d, hn::LoadU(f, x_at));
+    // Beyond float32 but finite, for Inf; in this order, in which x86 keeps a NaN.
+    const auto v = hn::Max(lowest, hn::Min(highest, hn::PromoteTo(d, hn::LoadU(f, x_at))));
     const auto exponent = hn::Mul(v, hn::Add(minus_linear, hn::Mul(minus_cubic, hn::Mul(v, v))));
     auto y = hn::Div(v, hn::Add(one, exponential(d, hn::Min(most, exponent))));
     if (gate_at != nullptr) y = hn::Mul(y, hn::PromoteTo(d, hn::LoadU(f, gate_at)));

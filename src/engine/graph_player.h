@@ -24,8 +24,8 @@ struct ChunkGraphs {
   const std::vector<std::vector<bool>>& spared_before(int from);
 };
 
-/// Told by the engine about every node before and after it is computed. The engine asks about all nodes of a
-/// graph in order before it computes any that come before the first one of interest.
+/// Told by the engine about every node before and after it is computed. The engine asks about the nodes of a
+/// graph in order, up to one of interest (a GELU that is computed here, a stream), before it computes these.
 class GraphPlayer final : public DecodeWatcher {
  public:
   /// `exact_gelu`: the nodes of is_table_gelu() are computed here.

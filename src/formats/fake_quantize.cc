@@ -149,7 +149,7 @@ Outcome run_mx(const Work& work) {
   return run_rows(work, [&](const Segment& row) { return kernels::mx_row(row, rule); });
 }
 
-/// The first pass over a tensor in NVFP4. The blocks' maxima, one 16th of the values, are kept for the
+/// The first pass over a tensor in NVFP4. The blocks' maxima, one a block of a row, are kept for the
 /// second: this pass waits for memory and finds them for nothing, that one is busy.
 struct Nvfp4Maxima {
   uint64_t blocks_a_row;

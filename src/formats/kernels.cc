@@ -555,6 +555,7 @@ template <Rounding R>
 Counts Nvfp4RowT(const Segment& row, const uint32_t* maxima_of_blocks, const Grid& grid, float tensor_scale,
                  RandomKeys keys) {
   constexpr float kLargest = 6;
+  bool may_saturate = true;  // of the chunk whose scales scale_of() made last
   const auto scale_of_one = [&](float amax) {
     const float block_scale = tensor_scale == 0 ? 0 : round_to_e4m3(amax / kLargest / tensor_scale);
     return GroupScale{block_scale * tensor_scale, 0, 0};
@@ -576,16 +577,16 @@ Counts Nvfp4RowT(const Segment& row, const uint32_t* maxima_of_blocks, const Gri
       least_room = hn::Min(least_room, hn::Sub(hn::Mul(limit, product), amax));
       hn::StoreU(product, df, scales + i);
     }
-    const bool may_saturate =
-        R == Rounding::kNearestEven && !(hn::GetLane(hn::MinOfLanes(df, least_room)) > 0);
-    return hn::GetLane(hn::MinOfLanes(df, least)) > 0 && !may_saturate;
+    may_saturate = !(hn::GetLane(hn::MinOfLanes(df, least_room)) > 0);
+    return hn::GetLane(hn::MinOfLanes(df, least)) > 0;
   };
   const auto scale_of_rare = [&](const float* in, size_t size, size_t) {
     return scale_of_one(FiniteReach(in, size, MaxMagnitude(in, size)));
   };
   return GroupRows<R, false>(row, grid, kNvfp4Block, keys, maxima_of_blocks, scale_of, scale_of_rare,
                              [&](const Segment& chunk, const float* scales) HWY_ATTR {
-                               if constexpr (R == Rounding::kNearestEven) return Nvfp4Chunk(chunk, scales);
+                               if constexpr (R == Rounding::kNearestEven)
+                                 if (!may_saturate) return Nvfp4Chunk(chunk, scales);
                                return GroupChunk<R, false, true>(chunk, grid, kNvfp4Block, scales, keys);
                              });
 }

@@ -176,7 +176,10 @@ void add_divergence(const Comparison& c, const Text& text, const SectionPlace& p
   add_section_heading(3, "section.divergence", text, place, document);
   blocks.push_back(Paragraph{text("divergence.lead")});
   blocks.push_back(perplexity_table(c, text));
-  if (c.storage) blocks.push_back(Paragraph{text("perplexity.storage_explain")});
+  if (c.storage)
+    blocks.push_back(Paragraph{
+        text.sentences(text("perplexity.storage_explain"),
+                       c.settings.gelu == Gelu::kExact ? text("perplexity.storage_gelu") : std::string())});
   if (c.logits_identical) {
     blocks.push_back(Paragraph{text("divergence.identical")});
   } else if (c.kl.resolved) {

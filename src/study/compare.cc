@@ -97,17 +97,26 @@ void plan_controls(PairedRun& run) {
   }
 }
 
+/// Whether exact_gelu makes a difference to the model; `evaluator` was made with these options.
+Result<bool> has_table_gelu(const Model& model, const Evaluator& evaluator, EvaluatorOptions options) {
+  if (options.exact_gelu) return evaluator.computes_gelu();
+  options.exact_gelu = true;
+  const Result<Evaluator> exact = Evaluator::create(model, options);
+  if (!exact) return tl::unexpected(exact.error());
+  return exact->computes_gelu();
+}
+
 Result<void> load_arms(PairedRun& run, const GgufFile& file, std::span<const ExpandedTensors> expanded,
                        const std::optional<GgufFile>& variant_file, const EvaluatorOptions& options) {
   EvaluatorOptions of_arms = options;
-  if (run.arithmetic == Arithmetic::kReference) {
-    of_arms.exact_gelu = run.request.gelu == Gelu::kExact;
-    if (!of_arms.exact_gelu) run.gelu = Gelu::kEngine;
-  }
+  const bool reference = run.arithmetic == Arithmetic::kReference;
+  of_arms.exact_gelu = reference && run.request.gelu == Gelu::kExact;
   for (const ExpandedTensors& tensors : expanded) {
     Result<PatchableModel> arm = PatchableModel::create(file, tensors, of_arms);
     if (!arm) return tl::unexpected(arm.error());
-    if (arm->evaluator().computes_gelu()) run.gelu = Gelu::kExact;
+    const Result<bool> gelu = reference ? has_table_gelu(arm->model(), arm->evaluator(), of_arms) : false;
+    if (!gelu) return tl::unexpected(gelu.error());
+    if (*gelu) run.gelu = run.request.gelu;
     run.arms.push_back(std::move(*arm));
   }
   run.original_is_as_stored = expanded.size() == 1 && expanded.front().empty() && run.gelu != Gelu::kExact;

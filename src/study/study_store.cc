@@ -25,7 +25,10 @@ std::string difference(const std::string& name, const std::string& mine, const s
   return fmt::format("{} is {}, the study's is {}", readable, shown(mine), shown(stored));
 }
 
-Error other_study(const std::string& path, const std::string& differences) {
+Error other_study(const std::string& path, const std::string& differences, bool other_numerics) {
+  if (other_numerics)
+    return {ErrorCode::kUsage, "the study was measured by another version of fqlab: " + differences, path,
+            "give another --study FILE; fqlab show and fqlab report still read this one"};
   return {ErrorCode::kUsage, "the study was made of something else: " + differences, path,
           "give another --study FILE, or the study's own model, text and settings"};
 }
@@ -53,12 +56,15 @@ Result<StudyStore> StudyStore::open_or_create(const std::filesystem::path& path,
   std::map<std::string, std::string> values;
   for (const StudyProperty& property : *stored) values[property.name] = property.value;
   std::string differences;
+  bool other_numerics = false;
   if (!values.empty())
     for (const StudyProperty& property : properties)
-      if (property.identity && values[property.name] != property.value)
+      if (property.identity && values[property.name] != property.value) {
+        other_numerics = other_numerics || property.name == "numerics_version";
         differences += (differences.empty() ? "" : "; ") +
                        difference(property.name, property.value, values[property.name]);
-  if (!differences.empty()) return tl::unexpected(other_study(path.string(), differences));
+      }
+  if (!differences.empty()) return tl::unexpected(other_study(path.string(), differences, other_numerics));
   Result<Statement> insert = store.database_.prepare("INSERT OR IGNORE INTO property VALUES(?, ?, ?)");
   if (!insert) return tl::unexpected(insert.error());
   for (const StudyProperty& property : properties) {

@@ -79,6 +79,15 @@ TEST_F(GeluNode, EveryHalfFloatIsRoundedOnceOnEveryTarget) {
 TEST_F(GeluNode, FarFromZeroItIsTheIdentityOrZero) {
   const std::vector<float> y = computed(ggml_gelu(context_, filled({30, 1e20f, -30, -1e20f, 0, -0.0f})));
   EXPECT_EQ(y, (std::vector<float>{30, 1e20f, 0, 0, 0, 0}));
+  testing::on_every_target([&] {
+    for (ggml_tensor* node : {ggml_gelu(context_, filled({INFINITY, -INFINITY, NAN, 3e38f, -3e38f})),
+                              ggml_gelu_quick(context_, filled({INFINITY, -INFINITY, NAN, 3e38f, -3e38f}))}) {
+      const std::vector<float> far = computed(node);
+      EXPECT_TRUE(std::isnan(far[2]));
+      EXPECT_EQ((std::vector<float>{far[0], far[1], far[3], far[4]}),
+                (std::vector<float>{INFINITY, 0, 3e38f, 0}));
+    }
+  });
 }
 
 TEST_F(GeluNode, AGateMultipliesWhereverItStands) {

@@ -142,6 +142,26 @@ std::vector<float> slow_nvfp4(const std::vector<float>& in) {
   return out;
 }
 
+TEST(Nvfp4, EndsBlocksAtTheEndOfARowAlsoInPlace) {
+  for (const size_t columns : {40, 7, 16, 33}) {
+    std::vector<float> rows, padded;  // the definition sees each row filled up to whole blocks
+    const std::vector<float> row = assorted(14, columns, columns, false);
+    const size_t whole = (columns + 15) / 16 * 16;
+    for (size_t copy = 1; copy <= 3; ++copy) {
+      rows.insert(rows.end(), row.begin(), row.end());
+      padded.insert(padded.end(), row.begin(), row.end());
+      padded.resize(copy * whole);
+    }
+    const std::vector<float> expected = slow_nvfp4(padded);
+    testing::on_every_target([&] {
+      std::vector<float> in_place = rows;
+      ASSERT_TRUE(fake_quantize(FormatSpec::parse("nvfp4").value(), in_place, in_place, columns, {1, {}}));
+      for (size_t i = 0; i < rows.size(); ++i)
+        EXPECT_EQ(in_place[i], expected[i / columns * whole + i % columns]) << columns << ", " << i;
+    });
+  }
+}
+
 TEST(Nvfp4, FollowsTheDefinitionOnEveryTarget) {
   Random random(13);
   for (const bool wide : {false, true}) {

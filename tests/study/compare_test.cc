@@ -138,6 +138,22 @@ TEST_F(CompareTest, AVariantFileGivesWhatItsRecipeGives) {
   EXPECT_EQ(by_file.values_changed, by_recipe.values_changed);
 }
 
+TEST_F(CompareTest, AWayOfGeluIsToldOfModelsThatHaveOne) {
+  request_.gelu = Gelu::kEngine;
+  request_.chunks = 1;
+  add_recipe("0/ffn_norm=bf16");
+  EXPECT_FALSE(only().settings.gelu);  // SmolLM2 has SiLU
+  FQLAB_REQUIRE_FILE(testing::gemma_file());
+  request_.model = testing::gemma_file();
+  EXPECT_EQ(only().settings.gelu, Gelu::kEngine);
+  request_.gelu = Gelu::kExact;
+  const Comparison exact = only();
+  EXPECT_EQ(exact.settings.gelu, Gelu::kExact);
+  EXPECT_LT(exact.kl.noise_floor->value, 1e-10);
+  request_.arithmetic = Arithmetic::kNative;
+  EXPECT_FALSE(only().settings.gelu);
+}
+
 TEST_F(CompareTest, RefusesAVariantOfAnotherModel) {
   FQLAB_REQUIRE_FILE(testing::gemma_file());
   request_.variant = testing::gemma_file();

@@ -210,6 +210,18 @@ TEST_F(StudyStoreTest, AnotherModelOrSettingIsRefusedAndNamed) {
   EXPECT_THAT(refused.error().what, Not(HasSubstr("moved")));
 }
 
+TEST_F(StudyStoreTest, AStudyOfAnotherVersionIsRefusedWithAWayOut) {
+  std::vector<StudyProperty> properties = kProperties;
+  properties.push_back({"numerics_version", "1", true});
+  ASSERT_TRUE(StudyStore::open_or_create(path(), properties));
+  properties.back().value = "2";
+  const Result<StudyStore> refused = StudyStore::open_or_create(path(), properties);
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().what,
+              HasSubstr("by another version of fqlab: numerics version is 2, the study's is 1"));
+  EXPECT_THAT(refused.error().hint, HasSubstr("another --study FILE"));
+}
+
 TEST_F(StudyStoreTest, OtherTokensAreRefused) {
   StudyStore store = open();
   fill(store);

@@ -345,29 +345,28 @@ TEST_F(SweepTest, AStudyOfAnotherTextOrSettingIsRefused) {
   EXPECT_THAT(run().error().what, HasSubstr("corpus sha256"));
 }
 
-/// One small case on a real model, with real cuts.
-TEST(SweepOfSmolLM2, ACellIsCompareToTheLastBit) {
-  FQLAB_REQUIRE_FILE(testing::smollm2_file());
+/// One small case on a real model, with a real cut.
+void expect_a_cell_to_be_compare(const std::filesystem::path& model, const std::string& layer) {
   testing::TemporaryFolder folder;
   std::string text;
   for (int i = 0; i < 40; ++i)
     text += "Sentence number " + std::to_string(i * i) + " is about the weather in the mountains. ";
   testing::write_file(folder / "text.txt", text);
   SweepRequest sweep;
-  sweep.model = testing::smollm2_file();
+  sweep.model = model;
   sweep.corpus = folder / "text.txt";
   sweep.study = folder / "a.fqlab";
   sweep.n_ctx = 64;
   sweep.goal.chunks = 2;
   sweep.workers = 2;
   sweep.selection.formats = {FormatSpec::parse("int4:g32").value()};
-  sweep.selection.select = Selector::parse("20/attn_q,ffn_norm").value();
+  sweep.selection.select = Selector::parse(layer + "/attn_q,ffn_norm").value();
   std::vector<std::string> said;
   ASSERT_TRUE(run_sweep(sweep, {}, [&](const std::string& warning) { said.push_back(warning); }));
   EXPECT_THAT(said, Not(Contains(HasSubstr("whole model"))));
   CompareRequest request;
   request.model = sweep.model;
-  request.recipes = {Recipe::parse("20/attn_q=int4:g32").value()};
+  request.recipes = {Recipe::parse(layer + "/attn_q=int4:g32").value()};
   request.corpus = sweep.corpus;
   request.n_ctx = request.n_batch = 64;
   request.chunks = 2;
@@ -377,13 +376,23 @@ TEST(SweepOfSmolLM2, ACellIsCompareToTheLastBit) {
   const SensitivityMap map = read_map(sweep.study).value();
   size_t compared = 0;
   for (const MapCell& cell : map.cells) {
-    if (map.groups[cell.group].name != "blk.20.attn_q.weight") continue;
+    if (map.groups[cell.group].name != "blk." + layer + ".attn_q.weight") continue;
     for (const ChunkMean& chunk : cell.chunks) {
       EXPECT_EQ(chunk.kl, c.chunks[static_cast<size_t>(chunk.chunk)].kl_mean);
       ++compared;
     }
   }
   EXPECT_GE(compared, 1u);
+}
+
+TEST(SweepOfARealModel, ACellOfSmolLM2IsCompareToTheLastBit) {
+  FQLAB_REQUIRE_FILE(testing::smollm2_file());
+  expect_a_cell_to_be_compare(testing::smollm2_file(), "20");
+}
+
+TEST(SweepOfARealModel, ACellOfGemma3IsCompareToTheLastBitWithItsGeluComputedHere) {
+  FQLAB_REQUIRE_FILE(testing::gemma_file());
+  expect_a_cell_to_be_compare(testing::gemma_file(), "12");
 }
 
 }  // namespace
