@@ -97,7 +97,7 @@ Result<void> StudyStore::add_chunks(std::span<const StudyChunk> added) {
     if (c < stored->size()) {
       if ((*stored)[c].tokens_sha256 == added[c].tokens_sha256) continue;
       return tl::unexpected(
-          other_study(database_.path(), fmt::format("chunk {} of the text has other tokens", c)));
+          other_study(database_.path(), fmt::format("chunk {} of the text has other tokens", c), false));
     }
     insert->bind(1, static_cast<int64_t>(c))
         .bind(2, int64_t{added[c].cluster})
