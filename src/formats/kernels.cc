@@ -104,9 +104,7 @@ Counts CastT(const Segment& segment, const Grid& scalar_grid, RandomKeys keys) {
   Transform(segment.in + i, segment.out + i, segment.size - i, segment.index + i, segment.stream, 0.0f,
             [&](VI x, uint64_t index)
                 HWY_ATTR { return CastVector<R>(grid, x, RandomFor<R>(index, keys), vector_counts); });
-  Counts counts;
-  vector_counts.AddTo(counts);
-  return counts;
+  return vector_counts.Total();
 }
 
 Counts Cast(const Segment& segment, const Grid& grid, uint64_t seed) {
@@ -134,9 +132,7 @@ Counts CastE8m0(const Segment& segment) {
     vector_counts.Add(x, magnitude, out, hn::And(positive, hn::Gt(x, Bits(kLargest))), nan);
     return out;
   });
-  Counts counts;
-  vector_counts.AddTo(counts);
-  return counts;
+  return vector_counts.Total();
 }
 
 void AddCounts(Counts& sum, const Counts& part) {
@@ -182,7 +178,6 @@ MagnitudeBounds MxBounds(const MxRule& rule) {
 // rounding. While one chunk is written the next is fetched, since its maxima will be wanted all at once.
 constexpr size_t kChunk = 2048;
 constexpr size_t kMostBlocks = kChunk / 16;
-constexpr uint32_t kLargestFinite = 0x7f7fffffu;
 
 /// A segment's part from `at` on.
 Segment Part(const Segment& row, size_t at, size_t size) {
@@ -220,18 +215,17 @@ Counts MxChunk(const Segment& chunk, const MxRule& rule, const uint32_t* maxima,
       const VU random = RandomFor<R>(chunk.index + i, keys);
       const VI rounded = hn::Min(RoundMagnitude<R>(grid, magnitude, sign, random), grid.largest);
       VI result = hn::Or(rounded, sign);
-      if constexpr (!kNegativeZero) result = hn::IfThenElse(hn::Eq(rounded, hn::Zero(di)), rounded, result);
-      if constexpr (kNegativeZero)
+      if constexpr (kNegativeZero) {
         counts.AddFiniteSigned(x, result, rounded);
-      else
+      } else {
+        result = hn::IfThenElse(hn::Eq(rounded, hn::Zero(di)), rounded, result);
         counts.AddFinite(x, magnitude, result, rounded);
+      }
       VectorCounts::Tally(counts.saturated, hn::Gt(magnitude, grid.largest));
       Put(result, out + i, stream);
     }
   }
-  Counts sum;
-  counts.AddTo(sum);
-  return sum;
+  return counts.Total();
 }
 
 template <Rounding R, bool kNegativeZero>
@@ -443,9 +437,7 @@ Counts GroupChunk(const Segment& chunk, const Grid& scalar_grid, size_t group,
       Put(result, out + i, stream);
     }
   }
-  Counts sum;
-  counts.AddTo(sum);
-  return sum;
+  return counts.Total();
 }
 
 /// One group of any length that may hold NaN and Inf and may lack a scale.
@@ -465,9 +457,7 @@ HWY_NOINLINE Counts RareGroup(const Segment& group, const Grid& scalar_grid, con
     if constexpr (kInteger) return IntegerVector<R>(vector_scale, low, high, x, random, counts);
     return ScaledVector<R>(grid, vector_scale, x, random, counts);
   });
-  Counts sum;
-  counts.AddTo(sum);
-  return sum;
+  return counts.Total();
 }
 
 /// Common groups go to `chunk_kernel(chunk, scales)` together, the others one by one. `scale_of(maxima,
@@ -546,9 +536,7 @@ Counts Nvfp4Chunk(const Segment& chunk, const float* scales) {
       Put(result, out + i, stream);
     }
   }
-  Counts sum;
-  counts.AddTo(sum);
-  return sum;
+  return counts.Total();
 }
 
 template <Rounding R>

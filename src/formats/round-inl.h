@@ -159,12 +159,8 @@ struct VectorCounts {
     for (size_t i = 0; i < hn::Lanes(DI()); ++i) sum += static_cast<uint32_t>(lanes[i]);
     return sum;
   }
-  HWY_INLINE void AddTo(Counts& counts) const {
-    counts.changed += Sum(changed);
-    counts.saturated += Sum(saturated);
-    counts.flushed += Sum(flushed);
-    counts.nan += Sum(nan);
-    counts.overflowed += Sum(overflowed);
+  HWY_INLINE Counts Total() const {
+    return {Sum(changed), Sum(saturated), Sum(flushed), Sum(nan), Sum(overflowed)};
   }
 };
 
