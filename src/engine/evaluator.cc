@@ -19,7 +19,6 @@ struct Evaluator::State {
     ChunkContext chunk;
   };
   std::vector<Lane> lanes;  // the first always, the others when chunks come in numbers
-  bool computes_gelu = false;
 
   llama_context* context() const { return lanes.front().chunk.context(); }
 
@@ -34,7 +33,7 @@ struct Evaluator::State {
     return {};
   }
 
-  /// Looks at a graph without computing anything.
+  /// Looks at a graph without computing anything; without such a node exact_gelu is no longer asked for.
   Result<void> look_for_gelu() {
     Lane& lane = lanes.front();
     ChunkGraphs graphs;
@@ -43,7 +42,7 @@ struct Evaluator::State {
     if (auto passed = lane.chunk.logits(tokens, 1, 1, {.watcher = lane.player.get()}); !passed)
       return tl::unexpected(passed.error());
     lane.player->play_all();
-    computes_gelu = graphs.graphs.front().has_table_gelu();
+    options.exact_gelu = graphs.graphs.front().has_table_gelu();
     return {};
   }
 };
@@ -61,7 +60,7 @@ Result<Evaluator> Evaluator::create(const Model& model, const EvaluatorOptions& 
   return Evaluator(std::move(state));
 }
 
-bool Evaluator::computes_gelu() const { return state_->computes_gelu; }
+bool Evaluator::computes_gelu() const { return state_->options.exact_gelu; }
 
 Result<std::span<const float>> Evaluator::logits(std::span<const int32_t> tokens, int first, int count) {
   const Result<std::vector<std::span<const float>>> all = logits(std::span(&tokens, 1), first, count);

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <optional>
 #include <utility>
 
 #include "base/exponential-inl.h"
@@ -63,9 +64,17 @@ constexpr double kTwiceRootOfTwoOverPi = 1.5957691216057307;
 constexpr Slope kTanh = {kTwiceRootOfTwoOverPi, 0.044715 * kTwiceRootOfTwoOverPi};
 constexpr Slope kQuick = {1.702, 0};
 
-bool is_quick(const ggml_tensor& node) {
-  return node.op == GGML_OP_UNARY ? ggml_get_unary_op(&node) == GGML_UNARY_OP_GELU_QUICK
-                                  : ggml_get_glu_op(&node) == GGML_GLU_OP_GEGLU_QUICK;
+/// Of a node of is_table_gelu(), else nothing.
+std::optional<Slope> slope_of(const ggml_tensor& node) {
+  if (node.type != GGML_TYPE_F32 || node.src[0] == nullptr || node.src[0]->type != GGML_TYPE_F32) return {};
+  const bool unary = node.op == GGML_OP_UNARY, gated = node.op == GGML_OP_GLU;
+  if ((unary && ggml_get_unary_op(&node) == GGML_UNARY_OP_GELU) ||
+      (gated && ggml_get_glu_op(&node) == GGML_GLU_OP_GEGLU))
+    return kTanh;
+  if ((unary && ggml_get_unary_op(&node) == GGML_UNARY_OP_GELU_QUICK) ||
+      (gated && ggml_get_glu_op(&node) == GGML_GLU_OP_GEGLU_QUICK))
+    return kQuick;
+  return {};
 }
 
 float* row_of(const ggml_tensor& tensor, const int64_t (&index)[3]) {
@@ -76,18 +85,10 @@ float* row_of(const ggml_tensor& tensor, const int64_t (&index)[3]) {
 
 }  // namespace
 
-bool is_table_gelu(const ggml_tensor& node) {
-  if (node.type != GGML_TYPE_F32 || node.src[0] == nullptr || node.src[0]->type != GGML_TYPE_F32)
-    return false;
-  if (node.op == GGML_OP_UNARY)
-    return ggml_get_unary_op(&node) == GGML_UNARY_OP_GELU ||
-           ggml_get_unary_op(&node) == GGML_UNARY_OP_GELU_QUICK;
-  return node.op == GGML_OP_GLU &&
-         (ggml_get_glu_op(&node) == GGML_GLU_OP_GEGLU || ggml_get_glu_op(&node) == GGML_GLU_OP_GEGLU_QUICK);
-}
+bool is_table_gelu(const ggml_tensor& node) { return slope_of(node).has_value(); }
 
 void compute_gelu(ggml_tensor& node) {
-  const Slope slope = is_quick(node) ? kQuick : kTanh;
+  const Slope slope = *slope_of(node);
   const ggml_tensor& source = *node.src[0];
   const ggml_tensor* gate_source = node.src[1];
   const auto size = static_cast<size_t>(node.ne[0]);
