@@ -39,6 +39,12 @@ def compare_runs(table, name, n_ctx, what, ours, theirs):
     table.add(max(errors) <= BAR, name, n_ctx, what, len(ours), f"{ours[-1]:.6f}", f"{theirs[-1]:.4f}", f"{max(errors):.1e}", seen or "")
 
 
+def compare_stored(table, name, n_ctx, what, chunks, report, theirs):
+    ours = report["as_stored"]["perplexity"]
+    error = abs(ours - theirs[-1]) / theirs[-1]
+    table.add(error <= BAR, name, n_ctx, what, chunks, f"{ours:.6f}", f"{theirs[-1]:.4f}", f"{error:.1e}", "")
+
+
 def check_model(table, folder, name, model, text, n_ctx, chunks):
     wide, changed = folder / f"{name}-f32.gguf", folder / f"{name}-changed.gguf"
     if not wide.exists():
@@ -51,14 +57,10 @@ def check_model(table, folder, name, model, text, n_ctx, chunks):
     stored, _ = peers.llama_perplexity(model, text, n_ctx, chunks)
     # 0/ffn_norm is F32 in the file already, so the original of the native run is the file as stored.
     compare_runs(table, name, n_ctx, "stored", running_perplexity(native, "original"), stored)
-    error = abs(reference["as_stored"]["perplexity"] - stored[-1]) / stored[-1]
-    table.add(error <= BAR, name, n_ctx, "as_stored.perplexity", chunks, f"{reference['as_stored']['perplexity']:.6f}", f"{stored[-1]:.4f}",
-              f"{error:.1e}", "")
+    compare_stored(table, name, n_ctx, "as_stored.perplexity", chunks, reference, stored)
     wide_peer, _ = peers.llama_perplexity(wide, text, n_ctx, chunks)
     compare_runs(table, name, n_ctx, "F32", running_perplexity(reference, "original"), wide_peer)
-    error = abs(expanded["as_stored"]["perplexity"] - wide_peer[-1]) / wide_peer[-1]
-    table.add(error <= BAR, name, n_ctx, "F32 file, as_stored.perplexity", chunks, f"{expanded['as_stored']['perplexity']:.6f}", f"{wide_peer[-1]:.4f}",
-              f"{error:.1e}", "")
+    compare_stored(table, name, n_ctx, "F32 file, as_stored.perplexity", chunks, expanded, wide_peer)
     compare_runs(table, name, n_ctx, CHANGE, running_perplexity(native, "variant"), peers.llama_perplexity(changed, text, n_ctx, chunks)[0])
 
 
