@@ -4,10 +4,11 @@
     bench/sweep_vs_by_hand.py [--speed-chunks 4] [--all-chunks 4] [--every 10] [--map-chunks 8] [--adaptive int4:g32,fp8_e4m3,mxfp4]
                               [--truth int4:g32] [--keep FOLDER]
 
-SmolLM2, its 210 matrices, int4:g32. By hand, for every tenth matrix: write the patched file, llama-perplexity --kl-divergence against a
-prepared base (its own time is not counted). fqlab: the whole exhaustive sweep, set-up, controls and checks included, over its 210 cells.
+SmolLM2, its 210 matrices, int4:g32. By hand, for every tenth matrix: write the patched file with the Python package of llama.cpp, as
+people without fqlab do (bench/patch_by_hand.py), llama-perplexity --kl-divergence against a prepared base (its own time is not counted).
+fqlab: the whole exhaustive sweep, set-up, controls and checks included, over its 210 cells.
 Bars: at least 3.5 times faster a cell at the same chunks and scored positions; 5.5 times a scored token with --score all;
-at least 95 % of the workers' time inside llama_decode.
+at least 95 % of the workers' time inside llama_decode. Beside them, without a bar: the hand with `fqlab quantize` as its writer.
 Then the default map (adaptive) of --map-chunks: its time and tokens, and its order against the exhaustive one's in the formats of --truth
 (each takes a quarter of an hour): Spearman at least 0.97, at most a quarter of the tokens. --adaptive '' leaves it out, --speed-chunks 0 the rest.
 By hand a cell costs a fixed part (writing the file, loading, tokenizing) and a part for each chunk, so the ratio falls with the number of
@@ -31,17 +32,20 @@ SCORED = {"second-half": 255, "all": 479}  # positions of a chunk of 512 tokens
 
 
 def by_hand(folder, model, text, chunks, every):
-    """Seconds a cell."""
+    """Seconds a cell: with the Python package as writer, and with fqlab's."""
     perplexity, base = peers.setup("tools") + "/llama-perplexity", folder / "base.kld"
     wide, patched = peers.quantize(model, "*=f32", folder / "f32.gguf"), folder / "patched.gguf"
     common = [perplexity, "-f", text, "-c", 512, "--chunks", chunks, "-t", peers.THREADS, *peers.SAME_KERNELS, "--kl-divergence-base", base]
     peers.run([*common, "-m", wide])
-    names = [f"{layer}/{kind}" for layer in range(30) for kind in peers.MATRICES][::every]
-    start = time.perf_counter()
-    for name in names:
-        peers.fqlab("quantize", wide, "--recipe", f"{name}={FORMAT}", "-o", patched, "--threads", peers.THREADS, "--force")
-        peers.run([*common, "-m", patched, "--kl-divergence"])
-    return (time.perf_counter() - start) / len(names)
+    python = subprocess.check_output([ROOT / "scripts/oracle-python"], text=True).strip()
+    cells = [(layer, kind) for layer in range(30) for kind in peers.MATRICES][::every]
+    seconds = dict.fromkeys(("python", "fqlab", "perplexity"), 0.0)
+    for layer, kind in cells:
+        seconds["fqlab"] += peers.run([peers.FQLAB, "quantize", wide, "--recipe", f"{layer}/{kind}={FORMAT}", "-o", patched,
+                                       "--threads", peers.THREADS, "--force"])[2]
+        seconds["python"] += peers.run([python, ROOT / "bench/patch_by_hand.py", wide, f"blk.{layer}.{kind}.weight", patched])[2]
+        seconds["perplexity"] += peers.run([*common, "-m", patched, "--kl-divergence"])[2]
+    return [(seconds[writer] + seconds["perplexity"]) / len(cells) for writer in ("python", "fqlab")]
 
 
 def sweep(study, model, text, formats, chunks, *more):
@@ -81,10 +85,12 @@ def spearman(a, b):
     return 1 - 6 * sum((p - q) ** 2 for p, q in zip(x, y)) / (n * (n * n - 1))
 
 
-def measure_speed(table, studies, model, text, hand, options):
+def measure_speed(table, studies, model, text, hands, options):
+    """`hands`: seconds a cell by hand, without fqlab and with its writer."""
     seconds, share = sweep(studies / "speed.fqlab", model, text, FORMAT, options.speed_chunks, "--exhaustive")
-    cell = seconds / 210
+    cell, hand = seconds / 210, hands[0]
     table.add(hand / cell >= 3.5, f"seconds a cell, {options.speed_chunks} chunks, second half", f"{cell:.2f} (in all {seconds:.0f})", f"by hand {hand:.2f}", f"{hand / cell:.2f} (bar 3.5)")
+    table.note("the same, the hand's file written by fqlab", f"{cell:.2f}", f"by hand {hands[1]:.2f}", f"{hands[1] / cell:.2f}")
     table.add(share >= 0.95, "workers' time inside the engine", f"{share:.0%}", "", "bar 95 %")
     if not options.all_chunks:
         return
@@ -125,8 +131,9 @@ def main():
         text = peers.text_file(folder)
         hand = None
         if options.speed_chunks:
-            hand = by_hand(folder, model, text, options.speed_chunks, options.every)
-            measure_speed(table, studies, model, text, hand, options)
+            hands = by_hand(folder, model, text, options.speed_chunks, options.every)
+            hand = hands[0]
+            measure_speed(table, studies, model, text, hands, options)
         if options.adaptive:
             measure_maps(table, studies, model, text, hand, options)
     return table.finish()
