@@ -93,7 +93,7 @@ def main():
     folder.mkdir(parents=True, exist_ok=True)
     split_addresses(folder)
     model = once(folder / "original.gguf", lambda: subprocess.run(
-        [sys.executable, SHARED / "tools/make_reference.py", peers.setup("model"), folder / "original.gguf"], check=True))
+        [peers.python(), SHARED / "tools/make_reference.py", peers.setup("model"), folder / "original.gguf"], check=True))
     study = folder / "study.fqlab"
     variants = {"plan": None}
     if not options.no_imatrix:

@@ -37,13 +37,12 @@ def by_hand(folder, model, text, chunks, every):
     wide, patched = peers.quantize(model, "*=f32", folder / "f32.gguf"), folder / "patched.gguf"
     common = [perplexity, "-f", text, "-c", 512, "--chunks", chunks, "-t", peers.THREADS, *peers.SAME_KERNELS, "--kl-divergence-base", base]
     peers.run([*common, "-m", wide])
-    python = subprocess.check_output([ROOT / "scripts/oracle-python"], text=True).strip()
     cells = [(layer, kind) for layer in range(30) for kind in peers.MATRICES][::every]
     seconds = dict.fromkeys(("python", "fqlab", "perplexity"), 0.0)
     for layer, kind in cells:
         seconds["fqlab"] += peers.run([peers.FQLAB, "quantize", wide, "--recipe", f"{layer}/{kind}={FORMAT}", "-o", patched,
                                        "--threads", peers.THREADS, "--force"])[2]
-        seconds["python"] += peers.run([python, ROOT / "bench/patch_by_hand.py", wide, f"blk.{layer}.{kind}.weight", patched])[2]
+        seconds["python"] += peers.run([peers.python(), ROOT / "bench/patch_by_hand.py", wide, f"blk.{layer}.{kind}.weight", patched])[2]
         seconds["perplexity"] += peers.run([*common, "-m", patched, "--kl-divergence"])[2]
     return [(seconds[writer] + seconds["perplexity"]) / len(cells) for writer in ("python", "fqlab")]
 

@@ -19,7 +19,8 @@ namespace fqlab {
 struct PlannedTensor {
   std::string name;
   GgmlType type = GgmlType::kF32;
-  std::optional<double> kl;  ///< measured of this tensor alone in this type, nats
+  std::optional<double> kl;   ///< of this tensor alone in this type, nats
+  bool kl_predicted = false;  ///< not measured: between the types of this tensor that were
 };
 
 /// One point of the curve KL against size.

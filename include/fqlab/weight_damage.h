@@ -91,6 +91,9 @@ struct DamageOptions {
   int threads = 1;                               ///< the result does not depend on it
   const ImportanceMatrix* importance = nullptr;  ///< for the weighted distances
   std::function<void(size_t done, const TensorInfo&)> progress = {};
+  /// Measures about so many rows of each tensor, evenly spaced, instead of all; 0: all. An estimate, and only
+  /// for formats whose rows do not depend on each other; the others are refused.
+  uint64_t sampled_rows = 0;
 };
 
 /// Decodes the chosen tensors (indices into file.tensors()) batch by batch and applies every format to each

@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cctype>
+#include <cmath>
 #include <map>
 #include <memory>
 
@@ -134,6 +135,11 @@ void print_outcome(const Options& options, const PlanOutcome& outcome) {
              with_interval(plan.measured_kl.value_or(0), plan.measured_interval));
   if (plan.predicted_kl) fmt::print(", predicted {:.4g}", *plan.predicted_kl);
   fmt::print("; a further megabyte would buy {:.2g} nats\n", outcome.fall_per_megabyte);
+  if (outcome.singles_predicted > 0)
+    fmt::print("{} of {} single effects were predicted from other types of their tensors; such predictions are off by "
+               "{:.0f} % (root mean square over {} that were measured too)\n",
+               with_commas(outcome.singles_predicted), with_commas(outcome.singles),
+               100 * std::expm1(outcome.single_log_error), with_commas(outcome.singles_held_out));
 }
 
 std::string types_file(const Options& options) { return options.output + ".tensor-types.txt"; }
@@ -238,6 +244,8 @@ void add_plan(CLI::App& app, const std::vector<std::string>& arguments, Action& 
       ->add_option("--candidate-chunks", request.candidate_chunks, "chunks on which whole plans are measured")
       ->check(CLI::Range(1, 100000))
       ->capture_default_str();
+  command->add_flag("--exhaustive", request.exhaustive,
+                    "measure every type of every tensor instead of predicting some from two or three others");
   command->add_option("--study", options->study,
                       "the file that remembers (default: MODEL-CORPUS.fqlab in the working folder)");
   command->add_flag("--frontier", options->frontier,

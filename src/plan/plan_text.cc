@@ -18,7 +18,8 @@ namespace {
 
 using Keys = std::vector<std::pair<std::string_view, std::string>>;
 
-constexpr std::string_view kTensors = "[tensors]", kFrontier = "[frontier]", kNats = " nat";
+constexpr std::string_view kTensors = "[tensors]", kFrontier = "[frontier]", kNats = " nat",
+                           kPredicted = ", predicted";
 
 std::string number(double value) { return fmt::format("{}", value); }
 
@@ -115,7 +116,8 @@ class Parser {
       return refuse(fmt::format("{} is no type that llama.cpp can quantize to", shown(*line.value)),
                     near.empty() ? fmt::format("types: {}", fmt::join(names, ", ")) : near);
     }
-    plan_.tensors.push_back({line.name, type->type, kl_in(line.comment)});
+    const auto kl = kl_in(line.comment);
+    plan_.tensors.push_back({line.name, type->type, kl, kl && says_predicted(line.comment)});
     return {};
   }
 
@@ -129,6 +131,11 @@ class Parser {
     const bool whole_word =
         rest.size() == kNats.size() || std::isalnum(static_cast<unsigned char>(rest[kNats.size()])) == 0;
     return whole_word ? std::optional(value) : std::nullopt;
+  }
+
+  /// Of a comment that kl_in() understands.
+  static bool says_predicted(std::string_view comment) {
+    return comment.substr(comment.find(kNats) + kNats.size()).starts_with(kPredicted);
   }
 
   Result<void> read_point(const PlanLine& line) {
@@ -212,7 +219,8 @@ std::string print_plan(const QuantizationPlan& plan) {
     const std::string name = plan_word(tensor.name), type = type_text(tensor.type);
     text += fmt::format("{:<{}} = {}", name, name_width, type);
     if (tensor.kl && !std::isnan(*tensor.kl))
-      text += fmt::format("{:<{}}  # {}{}", "", type_width - type.size(), number(*tensor.kl), kNats);
+      text += fmt::format("{:<{}}  # {}{}{}", "", type_width - type.size(), number(*tensor.kl), kNats,
+                          tensor.kl_predicted ? kPredicted : "");
     text += '\n';
   }
   if (plan.frontier.empty()) return text;

@@ -24,6 +24,17 @@ struct FormatInput {
   bool whole = false;
 };
 
+/// The rows of a batch whose number in the tensor is a multiple of `step`.
+std::vector<float> sampled(std::span<const float> batch, uint64_t first_row, uint64_t columns,
+                           uint64_t step) {
+  std::vector<float> sample;
+  const uint64_t rows = batch.size() / columns;
+  for (uint64_t row = (step - first_row % step) % step; row < rows; row += step)
+    sample.insert(sample.end(), batch.begin() + static_cast<std::ptrdiff_t>(row * columns),
+                  batch.begin() + static_cast<std::ptrdiff_t>((row + 1) * columns));
+  return sample;
+}
+
 class Measurement {
  public:
   Measurement(const GgufFile& file, std::span<const FormatSpec> formats, const DamageOptions& options)
@@ -55,7 +66,7 @@ class Measurement {
     if (Result<void> done = stream_batches(tensor, weights, *inputs, damage); !done)
       return tl::unexpected(done.error());
     for (size_t i = 0; i < formats_.size(); ++i)
-      if ((*inputs)[i].whole) stream_whole(tensor, weights, i, damage);
+      if ((*inputs)[i].whole && !(*inputs)[i].refused) stream_whole(tensor, weights, i, damage);
     return damage;
   }
 
@@ -64,6 +75,11 @@ class Measurement {
     std::vector<FormatInput> inputs(formats_.size());
     for (size_t i = 0; i < formats_.size(); ++i) {
       inputs[i].whole = needs_whole_tensor(formats_[i]);
+      if (inputs[i].whole && options_.sampled_rows > 0) {
+        inputs[i].refused =
+            Error{ErrorCode::kUsage, "rows of this format cannot be sampled", formats_[i].print(), ""};
+        continue;
+      }
       if (!matrices_[i]) continue;
       Result<std::vector<float>> importance = matrices_[i]->importance(tensor);
       if (!importance) return tl::unexpected(importance.error());
@@ -78,12 +94,26 @@ class Measurement {
     uint64_t matrices = weights.empty() ? 1 : weights.size() / columns;
     for (const FormatInput& input : inputs)
       matrices = std::max<uint64_t>(matrices, input.importance.size() / columns);
+    const uint64_t rows = tensor.values() / columns;
+    const uint64_t row_step =
+        options_.sampled_rows == 0 ? 1 : std::max<uint64_t>(1, rows / options_.sampled_rows);
     const TensorStream stream(file_, tensor, options_.threads, matrices);
     std::vector<BatchResult> results(stream.batches());
     const auto refused = std::make_unique<std::atomic<const Error*>[]>(formats_.size());
     const auto done = stream.each(
-        [&](const RowBatch& batch, std::span<const float> values, std::span<float> room) -> Result<void> {
+        [&](const RowBatch& batch, std::span<const float> all, std::span<float> room) -> Result<void> {
           BatchResult& result = results[batch.index];
+          std::vector<float> sample;
+          std::span<const float> values = all;
+          if (options_.sampled_rows > 0) {
+            sample = sampled(all, batch.offset / columns, columns, row_step);
+            if (sample.empty()) {
+              result.formats.resize(formats_.size());
+              return {};
+            }
+            values = sample;
+            room = room.first(sample.size());
+          }
           result.profile.add(values);
           if (formats_.empty()) return {};
           // An imatrix with one row for all matrices serves each of them.
@@ -95,7 +125,7 @@ class Measurement {
           original.add_original(values, columns, weight);
           result.formats.resize(formats_.size(), original);
           for (size_t i = 0; i < formats_.size(); ++i) {
-            if (inputs[i].whole || refused[i].load() != nullptr) continue;
+            if (inputs[i].whole || inputs[i].refused || refused[i].load() != nullptr) continue;
             const auto counts =
                 fake_quantize(formats_[i], values, room, columns, {1, part_of(inputs[i].importance)});
             if (!counts) {
@@ -109,9 +139,11 @@ class Measurement {
           }
           return {};
         });
-    for (size_t i = 0; i < formats_.size(); ++i)
+    for (size_t i = 0; i < formats_.size(); ++i) {
       if (const std::unique_ptr<const Error> error(refused[i].load()); error)
         damage.formats[i].refused = *error;
+      if (inputs[i].refused) damage.formats[i].refused = inputs[i].refused;
+    }
     if (!done) return done;
     for (const BatchResult& result : results) {
       damage.profile.merge(result.profile);

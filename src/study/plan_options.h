@@ -53,6 +53,7 @@ class PlanSpace {
                                   Grouping grouping);
 
   const GgufFile& file() const { return file_; }
+  const ImportanceMatrix* imatrix() const { return imatrix_ ? &*imatrix_ : nullptr; }
   std::span<const std::string> warnings() const { return warnings_; }
   std::span<const PlanGroup> groups() const { return groups_; }
   /// Tensors that can be quantized (indices into the file's), in file order.

@@ -5,14 +5,16 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
-#include <set>
+#include <numeric>
 
 #include "base/hash.h"
 #include "base/random.h"
 #include "base/stopwatch.h"
 #include "plan/chunk_model.h"
 #include "plan/type_choice.h"
+#include "plan/type_effects.h"
 #include "study/floor_rule.h"
+#include "study/plan_weight_errors.h"
 
 namespace fqlab {
 namespace {
@@ -21,6 +23,7 @@ constexpr int kKindChunks = 4;       // on which the kinds of a solution are mea
 constexpr int kFirstHeat = 4;        // chunks on which every candidate is measured
 constexpr int kDrawn = 4;            // candidates from costs drawn within their errors
 constexpr double kHeavyShare = 0.1;  // of the bytes: a group whose neighbouring types are tried too
+constexpr size_t kCheckedEvery = 8;  // groups of a kind: of which every type is measured, not the anchors only
 constexpr size_t kCurvePoints = 64;
 constexpr double kMegabyte = 1e6;
 constexpr double kLeastFactor = 0.5, kMostFactor = 2;  // of a kind's joint effect over its sum
@@ -29,6 +32,12 @@ using Options = std::vector<size_t>;  // by group
 
 /// A plan is a text that people read: four digits, more than is known of any of its numbers.
 double rounded(double value) { return std::stod(fmt::format("{:.4g}", value)); }
+
+std::vector<size_t> all_of(size_t n) {
+  std::vector<size_t> all(n);
+  std::iota(all.begin(), all.end(), size_t{0});
+  return all;
+}
 
 class PlanSearch {
  public:
@@ -40,7 +49,11 @@ class PlanSearch {
   Result<PlanOutcome> run();
 
  private:
+  Result<void> find_anchors();
+  Result<size_t> format_of(GgmlType type);
+  bool is_measured(size_t group, size_t option) const;
   Result<bool> measure_singles();
+  void predict_singles();
   Result<bool> measure_kinds(const Options& solution);
   Result<bool> race();
   Result<bool> measure(std::vector<PlanCandidate*> candidates, int chunks);
@@ -62,7 +75,10 @@ class PlanSearch {
   const std::function<void(const std::string&)>& warn_;
   std::vector<FormatSpec> formats_;
   std::vector<GgmlType> format_types_;             // parallel
-  std::vector<std::vector<CellEstimate>> single_;  // by group, option
+  std::vector<std::vector<TypeEffect>> effects_;   // by group, option; kl of what was measured
+  std::vector<std::vector<size_t>> anchors_;       // by group: options
+  std::vector<std::vector<CellEstimate>> single_;  // by group, option: measured or predicted
+  PredictedEffects predicted_;
   std::map<std::string, double> kind_factor_;      // joint over sum, 1 where not measured
   uint64_t budget_ = 0;
   std::vector<PlanCandidate> candidates_;
@@ -93,27 +109,58 @@ Result<SweepOutcome> PlanSearch::sweep(std::vector<RealTrial> trials, const Allo
   return outcome;
 }
 
-/// What every option of every group costs alone. False: interrupted.
+/// Which types of which groups are measured; the others are predicted from them.
+Result<void> PlanSearch::find_anchors() {
+  const Stopwatch stopwatch;
+  const Result<std::vector<std::vector<double>>> errors =
+      plan_weight_errors(space_, kLeastPredicted, request_.workers);
+  if (!errors) return tl::unexpected(errors.error());
+  std::map<std::string, size_t> of_kind;
+  for (size_t g = 0; g < space_.groups().size(); ++g) {
+    const PlanGroup& group = space_.groups()[g];
+    std::vector<TypeEffect>& effects = effects_.emplace_back();
+    for (size_t o = 0; o < group.options.size(); ++o) {
+      const bool as_original = group.options[o].changes.empty();
+      effects.push_back({static_cast<size_t>(group.options[o].type), (*errors)[g][o],
+                         as_original ? std::optional(0.0) : std::nullopt});
+    }
+    const bool heavy = static_cast<double>(group.options.back().bytes) >
+                       kHeavyShare * static_cast<double>(budget_);
+    const bool whole = request_.exhaustive || heavy || of_kind[group.kind]++ % kCheckedEvery == 0;
+    anchors_.push_back(whole ? all_of(group.options.size()) : anchor_types(effects));
+  }
+  solving_seconds_ += stopwatch.seconds();
+  return {};
+}
+
+bool PlanSearch::is_measured(size_t group, size_t option) const {
+  return std::ranges::binary_search(anchors_[group], option);
+}
+
+Result<size_t> PlanSearch::format_of(GgmlType type) {
+  const auto known = std::ranges::find(format_types_, type);
+  if (known != format_types_.end()) return static_cast<size_t>(known - format_types_.begin());
+  const std::string name(ggml_type_info(type)->name);
+  Result<FormatSpec> format = FormatSpec::parse(ggml_type_info(type)->quantized ? "gguf:" + name : name);
+  if (!format) return tl::unexpected(format.error());
+  formats_.push_back(std::move(*format));
+  format_types_.push_back(type);
+  return formats_.size() - 1;
+}
+
+/// What the options of every group cost alone. False: interrupted.
 Result<bool> PlanSearch::measure_singles() {
+  if (Result<void> found = find_anchors(); !found) return tl::unexpected(found.error());
   std::vector<RealTrial> trials;
   std::vector<std::pair<size_t, size_t>> option_of;  // group, option
   for (size_t g = 0; g < space_.groups().size(); ++g) {
     const PlanGroup& group = space_.groups()[g];
-    for (size_t o = 0; o < group.options.size(); ++o) {
+    for (const size_t o : anchors_[g]) {
       const PlanOption& option = group.options[o];
       if (option.changes.empty()) continue;  // f32: as the original
-      auto known = std::ranges::find(format_types_, option.type);
-      if (known == format_types_.end()) {
-        const std::string name(ggml_type_info(option.type)->name);
-        const bool quantized = ggml_type_info(option.type)->quantized;
-        Result<FormatSpec> format = FormatSpec::parse(quantized ? "gguf:" + name : name);
-        if (!format) return tl::unexpected(format.error());
-        formats_.push_back(std::move(*format));
-        format_types_.push_back(option.type);
-        known = format_types_.end() - 1;
-      }
-      trials.push_back(
-          {group.label, static_cast<size_t>(known - format_types_.begin()), false, option.changes});
+      const Result<size_t> format = format_of(option.type);
+      if (!format) return tl::unexpected(format.error());
+      trials.push_back({group.label, *format, false, option.changes});
       option_of.emplace_back(g, o);
     }
   }
@@ -140,9 +187,18 @@ Result<bool> PlanSearch::measure_singles() {
                   space_.groups()[g].label + ", " + formats_[0].print(),
                   "see fqlab status " + request_.study.string() + "; leave the type out with --types");
     single_[g][o] = model.cells[i];
+    effects_[g][o].kl = model.cells[i].kl;
   }
+  predict_singles();
   solving_seconds_ += stopwatch.seconds();
   return true;
+}
+
+void PlanSearch::predict_singles() {
+  predicted_ = predict_effects(effects_);
+  for (size_t g = 0; g < effects_.size(); ++g)
+    for (size_t o = 0; o < effects_[g].size(); ++o)
+      if (!effects_[g][o].kl) single_[g][o] = {predicted_.kl[g][o], predicted_.log_error, 1};
 }
 
 std::vector<ChoiceItem> PlanSearch::items() const {
@@ -363,20 +419,22 @@ Result<void> PlanSearch::describe(PlanOutcome& outcome) {
     if (!imatrix) return tl::unexpected(imatrix.error());
     plan.imatrix_sha256 = *imatrix;
   }
-  std::map<size_t, std::optional<double>> single_kl;  // of groups of one tensor
+  std::map<size_t, PlannedTensor> single;  // of groups of one tensor
   for (size_t g = 0; g < space_.groups().size(); ++g) {
     const PlanGroup& group = space_.groups()[g];
     if (group.tensors.size() != 1) continue;
     const auto at = std::ranges::find(space_.tensors(), group.tensors.front()) - space_.tensors().begin();
     const auto option =
         std::ranges::find(group.options, chosen.types[static_cast<size_t>(at)], &PlanOption::type);
-    if (option != group.options.end())
-      single_kl[group.tensors.front()] =
-          rounded(*single_[g][static_cast<size_t>(option - group.options.begin())].kl);
+    if (option == group.options.end()) continue;
+    const auto o = static_cast<size_t>(option - group.options.begin());
+    single[group.tensors.front()] = {"", option->type, rounded(*single_[g][o].kl), !is_measured(g, o)};
   }
   for (size_t i = 0; i < space_.tensors().size(); ++i) {
     const size_t tensor = space_.tensors()[i];
-    plan.tensors.push_back({space_.file().tensors()[tensor].name, chosen.types[i], single_kl[tensor]});
+    const PlannedTensor& known = single[tensor];
+    plan.tensors.push_back(
+        {space_.file().tensors()[tensor].name, chosen.types[i], known.kl, known.kl_predicted});
   }
   const TypeSolver solver(items(), UINT64_MAX);
   for (const PlanPoint& point : solver.curve(kCurvePoints))
@@ -387,6 +445,12 @@ Result<void> PlanSearch::describe(PlanOutcome& outcome) {
   if (here && further)
     outcome.fall_per_megabyte = ratio * (total(costs, *here).kl - total(costs, *further).kl);
   outcome.candidates = candidates_;
+  for (size_t g = 0; g < space_.groups().size(); ++g) {
+    outcome.singles += space_.groups()[g].options.size();
+    outcome.singles_predicted += space_.groups()[g].options.size() - anchors_[g].size();
+  }
+  outcome.singles_held_out = predicted_.held_out;
+  outcome.single_log_error = predicted_.log_error;
   return {};
 }
 

@@ -26,6 +26,7 @@ struct PlanRequest {
   int n_ctx = 512;
   int chunks = 6;             ///< the most that one type of one group gets
   int candidate_chunks = 16;  ///< on which candidates are measured
+  bool exhaustive = false;    ///< measures every type of every group, predicts none
   int workers = 1;
   std::optional<uint64_t> limit_bytes;
   std::vector<std::string> command;
@@ -47,6 +48,9 @@ struct PlanOutcome {
   QuantizationPlan plan;                  ///< of a finished search
   std::vector<PlanCandidate> candidates;  ///< the chosen one first, the others by measured KL
   double fall_per_megabyte = 0;           ///< predicted, of the next 10^6 bytes, nats
+  size_t singles = 0, singles_predicted = 0;  ///< types of groups, and those of them that were not measured
+  size_t singles_held_out = 0;                ///< measured, and predicted without themselves
+  double single_log_error = 0;                ///< root mean square of ln(predicted / measured) over these
   size_t runs_now = 0, runs_before = 0;
   double seconds = 0, solving_seconds = 0;
 };

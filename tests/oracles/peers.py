@@ -26,6 +26,12 @@ def setup(name):
     return subprocess.check_output([ROOT / "scripts/setup", "--print", name], text=True).strip()
 
 
+@functools.cache
+def python():
+    """The interpreter that has the packages of requirements.txt."""
+    return subprocess.check_output([ROOT / "scripts/oracle-python"], text=True).strip()
+
+
 def models():
     """Name -> file, of those that are in the cache."""
     files = {"SmolLM2": pathlib.Path(setup("model")), "Gemma 3": pathlib.Path(setup("gemma"))}

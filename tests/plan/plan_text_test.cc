@@ -38,7 +38,7 @@ bool same(const QuantizationPlan& a, const QuantizationPlan& b) {
                : std::nullopt;
   };
   const auto same_tensor = [](const PlannedTensor& x, const PlannedTensor& y) {
-    return x.name == y.name && x.type == y.type && x.kl == y.kl;
+    return x.name == y.name && x.type == y.type && x.kl == y.kl && x.kl_predicted == y.kl_predicted;
   };
   const auto same_point = [](const PlanPoint& x, const PlanPoint& y) {
     return x.file_bytes == y.file_bytes && x.kl == y.kl;
@@ -114,8 +114,10 @@ RC_GTEST_PROP(ParsePlan, GivesThePlanThatWasPrinted, ()) {
   types.emplace_back("f32");
   std::set<std::string> names;
   for (int i = *rc::gen::inRange(0, 20); i > 0; --i)
-    if (const std::string name = any_text(); names.insert(name).second)
+    if (const std::string name = any_text(); names.insert(name).second) {
       plan.tensors.push_back({name, ggml_type_info(*rc::gen::elementOf(types))->type, maybe(any_number)});
+      plan.tensors.back().kl_predicted = plan.tensors.back().kl && *rc::gen::arbitrary<bool>();
+    }
   for (const uint64_t bytes : *rc::gen::arbitrary<std::set<uint64_t>>())
     plan.frontier.push_back({bytes, any_number()});
   RC_ASSERT(same(parse_plan(print_plan(plan), "").value(), plan));
@@ -123,7 +125,8 @@ RC_GTEST_PROP(ParsePlan, GivesThePlanThatWasPrinted, ()) {
 
 RC_GTEST_PROP(ParsePlan, AnswersAnyTextWithAPlanOrAnError, ()) {
   const auto plan = parse_plan(any_text() + "\n[tensors]\n" + any_text(), "a.plan");
-  RC_ASSERT(plan || plan.error().where.starts_with("a.plan, line "));
+  const bool understood = plan || plan.error().where.starts_with("a.plan, line ");  // RC_ASSERT evaluates both sides
+  RC_ASSERT(understood);
 }
 
 TEST(ParsePlan, TakesWhatAPersonWrites) {
@@ -133,16 +136,20 @@ TEST(ParsePlan, TakesWhatAPersonWrites) {
                                     "\r\n"
                                     "\t[tensors]\r\n"
                                     "  blk.0.ffn_down.weight =Q4_k # 0.5 nat, was q5_K\r\n"
+                                    "b = q8_0 # 0.25 nat, predicted; a guess\n"
                                     "token_embd.weight\t=\tF32# because",
                                     "")
                                     .value();
   EXPECT_EQ(plan.model, "/m/a b.gguf");
-  ASSERT_EQ(plan.tensors.size(), 2u);
+  ASSERT_EQ(plan.tensors.size(), 3u);
   EXPECT_EQ(ggml_type_info(plan.tensors[0].type)->name, "q4_K");
   EXPECT_EQ(plan.tensors[0].kl, 0.5);
-  EXPECT_EQ(plan.tensors[1].name, "token_embd.weight");
-  EXPECT_EQ(plan.tensors[1].type, GgmlType::kF32);
-  EXPECT_EQ(plan.tensors[1].kl, std::nullopt);
+  EXPECT_FALSE(plan.tensors[0].kl_predicted);
+  EXPECT_EQ(plan.tensors[1].kl, 0.25);
+  EXPECT_TRUE(plan.tensors[1].kl_predicted);
+  EXPECT_EQ(plan.tensors[2].name, "token_embd.weight");
+  EXPECT_EQ(plan.tensors[2].type, GgmlType::kF32);
+  EXPECT_EQ(plan.tensors[2].kl, std::nullopt);
 }
 
 TEST(ParsePlan, TakesACommentForAMeasurementOnlyWhereItIsOne) {

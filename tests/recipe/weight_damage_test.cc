@@ -206,6 +206,33 @@ TEST_F(OnSmallFiles, ThreadsDoNotChangeABit) {
     EXPECT_EQ(one.tensors[0].formats[i].sums.error, three.tensors[0].formats[i].sums.error);
 }
 
+TEST_F(OnSmallFiles, SampledRowsAreWholeRowsOfTheTensor) {
+  const GgufFile file = GgufFile::open(model_).value();
+  const auto formats = specs({"int4:g32:sym", "nvfp4"});
+  DamageOptions options{3, nullptr, {}};
+  options.sampled_rows = 10;  // of 70: every 7th
+  const WeightDamage sample = measure_damage(file, both_, formats, options).value();
+  const uint64_t columns = file.tensors()[0].columns();
+  std::vector<float> values(70 * columns);
+  ASSERT_TRUE(decode(file.tensors()[0].type, file.data(file.tensors()[0]), values));
+  std::vector<float> rows, quantized(10 * columns);
+  for (size_t row = 0; row < 70; row += 7)
+    rows.insert(rows.end(), values.begin() + static_cast<std::ptrdiff_t>(row * columns),
+                values.begin() + static_cast<std::ptrdiff_t>((row + 1) * columns));
+  ASSERT_TRUE(fake_quantize(formats[0], rows, quantized, columns));
+  DamageSums truth;
+  truth.add_original(rows, columns, {});
+  truth.add_error(rows, quantized, columns, {});
+  const DamageSums& sums = sample.tensors[0].formats[0].sums;
+  EXPECT_EQ(sums.counts.values, rows.size());
+  EXPECT_EQ(sums.max_abs_error(), truth.max_abs_error());
+  EXPECT_NEAR(sums.relative_mse() / truth.relative_mse(), 1, 1e-11);  // two orders of summation
+  EXPECT_EQ(sample.tensors[0].profile.values, rows.size());
+  ASSERT_TRUE(sample.tensors[0].formats[1].refused);
+  EXPECT_THAT(sample.tensors[0].formats[1].refused->what, HasSubstr("cannot be sampled"));
+  EXPECT_EQ(sample.tensors[1].formats[0].sums.counts.values, 40u);  // one row
+}
+
 TEST_F(OnSmallFiles, SortsByDamageAndAddsUp) {
   const GgufFile file = GgufFile::open(model_).value();
   const WeightDamage damage = measure_damage(file, both_, specs({"bf16"}), {}).value();

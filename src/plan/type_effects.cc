@@ -1,0 +1,111 @@
+#include "plan/type_effects.h"
+
+#include <algorithm>
+#include <cassert>
+#include <cmath>
+#include <map>
+#include <numeric>
+
+namespace fqlab {
+namespace {
+
+constexpr size_t kMiddleAbove = 6;
+constexpr double kLeastShare = 0.01;  // of the cheaper anchor: what a line through noise may fall to
+
+std::vector<size_t> by_error(std::span<const TypeEffect> types) {
+  std::vector<size_t> order(types.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::ranges::stable_sort(order, {}, [&](size_t i) { return types[i].weight_error; });
+  return order;
+}
+
+/// KL on the straight line through the two anchors beside this error; nats.
+double on_line(std::span<const TypeEffect> types, std::span<const size_t> anchors, double error) {
+  std::vector<TypeEffect> points;
+  for (const size_t i : anchors) points.push_back(types[i]);
+  std::ranges::sort(points, {}, &TypeEffect::weight_error);
+  size_t right = 1;
+  while (right + 1 < points.size() && points[right].weight_error < error) ++right;
+  const TypeEffect &low = points[right - 1], &high = points[right];
+  const double width = high.weight_error - low.weight_error;
+  const double at = width > 0 ? (error - low.weight_error) / width : 0.5;
+  const double kl = *low.kl + at * (*high.kl - *low.kl);
+  return std::max(kl, kLeastShare * std::min(*low.kl, *high.kl));
+}
+
+/// A measured type that is no anchor.
+struct Residual {
+  size_t type = 0;
+  double log_ratio = 0;  ///< ln(measured / line)
+};
+
+struct TypeFactor {
+  double sum = 0;
+  size_t n = 0;
+  double mean_without(const Residual* one) const {
+    const size_t left = n - (one != nullptr);
+    return left < kLeastHeldOut ? 0 : (sum - (one != nullptr ? one->log_ratio : 0)) / static_cast<double>(left);
+  }
+};
+
+}  // namespace
+
+std::vector<size_t> anchor_types(std::span<const TypeEffect> types) {
+  std::vector<size_t> order = by_error(types);
+  if (types.size() < kLeastPredicted) {
+    std::ranges::sort(order);
+    return order;
+  }
+  std::vector<size_t> anchors = {order.front(), order.back()};
+  if (types.size() > kMiddleAbove) {
+    const auto log_error = [&](size_t i) { return std::log(std::max(types[i].weight_error, 1e-30)); };
+    const double middle = (log_error(order.front()) + log_error(order.back())) / 2;
+    anchors.push_back(*std::min_element(order.begin() + 1, order.end() - 1, [&](size_t a, size_t b) {
+      return std::abs(log_error(a) - middle) < std::abs(log_error(b) - middle);
+    }));
+  }
+  std::ranges::sort(anchors);
+  return anchors;
+}
+
+PredictedEffects predict_effects(std::span<const std::vector<TypeEffect>> groups) {
+  std::vector<std::vector<size_t>> anchors;
+  std::vector<Residual> residuals;
+  std::map<size_t, TypeFactor> factors;
+  for (const std::vector<TypeEffect>& group : groups) {
+    anchors.push_back(anchor_types(group));
+    for (size_t i = 0; i < group.size(); ++i) {
+      if (!group[i].kl || !(*group[i].kl > 0) || std::ranges::binary_search(anchors.back(), i)) continue;
+      const double line = on_line(group, anchors.back(), group[i].weight_error);
+      if (!(line > 0)) continue;
+      residuals.push_back({group[i].type, std::log(*group[i].kl / line)});
+      TypeFactor& factor = factors[group[i].type];
+      factor.sum += residuals.back().log_ratio;
+      ++factor.n;
+    }
+  }
+
+  PredictedEffects effects;
+  double squares = 0;
+  for (const Residual& residual : residuals) {
+    const double off = residual.log_ratio - factors.at(residual.type).mean_without(&residual);
+    squares += off * off;
+  }
+  effects.held_out = residuals.size();
+  if (!residuals.empty()) effects.log_error = std::sqrt(squares / static_cast<double>(residuals.size()));
+  for (size_t g = 0; g < groups.size(); ++g) {
+    std::vector<double>& kl = effects.kl.emplace_back();
+    for (const TypeEffect& type : groups[g]) {
+      if (type.kl) {
+        kl.push_back(*type.kl);
+        continue;
+      }
+      const auto factor = factors.find(type.type);
+      const double shift = factor == factors.end() ? 0 : factor->second.mean_without(nullptr);
+      kl.push_back(on_line(groups[g], anchors[g], type.weight_error) * std::exp(shift));
+    }
+  }
+  return effects;
+}
+
+}  // namespace fqlab

@@ -1,0 +1,39 @@
+// What each type costs each group of tensors where only some types were measured: the others lie between them,
+// along the error of the weights. See docs/decisions/0011.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <span>
+#include <vector>
+
+namespace fqlab {
+
+/// One type that a group of tensors can have.
+struct TypeEffect {
+  size_t type = 0;           ///< any number, the same for the same type
+  double weight_error = 0;   ///< relative mean squared error of the group's weights in that type
+  std::optional<double> kl;  ///< measured alone, nats; absent: to be predicted
+};
+
+/// Which types of a group to measure, as indices in ascending order: the least and the greatest weight error,
+/// and of more than six types the one nearest to their geometric middle. All of fewer than four.
+std::vector<size_t> anchor_types(std::span<const TypeEffect> types);
+
+struct PredictedEffects {
+  std::vector<std::vector<double>> kl;  ///< by group and type, nats: measured where it was, else predicted
+  size_t held_out = 0;                  ///< measured types that are no anchors, each predicted without itself
+  double log_error = 0;                 ///< root mean square of ln(predicted / measured) over them
+};
+
+/// KL of a small change is of second order in it, so it is linear in the squared error of the weights, plus a
+/// constant for the rounding of the activations, which kernels of all types do: a straight line between the
+/// anchors next to a type. What the types of a kind share beside that (other activation blocks) is a factor by
+/// type, the mean of ln(measured / line) of kLeastHeldOut or more groups where the type was measured too.
+/// Every group needs its anchors measured. Blind spot: a type whose rounding is not like noise in this tensor.
+PredictedEffects predict_effects(std::span<const std::vector<TypeEffect>> groups);
+
+inline constexpr size_t kLeastHeldOut = 3;
+inline constexpr size_t kLeastPredicted = 4;  ///< types of a group; of fewer, all are anchors
+
+}  // namespace fqlab

@@ -1,0 +1,106 @@
+#include "plan/type_effects.h"
+
+#include <gmock/gmock.h>
+
+#include <cmath>
+
+#include "base/random.h"
+
+namespace fqlab {
+namespace {
+
+using ::testing::ElementsAre;
+
+// The errors of q4_0, q4_1, q5_0, q5_1, q6_K, q8_0 and finer ones, roughly.
+std::vector<TypeEffect> group_of(std::vector<double> errors) {
+  std::vector<TypeEffect> group;
+  for (size_t i = 0; i < errors.size(); ++i) group.push_back({i, errors[i], {}});
+  return group;
+}
+
+/// KL = activations + sensitivity x weight error, times the factor of the type, times noise.
+std::vector<std::vector<TypeEffect>> simulate(size_t groups, const std::vector<double>& factors, double noise,
+                                              uint64_t seed) {
+  Random random(seed);
+  std::vector<std::vector<TypeEffect>> all;
+  for (size_t g = 0; g < groups; ++g) {
+    std::vector<TypeEffect> group = group_of({8e-3, 6e-3, 2e-3, 1.5e-3, 3e-5});
+    const double sensitivity = std::exp(random.normal()), activations = 2e-5 * sensitivity;
+    for (size_t i = 0; i < group.size(); ++i) {
+      group[i].weight_error *= std::exp(0.2 * random.normal());
+      group[i].kl = (activations + sensitivity * group[i].weight_error) * factors[i] * std::exp(noise * random.normal());
+    }
+    all.push_back(group);
+  }
+  return all;
+}
+
+/// Forgets what is no anchor, but for the first `checked` groups; gives back the truth.
+std::vector<std::vector<double>> hide(std::vector<std::vector<TypeEffect>>& groups, size_t checked) {
+  std::vector<std::vector<double>> truth;
+  for (size_t g = 0; g < groups.size(); ++g) {
+    const std::vector<size_t> anchors = anchor_types(groups[g]);
+    truth.emplace_back();
+    for (size_t i = 0; i < groups[g].size(); ++i) {
+      truth.back().push_back(*groups[g][i].kl);
+      if (g >= checked && !std::ranges::binary_search(anchors, i)) groups[g][i].kl.reset();
+    }
+  }
+  return truth;
+}
+
+TEST(AnchorTypes, AreTheEndsAndTheMiddleOfMany) {
+  EXPECT_THAT(anchor_types(group_of({3, 1, 2})), ElementsAre(0, 1, 2));
+  EXPECT_THAT(anchor_types(group_of({8, 6, 1, 2, 0.03})), ElementsAre(0, 4));
+  EXPECT_THAT(anchor_types(group_of({100, 8, 6, 1, 2, 3, 0.01})), ElementsAre(0, 3, 6));
+  EXPECT_THAT(anchor_types({}), ElementsAre());
+}
+
+TEST(PredictEffects, IsExactWhereTheLawHolds) {
+  auto groups = simulate(20, {1, 1, 1, 1, 1}, 0, 1);
+  const auto truth = hide(groups, 4);
+  const PredictedEffects effects = predict_effects(groups);
+  EXPECT_EQ(effects.held_out, 4u * 3);
+  EXPECT_NEAR(effects.log_error, 0, 1e-9);
+  for (size_t g = 0; g < groups.size(); ++g)
+    for (size_t i = 0; i < truth[g].size(); ++i) EXPECT_NEAR(effects.kl[g][i] / truth[g][i], 1, 1e-9);
+}
+
+TEST(PredictEffects, LearnsTheFactorOfATypeFromGroupsMeasuredInIt) {
+  auto groups = simulate(20, {1, 1.3, 1, 1, 1}, 0, 2);
+  const auto truth = hide(groups, 4);
+  const PredictedEffects effects = predict_effects(groups);
+  EXPECT_NEAR(effects.kl[19][1] / truth[19][1], 1, 1e-9);
+  groups = simulate(20, {1, 1.3, 1, 1, 1}, 0, 2);
+  hide(groups, kLeastHeldOut - 1);
+  EXPECT_NEAR(predict_effects(groups).kl[19][1] / truth[19][1], 1 / 1.3, 1e-9);  // too few to learn from
+}
+
+TEST(PredictEffects, SaysHowFarOffItIs) {
+  double squares = 0, said = 0;
+  int n = 0;
+  constexpr int kSeeds = 20;
+  for (uint64_t seed = 1; seed <= kSeeds; ++seed) {
+    auto groups = simulate(60, {1, 1.2, 0.9, 1, 1}, 0.15, seed);
+    const auto truth = hide(groups, 12);
+    const PredictedEffects effects = predict_effects(groups);
+    said += effects.log_error * effects.log_error / kSeeds;
+    for (size_t g = 12; g < groups.size(); ++g)
+      for (size_t i = 1; i < 4; ++i, ++n) squares += std::pow(std::log(effects.kl[g][i] / truth[g][i]), 2);
+  }
+  // 20 x 36 held-out values a side: their mean square has a relative error of about sqrt(2 / 720) = 0.05; anchors
+  // are shared by three types, so take three times that.
+  EXPECT_NEAR(said / (squares / n), 1, 0.2);
+}
+
+TEST(PredictEffects, StaysAboveZeroWhereNoiseTurnsTheLine) {
+  std::vector<TypeEffect> group = group_of({8, 6, 2, 1e-3});
+  group[0].kl = 1e-6;
+  group[3].kl = 5e-6;
+  const PredictedEffects effects = predict_effects(std::span(&group, 1));
+  for (const double kl : effects.kl[0]) EXPECT_GT(kl, 0);
+  EXPECT_EQ(effects.held_out, 0u);
+}
+
+}  // namespace
+}  // namespace fqlab
