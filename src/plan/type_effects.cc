@@ -44,7 +44,8 @@ struct TypeFactor {
   size_t n = 0;
   double mean_without(const Residual* one) const {
     const size_t left = n - (one != nullptr);
-    return left < kLeastHeldOut ? 0 : (sum - (one != nullptr ? one->log_ratio : 0)) / static_cast<double>(left);
+    return left < kLeastHeldOut ? 0
+                                : (sum - (one != nullptr ? one->log_ratio : 0)) / static_cast<double>(left);
   }
 };
 

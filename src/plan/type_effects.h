@@ -1,5 +1,5 @@
-// What each type costs each group of tensors where only some types were measured: the others lie between them,
-// along the error of the weights. See docs/decisions/0011.
+// What each type costs each group of tensors where only some types were measured: the others lie between
+// them, along the error of the weights. See docs/decisions/0011.
 #pragma once
 
 #include <cstddef>
@@ -28,9 +28,10 @@ struct PredictedEffects {
 
 /// KL of a small change is of second order in it, so it is linear in the squared error of the weights, plus a
 /// constant for the rounding of the activations, which kernels of all types do: a straight line between the
-/// anchors next to a type. What the types of a kind share beside that (other activation blocks) is a factor by
-/// type, the mean of ln(measured / line) of kLeastHeldOut or more groups where the type was measured too.
-/// Every group needs its anchors measured. Blind spot: a type whose rounding is not like noise in this tensor.
+/// anchors next to a type. What the types of a kind share beside that (other activation blocks) is a factor
+/// by type, the mean of ln(measured / line) of kLeastHeldOut or more groups where the type was measured too.
+/// Every group needs its anchors measured. Blind spot: a type whose rounding is not like noise in this
+/// tensor.
 PredictedEffects predict_effects(std::span<const std::vector<TypeEffect>> groups);
 
 inline constexpr size_t kLeastHeldOut = 3;

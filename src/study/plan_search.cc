@@ -5,16 +5,13 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
-#include <numeric>
 
 #include "base/hash.h"
 #include "base/random.h"
 #include "base/stopwatch.h"
-#include "plan/chunk_model.h"
 #include "plan/type_choice.h"
-#include "plan/type_effects.h"
 #include "study/floor_rule.h"
-#include "study/plan_weight_errors.h"
+#include "study/plan_singles.h"
 
 namespace fqlab {
 namespace {
@@ -23,7 +20,6 @@ constexpr int kKindChunks = 4;       // on which the kinds of a solution are mea
 constexpr int kFirstHeat = 4;        // chunks on which every candidate is measured
 constexpr int kDrawn = 4;            // candidates from costs drawn within their errors
 constexpr double kHeavyShare = 0.1;  // of the bytes: a group whose neighbouring types are tried too
-constexpr size_t kCheckedEvery = 8;  // groups of a kind: of which every type is measured, not the anchors only
 constexpr size_t kCurvePoints = 64;
 constexpr double kMegabyte = 1e6;
 constexpr double kLeastFactor = 0.5, kMostFactor = 2;  // of a kind's joint effect over its sum
@@ -32,12 +28,6 @@ using Options = std::vector<size_t>;  // by group
 
 /// A plan is a text that people read: four digits, more than is known of any of its numbers.
 double rounded(double value) { return std::stod(fmt::format("{:.4g}", value)); }
-
-std::vector<size_t> all_of(size_t n) {
-  std::vector<size_t> all(n);
-  std::iota(all.begin(), all.end(), size_t{0});
-  return all;
-}
 
 class PlanSearch {
  public:
@@ -49,11 +39,7 @@ class PlanSearch {
   Result<PlanOutcome> run();
 
  private:
-  Result<void> find_anchors();
-  Result<size_t> format_of(GgmlType type);
-  bool is_measured(size_t group, size_t option) const;
   Result<bool> measure_singles();
-  void predict_singles();
   Result<bool> measure_kinds(const Options& solution);
   Result<bool> race();
   Result<bool> measure(std::vector<PlanCandidate*> candidates, int chunks);
@@ -73,13 +59,8 @@ class PlanSearch {
   PlanSpace space_;
   const std::function<void(const std::string&, const SweepProgress&)>& progress_;
   const std::function<void(const std::string&)>& warn_;
-  std::vector<FormatSpec> formats_;
-  std::vector<GgmlType> format_types_;             // parallel
-  std::vector<std::vector<TypeEffect>> effects_;   // by group, option; kl of what was measured
-  std::vector<std::vector<size_t>> anchors_;       // by group: options
-  std::vector<std::vector<CellEstimate>> single_;  // by group, option: measured or predicted
-  PredictedEffects predicted_;
-  std::map<std::string, double> kind_factor_;      // joint over sum, 1 where not measured
+  PlanSingles singles_;
+  std::map<std::string, double> kind_factor_;  // joint over sum, 1 where not measured
   uint64_t budget_ = 0;
   std::vector<PlanCandidate> candidates_;
   size_t runs_now_ = 0, runs_before_ = 0;
@@ -93,7 +74,7 @@ Result<SweepOutcome> PlanSearch::sweep(std::vector<RealTrial> trials, const Allo
   request.model = request_.model;
   request.corpus = request_.corpus;
   request.study = request_.study;
-  request.selection.formats = formats_;
+  request.selection.formats = singles_.formats();
   request.selection.real = std::move(trials);
   request.goal = goal;
   request.n_ctx = request_.n_ctx;
@@ -109,96 +90,24 @@ Result<SweepOutcome> PlanSearch::sweep(std::vector<RealTrial> trials, const Allo
   return outcome;
 }
 
-/// Which types of which groups are measured; the others are predicted from them.
-Result<void> PlanSearch::find_anchors() {
-  const Stopwatch stopwatch;
-  const Result<std::vector<std::vector<double>>> errors =
-      plan_weight_errors(space_, kLeastPredicted, request_.workers);
-  if (!errors) return tl::unexpected(errors.error());
-  std::map<std::string, size_t> of_kind;
-  for (size_t g = 0; g < space_.groups().size(); ++g) {
-    const PlanGroup& group = space_.groups()[g];
-    std::vector<TypeEffect>& effects = effects_.emplace_back();
-    for (size_t o = 0; o < group.options.size(); ++o) {
-      const bool as_original = group.options[o].changes.empty();
-      effects.push_back({static_cast<size_t>(group.options[o].type), (*errors)[g][o],
-                         as_original ? std::optional(0.0) : std::nullopt});
-    }
-    const bool heavy = static_cast<double>(group.options.back().bytes) >
-                       kHeavyShare * static_cast<double>(budget_);
-    const bool whole = request_.exhaustive || heavy || of_kind[group.kind]++ % kCheckedEvery == 0;
-    anchors_.push_back(whole ? all_of(group.options.size()) : anchor_types(effects));
-  }
-  solving_seconds_ += stopwatch.seconds();
-  return {};
-}
-
-bool PlanSearch::is_measured(size_t group, size_t option) const {
-  return std::ranges::binary_search(anchors_[group], option);
-}
-
-Result<size_t> PlanSearch::format_of(GgmlType type) {
-  const auto known = std::ranges::find(format_types_, type);
-  if (known != format_types_.end()) return static_cast<size_t>(known - format_types_.begin());
-  const std::string name(ggml_type_info(type)->name);
-  Result<FormatSpec> format = FormatSpec::parse(ggml_type_info(type)->quantized ? "gguf:" + name : name);
-  if (!format) return tl::unexpected(format.error());
-  formats_.push_back(std::move(*format));
-  format_types_.push_back(type);
-  return formats_.size() - 1;
-}
-
 /// What the options of every group cost alone. False: interrupted.
 Result<bool> PlanSearch::measure_singles() {
-  if (Result<void> found = find_anchors(); !found) return tl::unexpected(found.error());
-  std::vector<RealTrial> trials;
-  std::vector<std::pair<size_t, size_t>> option_of;  // group, option
-  for (size_t g = 0; g < space_.groups().size(); ++g) {
-    const PlanGroup& group = space_.groups()[g];
-    for (const size_t o : anchors_[g]) {
-      const PlanOption& option = group.options[o];
-      if (option.changes.empty()) continue;  // f32: as the original
-      const Result<size_t> format = format_of(option.type);
-      if (!format) return tl::unexpected(format.error());
-      trials.push_back({group.label, *format, false, option.changes});
-      option_of.emplace_back(g, o);
-    }
-  }
+  const Stopwatch choosing;
+  Result<PlanSingles> chosen = PlanSingles::choose(
+      space_, request_.exhaustive, static_cast<uint64_t>(kHeavyShare * static_cast<double>(budget_)),
+      request_.workers);
+  if (!chosen) return tl::unexpected(chosen.error());
+  singles_ = std::move(*chosen);
+  solving_seconds_ += choosing.seconds();
   AllocationGoal goal;
   goal.chunks = request_.chunks;
-  const Result<SweepOutcome> outcome = sweep(std::move(trials), goal, "single types");
+  const Result<SweepOutcome> outcome = sweep(singles_.trials(), goal, "single types");
   if (!outcome) return tl::unexpected(outcome.error());
   if (outcome->state != SweepOutcome::State::kFinished) return false;
-
-  const Stopwatch stopwatch;
-  std::vector<CellEvidence> evidence(outcome->measured.size());
-  for (size_t i = 0; i < evidence.size(); ++i) {
-    evidence[i].chunk_kl.resize(outcome->cluster_of_chunk.size());
-    for (const auto& [chunk, measured] : outcome->measured[i])
-      evidence[i].chunk_kl[static_cast<size_t>(chunk)] = measured.kl_mean();
-  }
-  const ChunkModel model = fit_chunk_model(evidence);
-  for (const PlanGroup& group : space_.groups())
-    single_.emplace_back(group.options.size(), CellEstimate{.kl = 0.0, .chunks = 1});
-  for (size_t i = 0; i < evidence.size(); ++i) {
-    const auto& [g, o] = option_of[i];
-    if (!model.cells[i].kl)
-      return fail(ErrorCode::kEngine, "a type could not be measured",
-                  space_.groups()[g].label + ", " + formats_[0].print(),
-                  "see fqlab status " + request_.study.string() + "; leave the type out with --types");
-    single_[g][o] = model.cells[i];
-    effects_[g][o].kl = model.cells[i].kl;
-  }
-  predict_singles();
-  solving_seconds_ += stopwatch.seconds();
+  const Stopwatch estimating;
+  if (Result<void> taken = singles_.take(*outcome); !taken) return tl::unexpected(taken.error());
+  solving_seconds_ += estimating.seconds();
   return true;
-}
-
-void PlanSearch::predict_singles() {
-  predicted_ = predict_effects(effects_);
-  for (size_t g = 0; g < effects_.size(); ++g)
-    for (size_t o = 0; o < effects_[g].size(); ++o)
-      if (!effects_[g][o].kl) single_[g][o] = {predicted_.kl[g][o], predicted_.log_error, 1};
 }
 
 std::vector<ChoiceItem> PlanSearch::items() const {
@@ -208,8 +117,8 @@ std::vector<ChoiceItem> PlanSearch::items() const {
     const auto factor = kind_factor_.find(group.kind);
     ChoiceItem& item = items.emplace_back();
     for (size_t o = 0; o < group.options.size(); ++o)
-      item.push_back(
-          {group.options[o].bytes, *single_[g][o].kl * (factor == kind_factor_.end() ? 1 : factor->second)});
+      item.push_back({group.options[o].bytes,
+                      *singles_.effect(g, o).kl * (factor == kind_factor_.end() ? 1 : factor->second)});
   }
   return items;
 }
@@ -240,7 +149,7 @@ Result<bool> PlanSearch::measure_kinds(const Options& solution) {
     const PlanOption& option = group.options[solution[g]];
     auto& of_kind = changes[group.kind];
     of_kind.insert(of_kind.end(), option.changes.begin(), option.changes.end());
-    sums[group.kind] += *single_[g][solution[g]].kl;
+    sums[group.kind] += *singles_.effect(g, solution[g]).kl;
   }
   std::vector<RealTrial> trials;
   std::vector<std::string> kinds;
@@ -309,7 +218,7 @@ Result<void> PlanSearch::add_solutions(const Options& solution) {
     std::vector<ChoiceItem> drawn = costs;
     for (size_t g = 0; g < drawn.size(); ++g)
       for (size_t o = 0; o < drawn[g].size(); ++o) {
-        const CellEstimate& single = single_[g][o];
+        const CellEstimate& single = singles_.effect(g, o);
         drawn[g][o].kl *= std::exp(single.scatter / std::sqrt(std::max(1, single.chunks)) * random.normal());
       }
     if (Result<void> added = add_solved(fmt::format("drawn costs {}", i + 1), drawn); !added) return added;
@@ -428,7 +337,8 @@ Result<void> PlanSearch::describe(PlanOutcome& outcome) {
         std::ranges::find(group.options, chosen.types[static_cast<size_t>(at)], &PlanOption::type);
     if (option == group.options.end()) continue;
     const auto o = static_cast<size_t>(option - group.options.begin());
-    single[group.tensors.front()] = {"", option->type, rounded(*single_[g][o].kl), !is_measured(g, o)};
+    single[group.tensors.front()] = {"", option->type, rounded(*singles_.effect(g, o).kl),
+                                     !singles_.is_measured(g, o)};
   }
   for (size_t i = 0; i < space_.tensors().size(); ++i) {
     const size_t tensor = space_.tensors()[i];
@@ -445,12 +355,10 @@ Result<void> PlanSearch::describe(PlanOutcome& outcome) {
   if (here && further)
     outcome.fall_per_megabyte = ratio * (total(costs, *here).kl - total(costs, *further).kl);
   outcome.candidates = candidates_;
-  for (size_t g = 0; g < space_.groups().size(); ++g) {
-    outcome.singles += space_.groups()[g].options.size();
-    outcome.singles_predicted += space_.groups()[g].options.size() - anchors_[g].size();
-  }
-  outcome.singles_held_out = predicted_.held_out;
-  outcome.single_log_error = predicted_.log_error;
+  outcome.singles = singles_.options();
+  outcome.singles_predicted = singles_.options_predicted();
+  outcome.singles_held_out = singles_.predicted().held_out;
+  outcome.single_log_error = singles_.predicted().log_error;
   return {};
 }
 

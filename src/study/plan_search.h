@@ -1,5 +1,5 @@
 // `fqlab plan`: measures what each tensor costs in each ggml type, solves for a budget of bytes, and refines
-// the solution by measuring whole candidates. See docs/decisions/0008.
+// the solution by measuring whole candidates. See docs/decisions/0008 and 0011.
 #pragma once
 
 #include <filesystem>
@@ -45,9 +45,9 @@ struct PlanCandidate {
 
 struct PlanOutcome {
   SweepOutcome::State state = SweepOutcome::State::kFinished;
-  QuantizationPlan plan;                  ///< of a finished search
-  std::vector<PlanCandidate> candidates;  ///< the chosen one first, the others by measured KL
-  double fall_per_megabyte = 0;           ///< predicted, of the next 10^6 bytes, nats
+  QuantizationPlan plan;                      ///< of a finished search
+  std::vector<PlanCandidate> candidates;      ///< the chosen one first, the others by measured KL
+  double fall_per_megabyte = 0;               ///< predicted, of the next 10^6 bytes, nats
   size_t singles = 0, singles_predicted = 0;  ///< types of groups, and those of them that were not measured
   size_t singles_held_out = 0;                ///< measured, and predicted without themselves
   double single_log_error = 0;                ///< root mean square of ln(predicted / measured) over these

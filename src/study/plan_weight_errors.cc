@@ -19,7 +19,7 @@ struct Place {
 /// Tensors that have the same formats to choose from are measured in one pass.
 struct Pass {
   std::vector<FormatSpec> formats;
-  std::vector<size_t> tensors;             // ascending
+  std::vector<size_t> tensors;                  // ascending
   std::map<size_t, std::vector<Place>> places;  // by tensor, parallel to `formats`
 };
 

@@ -125,7 +125,8 @@ RC_GTEST_PROP(ParsePlan, GivesThePlanThatWasPrinted, ()) {
 
 RC_GTEST_PROP(ParsePlan, AnswersAnyTextWithAPlanOrAnError, ()) {
   const auto plan = parse_plan(any_text() + "\n[tensors]\n" + any_text(), "a.plan");
-  const bool understood = plan || plan.error().where.starts_with("a.plan, line ");  // RC_ASSERT evaluates both sides
+  const bool understood =
+      plan || plan.error().where.starts_with("a.plan, line ");  // RC_ASSERT evaluates both sides
   RC_ASSERT(understood);
 }
 

@@ -87,6 +87,29 @@ TEST_F(PlanSearchTest, MeasuresACandidateAsTheFileThatIsBuiltFromIt) {
   EXPECT_EQ(compare(compared, {}).value().front().kl.mean, *outcome.candidates.front().measured_kl);
 }
 
+TEST_F(PlanSearchTest, PredictsWhatItDoesNotMeasureAndSaysHowWell) {
+  for (const char* more : {"q4_1", "q5_0"}) request_.types.push_back(type(more));
+  request_.chunks = 1;
+  request_.candidate_chunks = 4;
+  const PlanOutcome some = search().value();
+  EXPECT_EQ(some.singles, 37u * 5);
+  EXPECT_GT(some.singles_predicted, 37u * 2);
+  EXPECT_GT(some.singles_held_out, 3u * 7);  // each kind's first tensor
+  EXPECT_GT(some.single_log_error, 0.01);
+  EXPECT_LT(some.single_log_error, 0.5);
+  size_t marked = 0;
+  for (const PlannedTensor& tensor : some.plan.tensors) marked += tensor.kl_predicted;
+  EXPECT_GT(marked, 0u);
+
+  request_.exhaustive = true;
+  const PlanOutcome all = search().value();
+  EXPECT_EQ(all.singles_predicted, 0u);
+  EXPECT_EQ(all.singles_held_out, 37u * 3);
+  for (const PlannedTensor& tensor : all.plan.tensors) EXPECT_FALSE(tensor.kl_predicted);
+  // Both are the best of measured candidates on the same text.
+  EXPECT_NEAR(*some.plan.measured_kl / *all.plan.measured_kl, 1, 0.25);
+}
+
 TEST_F(PlanSearchTest, APinIsKept) {
   request_.pins = {{Selector::parse("output").value(), type("q5_1")}};
   const PlanOutcome outcome = search().value();

@@ -1,0 +1,109 @@
+#include "study/plan_singles.h"
+
+#include <algorithm>
+#include <map>
+#include <numeric>
+#include <string>
+
+#include "study/plan_weight_errors.h"
+
+namespace fqlab {
+namespace {
+
+constexpr size_t kCheckedEvery =
+    8;  // groups of a kind: of which every type is measured, not the anchors only
+
+std::vector<size_t> all_of(size_t n) {
+  std::vector<size_t> all(n);
+  std::iota(all.begin(), all.end(), size_t{0});
+  return all;
+}
+
+}  // namespace
+
+Result<PlanSingles> PlanSingles::choose(const PlanSpace& space, bool exhaustive, uint64_t heavy_bytes,
+                                        int threads) {
+  const auto errors = plan_weight_errors(space, kLeastPredicted, threads);
+  if (!errors) return tl::unexpected(errors.error());
+  PlanSingles singles;
+  std::map<std::string, size_t> of_kind;
+  for (size_t g = 0; g < space.groups().size(); ++g) {
+    const PlanGroup& group = space.groups()[g];
+    std::vector<TypeEffect>& types = singles.types_.emplace_back();
+    for (size_t o = 0; o < group.options.size(); ++o)
+      types.push_back({static_cast<size_t>(group.options[o].type), (*errors)[g][o], std::nullopt});
+    const bool whole =
+        exhaustive || group.options.back().bytes > heavy_bytes || of_kind[group.kind]++ % kCheckedEvery == 0;
+    singles.measured_.push_back(whole ? all_of(group.options.size()) : anchor_types(types));
+    singles.effects_.emplace_back(group.options.size(), CellEstimate{.kl = 0.0, .chunks = 1});
+    for (const size_t o : singles.measured_.back())
+      if (Result<void> added = singles.add_trial(space, g, o); !added) return tl::unexpected(added.error());
+  }
+  return singles;
+}
+
+Result<void> PlanSingles::add_trial(const PlanSpace& space, size_t group, size_t option) {
+  const PlanOption& chosen = space.groups()[group].options[option];
+  if (chosen.changes.empty()) {
+    types_[group][option].kl = 0;  // as in the original
+    return {};
+  }
+  const Result<size_t> format = format_of(chosen.type);
+  if (!format) return tl::unexpected(format.error());
+  trials_.push_back({space.groups()[group].label, *format, false, chosen.changes});
+  option_of_.emplace_back(group, option);
+  return {};
+}
+
+Result<size_t> PlanSingles::format_of(GgmlType type) {
+  const auto known = std::ranges::find(format_types_, type);
+  if (known != format_types_.end()) return static_cast<size_t>(known - format_types_.begin());
+  const std::string name(ggml_type_info(type)->name);
+  Result<FormatSpec> format = FormatSpec::parse(ggml_type_info(type)->quantized ? "gguf:" + name : name);
+  if (!format) return tl::unexpected(format.error());
+  formats_.push_back(std::move(*format));
+  format_types_.push_back(type);
+  return formats_.size() - 1;
+}
+
+Result<void> PlanSingles::take(const SweepOutcome& outcome) {
+  std::vector<CellEvidence> evidence(outcome.measured.size());
+  for (size_t i = 0; i < evidence.size(); ++i) {
+    evidence[i].chunk_kl.resize(outcome.cluster_of_chunk.size());
+    for (const auto& [chunk, measured] : outcome.measured[i])
+      evidence[i].chunk_kl[static_cast<size_t>(chunk)] = measured.kl_mean();
+  }
+  const ChunkModel model = fit_chunk_model(evidence);
+  for (size_t i = 0; i < evidence.size(); ++i) {
+    const auto& [g, o] = option_of_[i];
+    if (!model.cells[i].kl)
+      return fail(ErrorCode::kEngine, "a type could not be measured",
+                  trials_[i].label + ", " + formats_[trials_[i].format].print(),
+                  "see fqlab status of the study; leave the type out with --types");
+    effects_[g][o] = model.cells[i];
+    types_[g][o].kl = model.cells[i].kl;
+  }
+  predicted_ = predict_effects(types_);
+  for (size_t g = 0; g < types_.size(); ++g)
+    for (size_t o = 0; o < types_[g].size(); ++o)
+      if (!types_[g][o].kl) effects_[g][o] = {predicted_.kl[g][o], predicted_.log_error, 1};
+  return {};
+}
+
+bool PlanSingles::is_measured(size_t group, size_t option) const {
+  return std::ranges::binary_search(measured_[group], option);
+}
+
+size_t PlanSingles::options() const {
+  size_t n = 0;
+  for (const auto& group : types_) n += group.size();
+  return n;
+}
+
+size_t PlanSingles::options_predicted() const {
+  size_t n = options();
+  for (const auto& group : measured_) n -= group.size();
+  return n;
+}
+
+}  // namespace fqlab

@@ -1,0 +1,51 @@
+// What each option of each group of a plan costs alone: measured for some, predicted for the others.
+// See docs/decisions/0011.
+#pragma once
+
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+#include "fqlab/result.h"
+#include "plan/chunk_model.h"
+#include "plan/type_effects.h"
+#include "study/plan_options.h"
+#include "study/sweep.h"
+
+namespace fqlab {
+
+class PlanSingles {
+ public:
+  /// Chooses what is measured: the anchors of every group; every option of groups whose largest option has
+  /// more than `heavy_bytes`, of every eighth group of a kind, and where `exhaustive`, of all.
+  static Result<PlanSingles> choose(const PlanSpace& space, bool exhaustive, uint64_t heavy_bytes,
+                                    int threads);
+
+  /// What has to be measured; the formats of the trials are indices into formats().
+  const std::vector<RealTrial>& trials() const { return trials_; }
+  const std::vector<FormatSpec>& formats() const { return formats_; }
+  /// Estimates every option from a finished sweep of trials(). kEngine where one of them has no result.
+  Result<void> take(const SweepOutcome& outcome);
+
+  /// Of a group's option; `kl` is known after take().
+  const CellEstimate& effect(size_t group, size_t option) const { return effects_[group][option]; }
+  bool is_measured(size_t group, size_t option) const;
+  size_t options() const;
+  size_t options_predicted() const;
+  const PredictedEffects& predicted() const { return predicted_; }
+
+ private:
+  Result<void> add_trial(const PlanSpace& space, size_t group, size_t option);
+  Result<size_t> format_of(GgmlType type);
+
+  std::vector<std::vector<TypeEffect>> types_;      // by group, option; kl of what was measured
+  std::vector<std::vector<size_t>> measured_;       // by group: options, ascending
+  std::vector<std::vector<CellEstimate>> effects_;  // by group, option
+  std::vector<RealTrial> trials_;
+  std::vector<std::pair<size_t, size_t>> option_of_;  // parallel: group, option
+  std::vector<FormatSpec> formats_;
+  std::vector<GgmlType> format_types_;  // parallel
+  PredictedEffects predicted_;
+};
+
+}  // namespace fqlab
