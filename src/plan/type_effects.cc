@@ -35,7 +35,7 @@ double on_line(std::span<const TypeEffect> types, std::span<const size_t> anchor
 
 /// A measured type that is no anchor.
 struct Residual {
-  size_t type = 0;
+  size_t kind = 0, type = 0;
   double log_ratio = 0;  ///< ln(measured / line)
 };
 
@@ -47,6 +47,16 @@ struct TypeFactor {
     return left < kLeastHeldOut ? 0
                                 : (sum - (one != nullptr ? one->log_ratio : 0)) / static_cast<double>(left);
   }
+};
+
+struct MeanSquare {
+  double sum = 0;
+  size_t n = 0;
+  void add(double x) {
+    sum += x * x;
+    ++n;
+  }
+  double root() const { return n == 0 ? 0 : std::sqrt(sum / static_cast<double>(n)); }
 };
 
 }  // namespace
@@ -69,41 +79,45 @@ std::vector<size_t> anchor_types(std::span<const TypeEffect> types) {
   return anchors;
 }
 
-PredictedEffects predict_effects(std::span<const std::vector<TypeEffect>> groups) {
+PredictedEffects predict_effects(std::span<const GroupEffects> groups) {
   std::vector<std::vector<size_t>> anchors;
   std::vector<Residual> residuals;
   std::map<size_t, TypeFactor> factors;
-  for (const std::vector<TypeEffect>& group : groups) {
-    anchors.push_back(anchor_types(group));
-    for (size_t i = 0; i < group.size(); ++i) {
-      if (!group[i].kl || !(*group[i].kl > 0) || std::ranges::binary_search(anchors.back(), i)) continue;
-      const double line = on_line(group, anchors.back(), group[i].weight_error);
+  for (const auto& [kind, types] : groups) {
+    anchors.push_back(anchor_types(types));
+    for (size_t i = 0; i < types.size(); ++i) {
+      if (!types[i].kl || !(*types[i].kl > 0) || std::ranges::binary_search(anchors.back(), i)) continue;
+      const double line = on_line(types, anchors.back(), types[i].weight_error);
       if (!(line > 0)) continue;
-      residuals.push_back({group[i].type, std::log(*group[i].kl / line)});
-      TypeFactor& factor = factors[group[i].type];
+      residuals.push_back({kind, types[i].type, std::log(*types[i].kl / line)});
+      TypeFactor& factor = factors[types[i].type];
       factor.sum += residuals.back().log_ratio;
       ++factor.n;
     }
   }
 
   PredictedEffects effects;
-  double squares = 0;
+  MeanSquare all;
+  std::map<size_t, MeanSquare> of_kind;
   for (const Residual& residual : residuals) {
     const double off = residual.log_ratio - factors.at(residual.type).mean_without(&residual);
-    squares += off * off;
+    all.add(off);
+    of_kind[residual.kind].add(off);
   }
-  effects.held_out = residuals.size();
-  if (!residuals.empty()) effects.log_error = std::sqrt(squares / static_cast<double>(residuals.size()));
+  effects.held_out = all.n;
+  effects.log_error_of_all = all.root();
   for (size_t g = 0; g < groups.size(); ++g) {
+    const MeanSquare& kind = of_kind[groups[g].kind];
+    effects.log_error.push_back(kind.n < kLeastHeldOut ? all.root() : kind.root());
     std::vector<double>& kl = effects.kl.emplace_back();
-    for (const TypeEffect& type : groups[g]) {
+    for (const TypeEffect& type : groups[g].types) {
       if (type.kl) {
         kl.push_back(*type.kl);
         continue;
       }
       const auto factor = factors.find(type.type);
       const double shift = factor == factors.end() ? 0 : factor->second.mean_without(nullptr);
-      kl.push_back(on_line(groups[g], anchors[g], type.weight_error) * std::exp(shift));
+      kl.push_back(on_line(groups[g].types, anchors[g], type.weight_error) * std::exp(shift));
     }
   }
   return effects;

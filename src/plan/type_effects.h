@@ -20,10 +20,17 @@ struct TypeEffect {
 /// and of more than six types the one nearest to their geometric middle. All of fewer than four.
 std::vector<size_t> anchor_types(std::span<const TypeEffect> types);
 
+/// A group and what is known of its types.
+struct GroupEffects {
+  size_t kind = 0;  ///< any number, the same for groups of one kind
+  std::vector<TypeEffect> types;
+};
+
 struct PredictedEffects {
   std::vector<std::vector<double>> kl;  ///< by group and type, nats: measured where it was, else predicted
+  std::vector<double> log_error;        ///< by group: of its kind; of all kinds where the kind has none
   size_t held_out = 0;                  ///< measured types that are no anchors, each predicted without itself
-  double log_error = 0;                 ///< root mean square of ln(predicted / measured) over them
+  double log_error_of_all = 0;          ///< root mean square of ln(predicted / measured) over them
 };
 
 /// KL of a small change is of second order in it, so it is linear in the squared error of the weights, plus a
@@ -32,7 +39,7 @@ struct PredictedEffects {
 /// by type, the mean of ln(measured / line) of kLeastHeldOut or more groups where the type was measured too.
 /// Every group needs its anchors measured. Blind spot: a type whose rounding is not like noise in this
 /// tensor.
-PredictedEffects predict_effects(std::span<const std::vector<TypeEffect>> groups);
+PredictedEffects predict_effects(std::span<const GroupEffects> groups);
 
 inline constexpr size_t kLeastHeldOut = 3;
 inline constexpr size_t kLeastPredicted = 4;  ///< types of a group; of fewer, all are anchors

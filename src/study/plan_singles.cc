@@ -26,10 +26,11 @@ Result<PlanSingles> PlanSingles::choose(const PlanSpace& space, bool exhaustive,
   const auto errors = plan_weight_errors(space, kLeastPredicted, threads);
   if (!errors) return tl::unexpected(errors.error());
   PlanSingles singles;
-  std::map<std::string, size_t> of_kind;
+  std::map<std::string, size_t> kinds, of_kind;
   for (size_t g = 0; g < space.groups().size(); ++g) {
     const PlanGroup& group = space.groups()[g];
-    std::vector<TypeEffect>& types = singles.types_.emplace_back();
+    const size_t kind = kinds.emplace(group.kind, kinds.size()).first->second;
+    std::vector<TypeEffect>& types = singles.groups_.emplace_back(GroupEffects{kind, {}}).types;
     for (size_t o = 0; o < group.options.size(); ++o)
       types.push_back({static_cast<size_t>(group.options[o].type), (*errors)[g][o], std::nullopt});
     const bool whole =
@@ -45,7 +46,7 @@ Result<PlanSingles> PlanSingles::choose(const PlanSpace& space, bool exhaustive,
 Result<void> PlanSingles::add_trial(const PlanSpace& space, size_t group, size_t option) {
   const PlanOption& chosen = space.groups()[group].options[option];
   if (chosen.changes.empty()) {
-    types_[group][option].kl = 0;  // as in the original
+    groups_[group].types[option].kl = 0;  // as in the original
     return {};
   }
   const Result<size_t> format = format_of(chosen.type);
@@ -53,6 +54,18 @@ Result<void> PlanSingles::add_trial(const PlanSpace& space, size_t group, size_t
   trials_.push_back({space.groups()[group].label, *format, false, chosen.changes});
   option_of_.emplace_back(group, option);
   return {};
+}
+
+Result<size_t> PlanSingles::also_measure(const PlanSpace& space,
+                                         std::span<const std::pair<size_t, size_t>> group_options) {
+  size_t added = 0;
+  for (const auto& [group, option] : group_options) {
+    if (is_measured(group, option)) continue;
+    if (Result<void> done = add_trial(space, group, option); !done) return tl::unexpected(done.error());
+    measured_[group].insert(std::ranges::lower_bound(measured_[group], option), option);
+    ++added;
+  }
+  return added;
 }
 
 Result<size_t> PlanSingles::format_of(GgmlType type) {
@@ -81,12 +94,12 @@ Result<void> PlanSingles::take(const SweepOutcome& outcome) {
                   trials_[i].label + ", " + formats_[trials_[i].format].print(),
                   "see fqlab status of the study; leave the type out with --types");
     effects_[g][o] = model.cells[i];
-    types_[g][o].kl = model.cells[i].kl;
+    groups_[g].types[o].kl = model.cells[i].kl;
   }
-  predicted_ = predict_effects(types_);
-  for (size_t g = 0; g < types_.size(); ++g)
-    for (size_t o = 0; o < types_[g].size(); ++o)
-      if (!types_[g][o].kl) effects_[g][o] = {predicted_.kl[g][o], predicted_.log_error, 1};
+  predicted_ = predict_effects(groups_);
+  for (size_t g = 0; g < groups_.size(); ++g)
+    for (size_t o = 0; o < groups_[g].types.size(); ++o)
+      if (!groups_[g].types[o].kl) effects_[g][o] = {predicted_.kl[g][o], predicted_.log_error[g], 1};
   return {};
 }
 
@@ -96,7 +109,7 @@ bool PlanSingles::is_measured(size_t group, size_t option) const {
 
 size_t PlanSingles::options() const {
   size_t n = 0;
-  for (const auto& group : types_) n += group.size();
+  for (const GroupEffects& group : groups_) n += group.types.size();
   return n;
 }
 

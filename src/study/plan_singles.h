@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -24,6 +25,10 @@ class PlanSingles {
   /// What has to be measured; the formats of the trials are indices into formats().
   const std::vector<RealTrial>& trials() const { return trials_; }
   const std::vector<FormatSpec>& formats() const { return formats_; }
+  /// Adds options to what has to be measured; those that are measured already are left as they are. Number
+  /// added.
+  Result<size_t> also_measure(const PlanSpace& space,
+                              std::span<const std::pair<size_t, size_t>> group_options);
   /// Estimates every option from a finished sweep of trials(). kEngine where one of them has no result.
   Result<void> take(const SweepOutcome& outcome);
 
@@ -38,7 +43,7 @@ class PlanSingles {
   Result<void> add_trial(const PlanSpace& space, size_t group, size_t option);
   Result<size_t> format_of(GgmlType type);
 
-  std::vector<std::vector<TypeEffect>> types_;      // by group, option; kl of what was measured
+  std::vector<GroupEffects> groups_;                // kl of what was measured
   std::vector<std::vector<size_t>> measured_;       // by group: options, ascending
   std::vector<std::vector<CellEstimate>> effects_;  // by group, option
   std::vector<RealTrial> trials_;

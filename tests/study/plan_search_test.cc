@@ -93,16 +93,17 @@ TEST_F(PlanSearchTest, PredictsWhatItDoesNotMeasureAndSaysHowWell) {
   request_.candidate_chunks = 4;
   const PlanOutcome some = search().value();
   EXPECT_EQ(some.singles, 37u * 5);
-  EXPECT_GT(some.singles_predicted, 37u * 2);
+  EXPECT_GT(some.singles_predicted, 10u);
   EXPECT_GT(some.singles_held_out, 3u * 7);  // each kind's first tensor
   EXPECT_GT(some.single_log_error, 0.01);
   EXPECT_LT(some.single_log_error, 0.5);
   size_t marked = 0;
   for (const PlannedTensor& tensor : some.plan.tensors) marked += tensor.kl_predicted;
-  EXPECT_GT(marked, 0u);
+  EXPECT_LT(marked, 4u);  // what the first optimum takes was measured; joint effects may change a few choices
 
   request_.exhaustive = true;
   const PlanOutcome all = search().value();
+  EXPECT_GT(all.runs_now, 0u);
   EXPECT_EQ(all.singles_predicted, 0u);
   EXPECT_EQ(all.singles_held_out, 37u * 3);
   for (const PlannedTensor& tensor : all.plan.tensors) EXPECT_FALSE(tensor.kl_predicted);
