@@ -246,8 +246,9 @@ void add_plan(CLI::App& app, const std::vector<std::string>& arguments, Action& 
       ->add_option("--candidate-chunks", request.candidate_chunks, "chunks on which whole plans are measured")
       ->check(CLI::Range(1, 100000))
       ->capture_default_str();
-  command->add_flag("--exhaustive", request.exhaustive,
-                    "measure every type of every tensor instead of predicting some from two or three others");
+  command->add_flag(
+      "--quick", request.quick,
+      "measure a third fewer single types: what no plan within the errors would take is predicted");
   command->add_option("--study", options->study,
                       "the file that remembers (default: MODEL-CORPUS.fqlab in the working folder)");
   command->add_flag("--frontier", options->frontier,

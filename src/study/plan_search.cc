@@ -97,7 +97,7 @@ Result<SweepOutcome> PlanSearch::sweep(std::vector<RealTrial> trials, const Allo
 Result<bool> PlanSearch::measure_singles() {
   const Stopwatch choosing;
   Result<PlanSingles> chosen = PlanSingles::choose(
-      space_, request_.exhaustive, static_cast<uint64_t>(kHeavyShare * static_cast<double>(budget_)),
+      space_, request_.quick, static_cast<uint64_t>(kHeavyShare * static_cast<double>(budget_)),
       request_.workers);
   if (!chosen) return tl::unexpected(chosen.error());
   singles_ = std::move(*chosen);
@@ -112,7 +112,8 @@ Result<bool> PlanSearch::measure_singles() {
     if (outcome->state != SweepOutcome::State::kFinished) return false;
     const Stopwatch estimating;
     if (Result<void> taken = singles_.take(*outcome); !taken) return tl::unexpected(taken.error());
-    const Result<size_t> added = round < kMoreRounds ? measure_what_plans_take() : Result<size_t>(0);
+    const Result<size_t> added =
+        request_.quick && round < kMoreRounds ? measure_what_plans_take() : Result<size_t>(0);
     if (!added) return tl::unexpected(added.error());
     solving_seconds_ += estimating.seconds();
     if (*added == 0) return true;

@@ -21,9 +21,11 @@ std::vector<size_t> all_of(size_t n) {
 
 }  // namespace
 
-Result<PlanSingles> PlanSingles::choose(const PlanSpace& space, bool exhaustive, uint64_t heavy_bytes,
+Result<PlanSingles> PlanSingles::choose(const PlanSpace& space, bool quick, uint64_t heavy_bytes,
                                         int threads) {
-  const auto errors = plan_weight_errors(space, kLeastPredicted, threads);
+  // Of what is measured the errors of the weights are not needed.
+  const size_t least_options = quick ? kLeastPredicted : SIZE_MAX;
+  const auto errors = plan_weight_errors(space, least_options, threads);
   if (!errors) return tl::unexpected(errors.error());
   PlanSingles singles;
   std::map<std::string, size_t> kinds, of_kind;
@@ -34,7 +36,7 @@ Result<PlanSingles> PlanSingles::choose(const PlanSpace& space, bool exhaustive,
     for (size_t o = 0; o < group.options.size(); ++o)
       types.push_back({static_cast<size_t>(group.options[o].type), (*errors)[g][o], std::nullopt});
     const bool whole =
-        exhaustive || group.options.back().bytes > heavy_bytes || of_kind[group.kind]++ % kCheckedEvery == 0;
+        !quick || group.options.back().bytes > heavy_bytes || of_kind[group.kind]++ % kCheckedEvery == 0;
     singles.measured_.push_back(whole ? all_of(group.options.size()) : anchor_types(types));
     singles.effects_.emplace_back(group.options.size(), CellEstimate{.kl = 0.0, .chunks = 1});
     for (const size_t o : singles.measured_.back())
@@ -96,6 +98,7 @@ Result<void> PlanSingles::take(const SweepOutcome& outcome) {
     effects_[g][o] = model.cells[i];
     groups_[g].types[o].kl = model.cells[i].kl;
   }
+  if (options_predicted() == 0) return {};
   predicted_ = predict_effects(groups_);
   for (size_t g = 0; g < groups_.size(); ++g)
     for (size_t o = 0; o < groups_[g].types.size(); ++o)

@@ -1,5 +1,5 @@
 // What each option of each group of a plan costs alone: measured for some, predicted for the others.
-// See docs/decisions/0011.
+// See docs/decisions/0008 and 0011.
 #pragma once
 
 #include <cstdint>
@@ -17,10 +17,9 @@ namespace fqlab {
 
 class PlanSingles {
  public:
-  /// Chooses what is measured: the anchors of every group; every option of groups whose largest option has
-  /// more than `heavy_bytes`, of every eighth group of a kind, and where `exhaustive`, of all.
-  static Result<PlanSingles> choose(const PlanSpace& space, bool exhaustive, uint64_t heavy_bytes,
-                                    int threads);
+  /// Chooses what is measured: every option, or, where `quick`, the anchors of every group and every option
+  /// of groups whose largest one has more than `heavy_bytes` and of every eighth group of a kind.
+  static Result<PlanSingles> choose(const PlanSpace& space, bool quick, uint64_t heavy_bytes, int threads);
 
   /// What has to be measured; the formats of the trials are indices into formats().
   const std::vector<RealTrial>& trials() const { return trials_; }
