@@ -137,9 +137,8 @@ void print_outcome(const Options& options, const PlanOutcome& outcome) {
   fmt::print("; a further megabyte would buy {:.2g} nats\n", outcome.fall_per_megabyte);
   if (outcome.singles_predicted > 0)
     fmt::print(
-        "{} of {} single effects were predicted from other types of their tensors; such predictions are off "
-        "by "
-        "{:.0f} % (root mean square over {} that were measured too)\n",
+        "{} of {} single effects were predicted from other types of their tensors; such predictions are "
+        "off by {:.0f} % (root mean square over {} that were measured too)\n",
         with_commas(outcome.singles_predicted), with_commas(outcome.singles),
         100 * std::expm1(outcome.single_log_error), with_commas(outcome.singles_held_out));
 }

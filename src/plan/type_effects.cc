@@ -1,7 +1,6 @@
 #include "plan/type_effects.h"
 
 #include <algorithm>
-#include <cassert>
 #include <cmath>
 #include <map>
 #include <numeric>

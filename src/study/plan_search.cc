@@ -20,7 +20,7 @@ constexpr int kKindChunks = 4;       // on which the kinds of a solution are mea
 constexpr int kFirstHeat = 4;        // chunks on which every candidate is measured
 constexpr int kDrawn = 4;            // candidates from costs drawn within their errors
 constexpr int kMoreRounds = 3;       // of measuring what plans would take of what was predicted
-constexpr double kHeavyShare = 0.1;  // of the bytes: a group whose neighbouring types are tried too
+constexpr double kHeavyShare = 0.1;  // of the bytes: a group that gets more measurements than others
 constexpr size_t kCurvePoints = 64;
 constexpr double kMegabyte = 1e6;
 constexpr double kLeastFactor = 0.5, kMostFactor = 2;  // of a kind's joint effect over its sum

@@ -26,8 +26,8 @@ struct PlanRequest {
   int n_ctx = 512;
   int chunks = 6;             ///< the most that one type of one group gets
   int candidate_chunks = 16;  ///< on which candidates are measured
-  bool quick =
-      false;  ///< predicts the types that no plan within the errors would take, instead of measuring them
+  /// Predicts the types that no plan within the errors would take, instead of measuring them.
+  bool quick = false;
   int workers = 1;
   std::optional<uint64_t> limit_bytes;
   std::vector<std::string> command;
