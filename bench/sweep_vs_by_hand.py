@@ -40,8 +40,8 @@ def by_hand(folder, model, text, chunks, every):
     cells = [(layer, kind) for layer in range(30) for kind in peers.MATRICES][::every]
     seconds = dict.fromkeys(("python", "fqlab", "perplexity"), 0.0)
     for layer, kind in cells:
-        seconds["fqlab"] += peers.run([peers.FQLAB, "quantize", wide, "--recipe", f"{layer}/{kind}={FORMAT}", "-o", patched,
-                                       "--threads", peers.THREADS, "--force"])[2]
+        seconds["fqlab"] += peers.fqlab("quantize", wide, "--recipe", f"{layer}/{kind}={FORMAT}", "-o", patched,
+                                        "--threads", peers.THREADS, "--force")[2]
         seconds["python"] += peers.run([peers.python(), ROOT / "bench/patch_by_hand.py", wide, f"blk.{layer}.{kind}.weight", patched])[2]
         seconds["perplexity"] += peers.run([*common, "-m", patched, "--kl-divergence"])[2]
     return [(seconds[writer] + seconds["perplexity"]) / len(cells) for writer in ("python", "fqlab")]
