@@ -24,17 +24,6 @@ struct FormatInput {
   bool whole = false;
 };
 
-/// The rows of a batch whose number in the tensor is a multiple of `step`.
-std::vector<float> sampled(std::span<const float> batch, uint64_t first_row, uint64_t columns,
-                           uint64_t step) {
-  std::vector<float> sample;
-  const uint64_t rows = batch.size() / columns;
-  for (uint64_t row = (step - first_row % step) % step; row < rows; row += step)
-    sample.insert(sample.end(), batch.begin() + static_cast<std::ptrdiff_t>(row * columns),
-                  batch.begin() + static_cast<std::ptrdiff_t>((row + 1) * columns));
-  return sample;
-}
-
 class Measurement {
  public:
   Measurement(const GgufFile& file, std::span<const FormatSpec> formats, const DamageOptions& options)
@@ -97,23 +86,12 @@ class Measurement {
     const uint64_t rows = tensor.values() / columns;
     const uint64_t row_step =
         options_.sampled_rows == 0 ? 1 : std::max<uint64_t>(1, rows / options_.sampled_rows);
-    const TensorStream stream(file_, tensor, options_.threads, matrices);
+    const TensorStream stream(file_, tensor, options_.threads, matrices, row_step);
     std::vector<BatchResult> results(stream.batches());
     const auto refused = std::make_unique<std::atomic<const Error*>[]>(formats_.size());
     const auto done = stream.each(
-        [&](const RowBatch& batch, std::span<const float> all, std::span<float> room) -> Result<void> {
+        [&](const RowBatch& batch, std::span<const float> values, std::span<float> room) -> Result<void> {
           BatchResult& result = results[batch.index];
-          std::vector<float> sample;
-          std::span<const float> values = all;
-          if (options_.sampled_rows > 0) {
-            sample = sampled(all, batch.offset / columns, columns, row_step);
-            if (sample.empty()) {
-              result.formats.resize(formats_.size());
-              return {};
-            }
-            values = sample;
-            room = room.first(sample.size());
-          }
           result.profile.add(values);
           if (formats_.empty()) return {};
           // An imatrix with one row for all matrices serves each of them.

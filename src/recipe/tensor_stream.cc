@@ -14,40 +14,54 @@ constexpr uint64_t kBatchValues = uint64_t{1} << 15;
 
 }  // namespace
 
-TensorStream::TensorStream(const GgufFile& file, const TensorInfo& tensor, int threads, uint64_t matrices)
+TensorStream::TensorStream(const GgufFile& file, const TensorInfo& tensor, int threads, uint64_t matrices,
+                           uint64_t row_step)
     : file_(file),
       tensor_(tensor),
       threads_(threads),
       columns_(std::max<uint64_t>(1, tensor.columns())),
-      matrices_(matrices) {
+      matrices_(matrices),
+      row_step_(row_step) {
   rows_per_matrix_ = tensor.values() / columns_ / matrices_;
-  rows_per_batch_ = std::clamp<uint64_t>(kBatchValues / columns_, 1, std::max<uint64_t>(1, rows_per_matrix_));
-  batches_per_matrix_ = (rows_per_matrix_ + rows_per_batch_ - 1) / rows_per_batch_;
+  visited_per_matrix_ = (rows_per_matrix_ + row_step_ - 1) / row_step_;
+  rows_per_batch_ =
+      std::clamp<uint64_t>(kBatchValues / columns_, 1, std::max<uint64_t>(1, visited_per_matrix_));
+  batches_per_matrix_ = (visited_per_matrix_ + rows_per_batch_ - 1) / rows_per_batch_;
 }
 
 RowBatch TensorStream::batch(uint64_t index) const {
   const uint64_t matrix = index / batches_per_matrix_;
-  const uint64_t row = matrix * rows_per_matrix_ + index % batches_per_matrix_ * rows_per_batch_;
+  const uint64_t row = matrix * rows_per_matrix_ + index % batches_per_matrix_ * rows_per_batch_ * row_step_;
   return {index, row * columns_, matrix};
 }
 
 uint64_t TensorStream::values_of(uint64_t index) const {
   const uint64_t first = index % batches_per_matrix_ * rows_per_batch_;
-  return std::min(rows_per_batch_, rows_per_matrix_ - first) * columns_;
+  return std::min(rows_per_batch_, visited_per_matrix_ - first) * columns_;
+}
+
+Result<void> TensorStream::decode_rows(const RowBatch& batch, std::span<float> values) const {
+  const GgmlTypeInfo& type = *ggml_type_info(tensor_.type);
+  const std::span<const std::byte> data = file_.data(tensor_);
+  const uint64_t run = row_step_ == 1 ? values.size() : columns_;  // values that lie together
+  for (uint64_t done = 0; done < values.size(); done += run) {
+    const uint64_t offset = batch.offset + done * row_step_;
+    const auto bytes = data.subspan(offset / type.block_elements * type.block_bytes,
+                                    run / type.block_elements * type.block_bytes);
+    if (Result<void> decoded = decode(tensor_.type, bytes, values.subspan(done, run)); !decoded)
+      return decoded;
+  }
+  return {};
 }
 
 Result<void> TensorStream::each(const Visit& visit) const {
-  const GgmlTypeInfo& type = *ggml_type_info(tensor_.type);
-  const std::span<const std::byte> data = file_.data(tensor_);
   std::vector<std::optional<Error>> errors(static_cast<size_t>(std::max(threads_, 1)));
   share_out(batches(), 1, threads_, [&](int worker, uint64_t begin, uint64_t end) {
     std::vector<float> values(rows_per_batch_ * columns_), room(values.size());
     for (uint64_t index = begin; index < end; ++index) {
       const RowBatch at = batch(index);
       const auto part = std::span(values).first(values_of(index));
-      const auto bytes = data.subspan(at.offset / type.block_elements * type.block_bytes,
-                                      part.size() / type.block_elements * type.block_bytes);
-      Result<void> done = decode(tensor_.type, bytes, part);
+      Result<void> done = decode_rows(at, part);
       if (done) done = visit(at, part, std::span(room).first(part.size()));
       if (done) continue;
       errors[static_cast<size_t>(worker)] = done.error();  // workers have consecutive batches

@@ -20,8 +20,10 @@ struct RowBatch {
 
 class TensorStream {
  public:
-  /// `matrices`: batches never cross the borders of so many equal parts.
-  TensorStream(const GgufFile& file, const TensorInfo& tensor, int threads, uint64_t matrices = 1);
+  /// `matrices`: batches never cross the borders of so many equal parts. With a `row_step` n, row 0, n, 2n
+  /// ... of each part are decoded and the others left out.
+  TensorStream(const GgufFile& file, const TensorInfo& tensor, int threads, uint64_t matrices = 1,
+               uint64_t row_step = 1);
 
   uint64_t batches() const { return batches_per_matrix_ * matrices_; }
   uint64_t columns() const { return columns_; }
@@ -35,11 +37,14 @@ class TensorStream {
  private:
   RowBatch batch(uint64_t index) const;
   uint64_t values_of(uint64_t index) const;
+  Result<void> decode_rows(const RowBatch& batch, std::span<float> values) const;
 
   const GgufFile& file_;
   const TensorInfo& tensor_;
   int threads_;
-  uint64_t columns_, matrices_, rows_per_matrix_, rows_per_batch_, batches_per_matrix_;
+  uint64_t columns_, matrices_, row_step_;
+  uint64_t rows_per_matrix_;                                           // in the tensor
+  uint64_t visited_per_matrix_, rows_per_batch_, batches_per_matrix_;  // of the rows that are decoded
 };
 
 /// True where a value's result depends on the rest of the tensor or on its place in it, so that batches
