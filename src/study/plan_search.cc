@@ -111,7 +111,8 @@ Result<bool> PlanSearch::measure_singles() {
     if (!outcome) return tl::unexpected(outcome.error());
     if (outcome->state != SweepOutcome::State::kFinished) return false;
     const Stopwatch estimating;
-    if (Result<void> taken = singles_.take(*outcome); !taken) return tl::unexpected(taken.error());
+    if (Result<void> taken = singles_.take(*outcome, request_.study); !taken)
+      return tl::unexpected(taken.error());
     const Result<size_t> added =
         request_.quick && round < kMoreRounds ? measure_what_plans_take() : Result<size_t>(0);
     if (!added) return tl::unexpected(added.error());

@@ -23,10 +23,12 @@ std::vector<size_t> all_of(size_t n) {
 
 Result<PlanSingles> PlanSingles::choose(const PlanSpace& space, bool quick, uint64_t heavy_bytes,
                                         int threads) {
-  // Of what is measured the errors of the weights are not needed.
-  const size_t least_options = quick ? kLeastPredicted : SIZE_MAX;
-  const auto errors = plan_weight_errors(space, least_options, threads);
-  if (!errors) return tl::unexpected(errors.error());
+  std::vector<std::vector<double>> errors;  // what predictions go by
+  if (quick) {
+    Result<std::vector<std::vector<double>>> measured = plan_weight_errors(space, threads);
+    if (!measured) return tl::unexpected(measured.error());
+    errors = std::move(*measured);
+  }
   PlanSingles singles;
   std::map<std::string, size_t> kinds, of_kind;
   for (size_t g = 0; g < space.groups().size(); ++g) {
@@ -34,7 +36,7 @@ Result<PlanSingles> PlanSingles::choose(const PlanSpace& space, bool quick, uint
     const size_t kind = kinds.emplace(group.kind, kinds.size()).first->second;
     std::vector<TypeEffect>& types = singles.groups_.emplace_back(GroupEffects{kind, {}}).types;
     for (size_t o = 0; o < group.options.size(); ++o)
-      types.push_back({static_cast<size_t>(group.options[o].type), (*errors)[g][o], std::nullopt});
+      types.push_back({static_cast<size_t>(group.options[o].type), quick ? errors[g][o] : 0, std::nullopt});
     const bool whole =
         !quick || group.options.back().bytes > heavy_bytes || of_kind[group.kind]++ % kCheckedEvery == 0;
     singles.measured_.push_back(whole ? all_of(group.options.size()) : anchor_types(types));
@@ -81,7 +83,7 @@ Result<size_t> PlanSingles::format_of(GgmlType type) {
   return formats_.size() - 1;
 }
 
-Result<void> PlanSingles::take(const SweepOutcome& outcome) {
+Result<void> PlanSingles::take(const SweepOutcome& outcome, const std::filesystem::path& study) {
   std::vector<CellEvidence> evidence(outcome.measured.size());
   for (size_t i = 0; i < evidence.size(); ++i) {
     evidence[i].chunk_kl.resize(outcome.cluster_of_chunk.size());
@@ -94,7 +96,7 @@ Result<void> PlanSingles::take(const SweepOutcome& outcome) {
     if (!model.cells[i].kl)
       return fail(ErrorCode::kEngine, "a type could not be measured",
                   trials_[i].label + ", " + formats_[trials_[i].format].print(),
-                  "see fqlab status of the study; leave the type out with --types");
+                  "see fqlab status " + study.string() + "; leave the type out with --types");
     effects_[g][o] = model.cells[i];
     groups_[g].types[o].kl = model.cells[i].kl;
   }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <span>
 #include <utility>
 #include <vector>
@@ -28,8 +29,9 @@ class PlanSingles {
   /// added.
   Result<size_t> also_measure(const PlanSpace& space,
                               std::span<const std::pair<size_t, size_t>> group_options);
-  /// Estimates every option from a finished sweep of trials(). kEngine where one of them has no result.
-  Result<void> take(const SweepOutcome& outcome);
+  /// Estimates every option from a finished sweep of trials(). kEngine where one of them has no result;
+  /// `study`, the sweep's file, is for the message.
+  Result<void> take(const SweepOutcome& outcome, const std::filesystem::path& study);
 
   /// Of a group's option; `kl` is known after take().
   const CellEstimate& effect(size_t group, size_t option) const { return effects_[group][option]; }

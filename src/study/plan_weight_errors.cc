@@ -5,6 +5,7 @@
 #include <string>
 
 #include "fqlab/weight_damage.h"
+#include "plan/type_effects.h"
 
 namespace fqlab {
 namespace {
@@ -23,7 +24,7 @@ struct Pass {
   std::map<size_t, std::vector<Place>> places;  // by tensor, parallel to `formats`
 };
 
-std::map<std::string, Pass> passes(const PlanSpace& space, size_t least_options) {
+std::map<std::string, Pass> passes(const PlanSpace& space) {
   struct Wanted {
     std::vector<FormatSpec> formats;
     std::vector<Place> places;
@@ -31,7 +32,7 @@ std::map<std::string, Pass> passes(const PlanSpace& space, size_t least_options)
   std::map<size_t, Wanted> of_tensor;
   for (size_t g = 0; g < space.groups().size(); ++g) {
     const PlanGroup& group = space.groups()[g];
-    if (group.options.size() < least_options) continue;
+    if (group.options.size() < kLeastPredicted) continue;
     for (size_t o = 0; o < group.options.size(); ++o)
       for (const TensorChange& change : group.options[o].changes) {
         of_tensor[change.tensor].formats.push_back(change.format);
@@ -52,11 +53,10 @@ std::map<std::string, Pass> passes(const PlanSpace& space, size_t least_options)
 
 }  // namespace
 
-Result<std::vector<std::vector<double>>> plan_weight_errors(const PlanSpace& space, size_t least_options,
-                                                            int threads) {
+Result<std::vector<std::vector<double>>> plan_weight_errors(const PlanSpace& space, int threads) {
   std::vector<std::vector<DamageSums>> sums;
   for (const PlanGroup& group : space.groups()) sums.emplace_back(group.options.size());
-  for (const auto& [key, pass] : passes(space, least_options)) {
+  for (const auto& [key, pass] : passes(space)) {
     DamageOptions options;
     options.threads = threads;
     options.importance = space.imatrix();

@@ -9,9 +9,8 @@
 namespace fqlab {
 
 /// Relative mean squared error by group and option, weighted by the imatrix where it has an entry; 0 for what
-/// stays as it is, and everywhere in groups of fewer than `least_options`. Seconds for a hundred million
-/// weights: kSampledRows rows of each tensor are quantized, for all types the same.
-Result<std::vector<std::vector<double>>> plan_weight_errors(const PlanSpace& space, size_t least_options,
-                                                            int threads);
+/// stays as it is, and in groups of too few options to predict any (kLeastPredicted). Seconds for a hundred
+/// million weights: kSampledRows rows of each tensor are quantized, for all types the same.
+Result<std::vector<std::vector<double>>> plan_weight_errors(const PlanSpace& space, int threads);
 
 }  // namespace fqlab
