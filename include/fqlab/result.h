@@ -15,6 +15,7 @@ enum class ErrorCode {
   kSystem,  ///< the operating system refused: missing file, full disk, too little memory
   kEngine,  ///< llama.cpp refused, failed or died
   kCheck,   ///< an always-on check found a wrong number; the result must not be used
+  kInterrupted,  ///< Ctrl+C; nothing is half-written
 };
 
 /// One failure in three short pieces, printed as "WHAT (WHERE). HINT".

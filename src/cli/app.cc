@@ -111,7 +111,16 @@ ExitCode parse_and_run(int argc, char** argv) {
 
 }  // namespace
 
-ExitCode exit_code(const Error& error) { return error.code == ErrorCode::kUsage ? kWrongUsage : kFailed; }
+ExitCode exit_code(const Error& error) {
+  switch (error.code) {
+    case ErrorCode::kUsage:
+      return kWrongUsage;
+    case ErrorCode::kInterrupted:
+      return kInterrupted;
+    default:
+      return kFailed;
+  }
+}
 
 int run(int argc, char** argv) {
   try {

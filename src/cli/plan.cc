@@ -162,6 +162,11 @@ Result<void> write_outputs(const Options& options, const QuantizationPlan& plan)
   return options.export_as.empty() ? Result<void>() : write(types_file(options), tensor_type_file(plan));
 }
 
+ExitCode interrupted(const PlanRequest& request) {
+  say("interrupted. Nothing measured is lost; go on with:\n  " + report::shell_command(request.command));
+  return kInterrupted;
+}
+
 Result<ExitCode> search_and_write(const Options& options, const PlanRequest& request) {
   Progress progress;
   std::string stage;
@@ -180,11 +185,7 @@ Result<ExitCode> search_and_write(const Options& options, const PlanRequest& req
   const Result<PlanOutcome> outcome = search_plan(request, tell, warn);
   progress.finish();
   if (!outcome) return tl::unexpected(outcome.error());
-  if (outcome->state != SweepOutcome::State::kFinished) {
-    say(fmt::format("interrupted after {}. Nothing measured is lost; go on with:\n  {}",
-                    duration(outcome->seconds), report::shell_command(request.command)));
-    return kInterrupted;
-  }
+  if (outcome->state != SweepOutcome::State::kFinished) return interrupted(request);
   print_outcome(options, *outcome);
   if (Result<void> written = write_outputs(options, outcome->plan); !written)
     return tl::unexpected(written.error());
@@ -205,6 +206,7 @@ Result<ExitCode> run_plan(const Options& options) {
     say_error(to_string(done.error()));
     return exit_code(done.error());
   });
+  if (!code && code.error().code == ErrorCode::kInterrupted) return interrupted(*request);  // not in a sweep
   if (!code) return tl::unexpected(code.error());
   return static_cast<ExitCode>(*code);
 }

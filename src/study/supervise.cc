@@ -78,7 +78,7 @@ Result<int> run_supervised(const std::function<int()>& work) {
   sigaction(SIGINT, &old_interrupt, nullptr);
   if (WIFEXITED(status)) return WEXITSTATUS(status);
   const int signal = WTERMSIG(status);
-  if (signal == SIGINT) return fail(ErrorCode::kSystem, "interrupted; nothing was written");
+  if (signal == SIGINT) return fail(ErrorCode::kInterrupted, "interrupted; nothing was written");
   const char* hint = signal == SIGKILL ? "the system may have run out of memory"
                                        : "see whether llama-cli of the same version runs the file";
   return fail(ErrorCode::kEngine,

@@ -27,6 +27,7 @@ TEST(Supervise, SaysWhatAnInterruptLeaves) {
     return 0;
   });
   ASSERT_FALSE(interrupted);
+  EXPECT_EQ(interrupted.error().code, ErrorCode::kInterrupted);
   EXPECT_EQ(interrupted.error().what, "interrupted; nothing was written");
 }
 
