@@ -68,7 +68,6 @@ Result<PlanRequest> understand(const Options& options) {
     if (!type) return tl::unexpected(type.error());
     request.types.push_back(*type);
   }
-  if (request.types.empty()) request.types = default_plan_types();
   for (const std::string& text : options.pins) {
     Result<TypePin> pin = parse_pin(text);
     if (!pin) return tl::unexpected(pin.error());
@@ -228,7 +227,8 @@ void add_plan(CLI::App& app, const std::vector<std::string>& arguments, Action& 
   command->add_option("-o,--output", options->output, "the plan, a text file to read and edit")->required();
   command
       ->add_option("--types", options->types,
-                   "types to choose from, such as q4_0,q5_1,q8_0 (default: twelve between 2.6 and 8.5 bits)")
+                   "types to choose from, such as q4_0,q5_1,q8_0 (default: twelve between 2.6 and 8.5 bits, "
+                   "and a 16-bit original's own)")
       ->delimiter(',');
   command->add_option("--pin", options->pins, "SELECTOR=TYPE: these tensors get this type; may be repeated");
   command->add_option("--imatrix", options->imatrix,

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
-#include <numeric>
 
 namespace fqlab {
 namespace {
@@ -11,9 +10,10 @@ namespace {
 constexpr size_t kMiddleAbove = 6;
 constexpr double kLeastShare = 0.01;  // of the cheaper anchor: what a line through noise may fall to
 
-std::vector<size_t> by_error(std::span<const TypeEffect> types) {
-  std::vector<size_t> order(types.size());
-  std::iota(order.begin(), order.end(), size_t{0});
+std::vector<size_t> quantized_by_error(std::span<const TypeEffect> types) {
+  std::vector<size_t> order;
+  for (size_t i = 0; i < types.size(); ++i)
+    if (types[i].quantized) order.push_back(i);
   std::ranges::stable_sort(order, {}, [&](size_t i) { return types[i].weight_error; });
   return order;
 }
@@ -21,7 +21,8 @@ std::vector<size_t> by_error(std::span<const TypeEffect> types) {
 /// KL on the straight line through the two anchors beside this error; nats.
 double on_line(std::span<const TypeEffect> types, std::span<const size_t> anchors, double error) {
   std::vector<TypeEffect> points;
-  for (const size_t i : anchors) points.push_back(types[i]);
+  for (const size_t i : anchors)
+    if (types[i].quantized) points.push_back(types[i]);
   std::ranges::sort(points, {}, &TypeEffect::weight_error);
   size_t right = 1;
   while (right + 1 < points.size() && points[right].weight_error < error) ++right;
@@ -61,13 +62,14 @@ struct MeanSquare {
 }  // namespace
 
 std::vector<size_t> anchor_types(std::span<const TypeEffect> types) {
-  std::vector<size_t> order = by_error(types);
-  if (types.size() < kLeastPredicted) {
-    std::ranges::sort(order);
-    return order;
-  }
-  std::vector<size_t> anchors = {order.front(), order.back()};
-  if (types.size() > kMiddleAbove) {
+  const std::vector<size_t> order = quantized_by_error(types);
+  std::vector<size_t> anchors;
+  for (size_t i = 0; i < types.size(); ++i)
+    if (!types[i].quantized || order.size() < kLeastPredicted) anchors.push_back(i);
+  if (order.size() < kLeastPredicted) return anchors;
+  anchors.push_back(order.front());
+  anchors.push_back(order.back());
+  if (order.size() > kMiddleAbove) {
     const auto log_error = [&](size_t i) { return std::log(std::max(types[i].weight_error, 1e-30)); };
     const double middle = (log_error(order.front()) + log_error(order.back())) / 2;
     anchors.push_back(*std::min_element(order.begin() + 1, order.end() - 1, [&](size_t a, size_t b) {

@@ -14,10 +14,14 @@ struct TypeEffect {
   size_t type = 0;           ///< any number, the same for the same type
   double weight_error = 0;   ///< relative mean squared error of the group's weights in that type
   std::optional<double> kl;  ///< measured alone, nats; absent: to be predicted
+  /// Its kernels round activations to 8 bits, as those of all quantized types do. The others tell nothing of
+  /// these and are to be measured themselves.
+  bool quantized = true;
 };
 
-/// Which types of a group to measure, as indices in ascending order: the least and the greatest weight error,
-/// and of more than six types the one nearest to their geometric middle. All of fewer than four.
+/// Which types of a group to measure, as indices in ascending order: of the quantized ones the least and the
+/// greatest weight error, and of more than six the one nearest to their geometric middle; all of fewer than
+/// four. All that are not quantized.
 std::vector<size_t> anchor_types(std::span<const TypeEffect> types);
 
 /// A group and what is known of its types.

@@ -47,6 +47,7 @@ Result<std::map<size_t, GgmlType>> pinned_types(const GgufFile& file, std::span<
 }  // namespace
 
 Result<FormatSpec> PlanSpace::format(const TensorInfo& tensor, GgmlType type) const {
+  if (tensor.type == type) return FormatSpec::parse("f32");  // every value stays what it is
   const GgmlTypeInfo* info = ggml_type_info(type);
   if (info != nullptr && !info->quantized) return FormatSpec::parse(info->name);
   std::string text = "gguf:" + lower(type_name(type));

@@ -434,11 +434,14 @@ Result<PlanOutcome> PlanSearch::run() {
 
 }  // namespace
 
-std::vector<GgmlType> default_plan_types() {
+std::vector<GgmlType> default_plan_types(const GgufFile& file) {
   std::vector<GgmlType> types;
   for (const char* name :
        {"q2_K", "q3_K", "iq4_xs", "iq4_nl", "q4_0", "q4_K", "q4_1", "q5_0", "q5_K", "q5_1", "q6_K", "q8_0"})
     if (const GgmlTypeInfo* info = ggml_type_info(std::string_view(name))) types.push_back(info->type);
+  for (const GgmlType own : {GgmlType::kF16, GgmlType::kBf16})
+    if (std::ranges::find(file.tensors(), own, &TensorInfo::type) != file.tensors().end())
+      types.push_back(own);
   return types;
 }
 
@@ -451,7 +454,8 @@ Result<PlanOutcome> search_plan(
   Result<std::string> hash = sha256_of_file(request.model);
   if (!hash) return tl::unexpected(hash.error());
   const PlanSource source{request.imatrix, std::move(*hash), request.budget};
-  Result<PlanSpace> space = PlanSpace::create(*file, source, request.types, request.pins, request.grouping);
+  const std::vector<GgmlType> types = request.types.empty() ? default_plan_types(*file) : request.types;
+  Result<PlanSpace> space = PlanSpace::create(*file, source, types, request.pins, request.grouping);
   if (!space) return tl::unexpected(space.error());
   for (const std::string& warning : space->warnings()) warn(warning);
   return PlanSearch(request, source, std::move(*space), progress, warn).run();

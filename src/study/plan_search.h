@@ -20,7 +20,7 @@ struct PlanRequest {
   std::filesystem::path model, corpus, study;
   std::filesystem::path imatrix;  ///< empty: none
   std::string budget;             ///< "105MB", "4.8bpw", "like:Q4_K_M" or "like:FILE.gguf"
-  std::vector<GgmlType> types;
+  std::vector<GgmlType> types;    ///< empty: default_plan_types
   std::vector<TypePin> pins;
   Grouping grouping = Grouping::kTensor;
   int n_ctx = 512;
@@ -60,8 +60,8 @@ struct PlanOutcome {
 Result<uint64_t> parse_budget(std::string_view text, const PlanSpace& space, bool with_imatrix);
 
 /// ggml's types that plans choose from unless told otherwise: between 2.6 and 8.5 bits a weight, those that
-/// every build of llama.cpp has kernels for.
-std::vector<GgmlType> default_plan_types();
+/// every build of llama.cpp has kernels for, and the file's own types of 16 bits: a tensor may stay as it is.
+std::vector<GgmlType> default_plan_types(const GgufFile& file);
 
 /// Measures what the study lacks, and plans. Errors as a sweep's; kUsage for an impossible budget, with the
 /// smallest possible size.

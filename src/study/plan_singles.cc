@@ -36,7 +36,8 @@ Result<PlanSingles> PlanSingles::choose(const PlanSpace& space, bool quick, uint
     const size_t kind = kinds.emplace(group.kind, kinds.size()).first->second;
     std::vector<TypeEffect>& types = singles.groups_.emplace_back(GroupEffects{kind, {}}).types;
     for (size_t o = 0; o < group.options.size(); ++o)
-      types.push_back({static_cast<size_t>(group.options[o].type), quick ? errors[g][o] : 0, std::nullopt});
+      types.push_back({static_cast<size_t>(group.options[o].type), quick ? errors[g][o] : 0, std::nullopt,
+                       ggml_type_info(group.options[o].type)->quantized});
     const bool whole =
         !quick || group.options.back().bytes > heavy_bytes || of_kind[group.kind]++ % kCheckedEvery == 0;
     singles.measured_.push_back(whole ? all_of(group.options.size()) : anchor_types(types));

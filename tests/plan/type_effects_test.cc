@@ -57,6 +57,24 @@ TEST(AnchorTypes, AreTheEndsAndTheMiddleOfMany) {
   EXPECT_THAT(anchor_types({}), ElementsAre());
 }
 
+TEST(AnchorTypes, AreAlsoAllThatAreNotQuantized) {
+  std::vector<TypeEffect> types = group_of({0, 8, 6, 1, 2, 0.03});
+  types[0].quantized = false;
+  EXPECT_THAT(anchor_types(types), ElementsAre(0, 1, 5)) << "the ends of the quantized ones beside it";
+  EXPECT_THAT(anchor_types(std::span(types).first(3)), ElementsAre(0, 1, 2));
+}
+
+TEST(PredictEffects, DrawsNoLineThroughTypesThatRoundNoActivations) {
+  std::vector<GroupEffects> groups = simulate(8, {1, 1, 1, 1, 1}, 0, 7);
+  const std::vector<std::vector<double>> truth = hide(groups, 0);
+  for (GroupEffects& group : groups) group.types.push_back({9, 0, 0.0, false});
+  const PredictedEffects effects = predict_effects(groups);
+  for (size_t g = 0; g < groups.size(); ++g) {
+    for (size_t i = 0; i < truth[g].size(); ++i) EXPECT_NEAR(effects.kl[g][i] / truth[g][i], 1, 1e-9);
+    EXPECT_EQ(effects.kl[g].back(), 0);
+  }
+}
+
 TEST(PredictEffects, IsExactWhereTheLawHolds) {
   auto groups = simulate(20, {1, 1, 1, 1, 1}, 0, 1);
   const auto truth = hide(groups, 4);

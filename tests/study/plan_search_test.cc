@@ -10,7 +10,9 @@
 namespace fqlab {
 namespace {
 
+using ::testing::Contains;
 using ::testing::HasSubstr;
+using ::testing::Not;
 using ::testing::SizeIs;
 
 GgmlType type(const char* name) { return ggml_type_info(std::string_view(name))->type; }
@@ -110,6 +112,33 @@ TEST_F(PlanSearchTest, PredictsWhatItDoesNotMeasureAndSaysHowWell) {
   for (const PlannedTensor& tensor : all.plan.tensors) EXPECT_FALSE(tensor.kl_predicted);
   // Both are the best of measured candidates on the same text.
   EXPECT_NEAR(*some.plan.measured_kl / *all.plan.measured_kl, 1, 0.25);
+}
+
+TEST_F(PlanSearchTest, ATensorOf16BitsMayStayAsItIs) {
+  const GgufFile wide = GgufFile::open(request_.model).value();
+  QuantizeRequest halves;
+  halves.types = stock_mix(wide, "Q8_0", false).value();
+  for (TensorType& tensor : halves.types) tensor.type = GgmlType::kF16;
+  request_.model = halves.output = folder_ / "f16.gguf";
+  ASSERT_TRUE(write_quantized(wide, halves, {}));
+  const GgufFile file = GgufFile::open(request_.model).value();
+  EXPECT_THAT(default_plan_types(file), Contains(GgmlType::kF16));
+  EXPECT_THAT(default_plan_types(wide), Not(Contains(GgmlType::kF16)));
+
+  request_.budget = "11bpw";
+  const double without = *search().value().plan.measured_kl;
+  request_.types.push_back(GgmlType::kF16);
+  const PlanOutcome outcome = search().value();
+  EXPECT_LE(outcome.plan.file_bytes, outcome.plan.budget_bytes);
+  size_t stay = 0;
+  for (const PlannedTensor& tensor : outcome.plan.tensors) {
+    if (tensor.type != GgmlType::kF16) continue;
+    ++stay;
+    EXPECT_EQ(tensor.kl, 0) << tensor.name << ": nothing to measure";
+  }
+  EXPECT_GT(stay, 0u);
+  EXPECT_LT(stay, halves.types.size());
+  EXPECT_LT(*outcome.plan.measured_kl, without);
 }
 
 TEST_F(PlanSearchTest, APinIsKept) {
