@@ -23,7 +23,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-struct Options {
+struct BuildOptions {
   std::string plan, output, model, imatrix, exported;
   bool force = false;
   int threads = 1;
@@ -39,7 +39,7 @@ Result<std::string> find_file(const std::string& recorded, const std::string& pl
               fmt::format("say where it is: {} FILE", option));
 }
 
-Result<std::string> find_model(const Options& options, const QuantizationPlan& plan) {
+Result<std::string> find_model(const BuildOptions& options, const QuantizationPlan& plan) {
   if (!options.model.empty()) return options.model;
   if (plan.model.empty())
     return fail(ErrorCode::kUsage, "the plan names no model", options.plan, "give one: --model FILE");
@@ -47,7 +47,7 @@ Result<std::string> find_model(const Options& options, const QuantizationPlan& p
 }
 
 /// The imatrix's path, empty for none. Another one than the plan's must be asked for.
-Result<std::string> find_imatrix(const Options& options, const QuantizationPlan& plan) {
+Result<std::string> find_imatrix(const BuildOptions& options, const QuantizationPlan& plan) {
   if (options.imatrix.empty() && plan.imatrix.empty()) return std::string();
   Result<std::string> path = options.imatrix.empty()
                                  ? find_file(plan.imatrix, options.plan, "imatrix", "--imatrix")
@@ -94,7 +94,8 @@ void print_types(const GgufLayout& layout) {
   fmt::print("{}", table({"type", ">tensors", ">values", ">bytes", ">bits a value"}, rows));
 }
 
-Result<GgufLayout> make_file(const Options& options, const QuantizationPlan& plan, const std::string& model) {
+Result<GgufLayout> make_file(const BuildOptions& options, const QuantizationPlan& plan,
+                             const std::string& model) {
   const Result<GgufFile> file = GgufFile::open(model);
   if (!file) return tl::unexpected(file.error());
   const std::string hash = sha256(file->bytes());
@@ -134,7 +135,7 @@ Result<GgufLayout> make_file(const Options& options, const QuantizationPlan& pla
   return layout;
 }
 
-Result<ExitCode> export_types(const Options& options, const QuantizationPlan& plan) {
+Result<ExitCode> export_types(const BuildOptions& options, const QuantizationPlan& plan) {
   const Existing existing = options.force ? Existing::kReplace : Existing::kRefuse;
   if (plan.tensors.empty())
     return fail(ErrorCode::kInput, "the plan names no tensor", options.plan,
@@ -151,7 +152,7 @@ Result<ExitCode> export_types(const Options& options, const QuantizationPlan& pl
   return kDone;
 }
 
-Result<ExitCode> run_build(const Options& options) {
+Result<ExitCode> run_build(const BuildOptions& options) {
   const Result<std::string> text = read_text(options.plan);
   if (!text) return tl::unexpected(text.error());
   const Result<QuantizationPlan> plan = parse_plan(*text, options.plan);
@@ -184,7 +185,7 @@ Result<ExitCode> run_build(const Options& options) {
 void add_build(CLI::App& app, Action& action) {
   CLI::App* command =
       app.add_subcommand("build", "Make the quantized file that a plan describes, by llama.cpp's quantizer");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<BuildOptions>();
   options->threads = hardware_threads();
   command->add_option("PLAN", options->plan, "a plan, as fqlab plan writes it or edited")->required();
   command->add_option("-o,--output", options->output, "the new file")->required();

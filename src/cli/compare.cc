@@ -21,14 +21,14 @@ namespace {
 
 namespace fs = std::filesystem;
 
-struct Options {
+struct CompareOptions {
   std::string model, variant, arithmetic, gelu = "exact", prompts, keep_variant, margins, out, fail_on;
   std::vector<std::string> recipes, corpora, exports, languages = {"en"};
   bool no_dialogue = false, no_speed = false, force = false;
   CompareRequest request;
 };
 
-Result<CompareRequest> understand(const Options& options) {
+Result<CompareRequest> understand(const CompareOptions& options) {
   CompareRequest request = options.request;
   request.model = options.model;
   for (const std::string& text : options.recipes) {
@@ -70,7 +70,7 @@ struct Output {
   std::vector<ExportFormat> exports;
 };
 
-Result<Output> understand_output(const Options& options) {
+Result<Output> understand_output(const CompareOptions& options) {
   Output output;
   output.folder = options.out;
   Result<std::vector<Language>> languages = parse_languages(options.languages);
@@ -131,7 +131,7 @@ Result<ExitCode> measure_and_report(const CompareRequest& request, const Output&
   return judge_thresholds(*comparisons, output);
 }
 
-Result<ExitCode> run_compare(const Options& options) {
+Result<ExitCode> run_compare(const CompareOptions& options) {
   const Result<CompareRequest> request = understand(options);
   if (!request) return tl::unexpected(request.error());
   const Result<Output> output = understand_output(options);
@@ -154,7 +154,7 @@ Result<ExitCode> run_compare(const Options& options) {
 void add_compare(CLI::App& app, const std::vector<std::string>& arguments, Action& action) {
   CLI::App* command =
       app.add_subcommand("compare", "Measure how far a model is from its fake-quantized variant");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<CompareOptions>();
   CompareRequest& request = options->request;
   request.threads = hardware_threads();
   request.command = arguments;

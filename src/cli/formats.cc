@@ -22,7 +22,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-struct Options {
+struct FormatsOptions {
   std::string spec;
   bool json = false;
 };
@@ -33,7 +33,7 @@ struct ApplyOptions {
 };
 
 /// 2^-9, 448, 3.39e+38: powers of two below 1 and beyond 2^20 as such.
-std::string number(const std::optional<double>& value) {
+std::string grid_number(const std::optional<double>& value) {
   if (!value) return "-";
   int exponent = 0;
   const bool power = std::frexp(*value, &exponent) == 0.5;
@@ -44,8 +44,8 @@ std::string number(const std::optional<double>& value) {
 void print_list(const std::vector<FormatFacts>& all) {
   std::vector<std::vector<std::string>> rows;
   for (const FormatFacts& facts : all)
-    rows.push_back({facts.spec, fmt::format("{:.4g}", facts.bits_per_weight), number(facts.largest),
-                    number(facts.smallest_step), facts.specials, facts.granularity});
+    rows.push_back({facts.spec, fmt::format("{:.4g}", facts.bits_per_weight), grid_number(facts.largest),
+                    grid_number(facts.smallest_step), facts.specials, facts.granularity});
   fmt::print("{}",
              table({"format", ">bits/weight", ">largest", ">smallest step", "specials", "scales"}, rows));
   fmt::print(
@@ -72,7 +72,7 @@ std::string ruler(const std::vector<double>& values) {
   std::string marks(kWidth + 1, '.');
   for (const double value : values)
     marks[static_cast<size_t>(std::lround(value / values.back() * kWidth))] = '|';
-  const std::string end = number(values.back());
+  const std::string end = grid_number(values.back());
   return marks + "\n0" + std::string(kWidth + 1 - 1 - end.size(), ' ') + end + "\n";
 }
 
@@ -90,7 +90,8 @@ std::string binades(const std::vector<double>& values) {
       if (count < 8) list += (list.empty() ? "" : " ") + fmt::format("{:.7g}", values[i]);
     }
     if (count > 8) list += fmt::format(" ... {:.7g}", values[i - 1]);
-    rows.push_back({number(std::exp2(std::ilogb(first))), std::to_string(count), number(step), list});
+    rows.push_back(
+        {grid_number(std::exp2(std::ilogb(first))), std::to_string(count), grid_number(step), list});
   }
   return table({"from", ">numbers", ">step", "they are"}, rows);
 }
@@ -100,9 +101,9 @@ void print_one(const FormatSpec& format) {
   fmt::print("format           {}\n", facts.spec);
   fmt::print("is               {}\n", facts.note);
   fmt::print("bits per weight  {:.6g} in a 4096 x 4096 matrix\n", facts.bits_per_weight);
-  fmt::print("largest          {}\n", number(facts.largest));
-  fmt::print("smallest normal  {}\n", number(facts.smallest_normal));
-  fmt::print("smallest step    {}\n", number(facts.smallest_step));
+  fmt::print("largest          {}\n", grid_number(facts.largest));
+  fmt::print("smallest normal  {}\n", grid_number(facts.smallest_normal));
+  fmt::print("smallest step    {}\n", grid_number(facts.smallest_step));
   fmt::print("specials         {}\n", facts.specials);
   fmt::print("scales           {}\n", facts.granularity);
   const std::vector<double> values = magnitudes(format);
@@ -111,7 +112,7 @@ void print_one(const FormatSpec& format) {
              facts.granularity == "no scale" ? ":" : ", times the scale:", ruler(values), binades(values));
 }
 
-Result<ExitCode> run_formats(const Options& options) {
+Result<ExitCode> run_formats(const FormatsOptions& options) {
   if (options.spec.empty()) {
     const std::vector<FormatFacts> all = all_format_facts();
     if (!options.json) {
@@ -173,7 +174,7 @@ Result<ExitCode> run_apply(const ApplyOptions& options) {
 void add_formats(CLI::App& app, Action& action) {
   CLI::App* command =
       app.add_subcommand("formats", "List the number formats, explain one, or apply one to raw floats");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<FormatsOptions>();
   command->add_option("SPEC", options->spec, "a format spec such as fp8_e4m3, mxfp4 or int4:g32:sym");
   command->add_flag("--json", options->json, "print JSON");
   CLI::App* apply = command->add_subcommand(

@@ -16,13 +16,13 @@
 namespace fqlab::cli {
 namespace {
 
-struct Options {
+struct ImatrixOptions {
   std::string model, corpus, arithmetic = "native", output;
   bool no_tied_embedding = false;
   ImatrixRequest request;
 };
 
-Result<ImatrixRequest> understand(const Options& options) {
+Result<ImatrixRequest> understand(const ImatrixOptions& options) {
   ImatrixRequest request = options.request;
   request.model = options.model;
   request.corpus = options.corpus.empty() ? default_corpus() : options.corpus;
@@ -49,7 +49,7 @@ void tell_outcome(const ImatrixRequest& request, const ImatrixOutcome& outcome, 
                   counted(outcome.chunks, "chunk"), request.activations.n_ctx, duration(seconds)));
 }
 
-Result<ExitCode> run_imatrix(const Options& options) {
+Result<ExitCode> run_imatrix(const ImatrixOptions& options) {
   const Result<ImatrixRequest> request = understand(options);
   if (!request) return tl::unexpected(request.error());
   // llama.cpp may abort; in a child process that costs one message.
@@ -75,7 +75,7 @@ Result<ExitCode> run_imatrix(const Options& options) {
 void add_imatrix(CLI::App& app, Action& action) {
   CLI::App* command = app.add_subcommand(
       "imatrix", "Compute an importance matrix, which quantizers use, in llama.cpp's format");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<ImatrixOptions>();
   ImatrixRequest& request = options->request;
   request.activations.threads = hardware_threads();
   command->add_option("MODEL", options->model, "a GGUF file, best in 16 bits or more")->required();

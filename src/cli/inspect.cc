@@ -12,18 +12,18 @@
 #include "base/system.h"
 #include "cli/commands.h"
 #include "cli/inspect_damage.h"
-#include "recipe/layer_list.h"
 #include "cli/terminal.h"
 #include "fqlab/gguf.h"
 #include "fqlab/recipe.h"
 #include "fqlab/weight_damage.h"
+#include "recipe/layer_list.h"
 
 namespace fqlab::cli {
 namespace {
 
 using Json = nlohmann::ordered_json;
 
-struct Options {
+struct InspectOptions {
   std::string model;
   std::string select;
   DamageRequest damage;  // with the options that both views share
@@ -91,8 +91,6 @@ Groups group(const std::vector<InspectedTensor>& tensors) {
   return groups;
 }
 
-std::string type_name(GgmlType type) { return std::string(ggml_type_info(type)->name); }
-
 std::string shape_text(const std::vector<uint64_t>& shape) {
   std::string text;
   for (const uint64_t size : shape) text += (text.empty() ? "" : " x ") + std::to_string(size);
@@ -116,8 +114,9 @@ void print_text(const GgufFile& file, const std::vector<InspectedTensor>& tensor
   std::vector<std::vector<std::string>> rows;
   for (const auto& [key, group] : group(tensors)) {
     const auto& [kind, type, shape] = key;
-    rows.push_back({printable(kind), group.layers.empty() ? "-" : layer_list(group.layers), type_name(type),
-                    shape_text(shape), with_commas(group.tensors), with_commas(group.bytes)});
+    rows.push_back({printable(kind), group.layers.empty() ? "-" : layer_list(group.layers),
+                    std::string(ggml_type_info(type)->name), shape_text(shape), with_commas(group.tensors),
+                    with_commas(group.bytes)});
   }
   fmt::print("{}", table({"kind", "layers", "type", "shape", ">tensors", ">bytes"}, rows));
 
@@ -125,11 +124,11 @@ void print_text(const GgufFile& file, const std::vector<InspectedTensor>& tensor
   for (const InspectedTensor& tensor : tensors)
     if (tensor.profile) {
       const WeightProfile& profile = *tensor.profile;
-      rows.push_back({printable(tensor.info.name), type_name(tensor.info.type), with_commas(profile.values),
-                      with_commas(profile.not_bf16_exact), with_commas(profile.not_tf32_exact),
-                      with_commas(profile.not_f16_exact), std::to_string(profile.mantissa_bits()),
-                      exponents_text(profile), with_commas(profile.zeros),
-                      with_commas(profile.nan + profile.infinite)});
+      rows.push_back({printable(tensor.info.name), std::string(ggml_type_info(tensor.info.type)->name),
+                      with_commas(profile.values), with_commas(profile.not_bf16_exact),
+                      with_commas(profile.not_tf32_exact), with_commas(profile.not_f16_exact),
+                      std::to_string(profile.mantissa_bits()), exponents_text(profile),
+                      with_commas(profile.zeros), with_commas(profile.nan + profile.infinite)});
     }
   if (rows.empty()) return;
   fmt::print(
@@ -155,7 +154,7 @@ void print_json(const GgufFile& file, const std::vector<InspectedTensor>& tensor
     const auto& [kind, type, shape] = key;
     out["kinds"].push_back({{"kind", kind},
                             {"layers", group.layers},
-                            {"type", type_name(type)},
+                            {"type", std::string(ggml_type_info(type)->name)},
                             {"shape", shape},
                             {"tensors", group.tensors},
                             {"bytes", group.bytes}});
@@ -164,7 +163,7 @@ void print_json(const GgufFile& file, const std::vector<InspectedTensor>& tensor
     Json row = {{"name", tensor.info.name},
                 {"layer", nullptr},
                 {"kind", tensor.name.kind},
-                {"type", type_name(tensor.info.type)},
+                {"type", std::string(ggml_type_info(tensor.info.type)->name)},
                 {"shape", tensor.info.shape},
                 {"values", tensor.info.values()},
                 {"bytes", tensor.info.bytes},
@@ -208,7 +207,7 @@ Result<void> check(const DamageRequest& request) {
   return {};
 }
 
-Result<ExitCode> run_inspect(const Options& options) {
+Result<ExitCode> run_inspect(const InspectOptions& options) {
   if (Result<void> checked = check(options.damage); !checked) return tl::unexpected(checked.error());
   const Result<GgufFile> file = GgufFile::open(options.model);
   if (!file) return tl::unexpected(file.error());
@@ -226,7 +225,7 @@ Result<ExitCode> run_inspect(const Options& options) {
 void add_inspect(CLI::App& app, Action& action) {
   CLI::App* command = app.add_subcommand(
       "inspect", "Show a model's tensors, which values fit 16 bits, and what number formats do to them");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<InspectOptions>();
   DamageRequest& damage = options->damage;
   damage.threads = hardware_threads();
   command->add_option("MODEL", options->model, "a GGUF file")->required();

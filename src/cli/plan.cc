@@ -24,7 +24,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-struct Options {
+struct PlanOptions {
   std::string model, corpus, study, imatrix, group = "tensor", output, limit_memory, export_as;
   std::vector<std::string> types, pins;
   bool frontier = false, force = false;
@@ -54,7 +54,7 @@ Result<TypePin> parse_pin(const std::string& text) {
   return TypePin{std::move(*selector), *type};
 }
 
-Result<PlanRequest> understand(const Options& options) {
+Result<PlanRequest> understand(const PlanOptions& options) {
   PlanRequest request = options.request;
   request.model = options.model;
   request.imatrix = options.imatrix;
@@ -124,7 +124,7 @@ void print_frontier(const QuantizationPlan& plan) {
   fmt::print("{}\n", table({">bytes of the file", ">predicted KL, nats"}, rows));
 }
 
-void print_outcome(const Options& options, const PlanOutcome& outcome) {
+void print_outcome(const PlanOptions& options, const PlanOutcome& outcome) {
   const QuantizationPlan& plan = outcome.plan;
   print_candidates(outcome);
   print_types(plan);
@@ -142,16 +142,18 @@ void print_outcome(const Options& options, const PlanOutcome& outcome) {
         100 * std::expm1(outcome.single_log_error), with_commas(outcome.singles_held_out));
 }
 
-std::string types_file(const Options& options) { return options.output + ".tensor-types.txt"; }
+std::string types_file(const PlanOptions& options) { return options.output + ".tensor-types.txt"; }
 
-Existing existing(const Options& options) { return options.force ? Existing::kReplace : Existing::kRefuse; }
+Existing existing(const PlanOptions& options) {
+  return options.force ? Existing::kReplace : Existing::kRefuse;
+}
 
-Result<void> check_outputs(const Options& options) {
+Result<void> check_outputs(const PlanOptions& options) {
   if (Result<void> possible = check_output(options.output, existing(options)); !possible) return possible;
   return options.export_as.empty() ? Result<void>() : check_output(types_file(options), existing(options));
 }
 
-Result<void> write_outputs(const Options& options, const QuantizationPlan& plan) {
+Result<void> write_outputs(const PlanOptions& options, const QuantizationPlan& plan) {
   const auto write = [&](const std::string& path, const std::string& text) -> Result<void> {
     if (Result<void> written = write_file_atomically(path, text, existing(options)); !written) return written;
     fmt::print("{}\n", printable(path));
@@ -166,7 +168,7 @@ ExitCode interrupted(const PlanRequest& request) {
   return kInterrupted;
 }
 
-Result<ExitCode> search_and_write(const Options& options, const PlanRequest& request) {
+Result<ExitCode> search_and_write(const PlanOptions& options, const PlanRequest& request) {
   Progress progress;
   std::string stage;
   const auto warn = [&](const std::string& text) {
@@ -194,7 +196,7 @@ Result<ExitCode> search_and_write(const Options& options, const PlanRequest& req
   return kDone;
 }
 
-Result<ExitCode> run_plan(const Options& options) {
+Result<ExitCode> run_plan(const PlanOptions& options) {
   const Result<PlanRequest> request = understand(options);
   if (!request) return tl::unexpected(request.error());
   if (Result<void> possible = check_outputs(options); !possible) return tl::unexpected(possible.error());
@@ -214,7 +216,7 @@ Result<ExitCode> run_plan(const Options& options) {
 
 void add_plan(CLI::App& app, const std::vector<std::string>& arguments, Action& action) {
   CLI::App* command = app.add_subcommand("plan", "Find the type of each tensor for a file of so many bytes");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<PlanOptions>();
   PlanRequest& request = options->request;
   request.workers = hardware_threads();
   request.command = arguments;

@@ -16,7 +16,7 @@
 namespace fqlab::cli {
 namespace {
 
-struct Options {
+struct QuantizeOptions {
   std::string model;
   std::string recipe;
   std::string output;
@@ -34,14 +34,13 @@ struct Row {
   Distortion distortion;
 };
 
-std::string type_name(GgmlType type) { return std::string(ggml_type_info(type)->name); }
-
 void print_rows(const std::vector<Row>& rows) {
   std::vector<std::vector<std::string>> cells;
   cells.reserve(rows.size());
   for (const Row& row : rows)
-    cells.push_back({printable(row.source.name), type_name(row.source.type), row.format.print(),
-                     type_name(row.stored), with_commas(row.counts.changed), with_commas(row.counts.values),
+    cells.push_back({printable(row.source.name), std::string(ggml_type_info(row.source.type)->name),
+                     row.format.print(), std::string(ggml_type_info(row.stored)->name),
+                     with_commas(row.counts.changed), with_commas(row.counts.values),
                      with_commas(row.counts.saturated), with_commas(row.counts.flushed_to_zero),
                      fmt::format("{:.3g}", row.distortion.relative_mse),
                      row.distortion.snr_db ? fmt::format("{:.1f}", *row.distortion.snr_db) : "-",
@@ -64,7 +63,7 @@ void warn_when_nothing_changed(const std::vector<Row>& rows) {
 }
 
 Result<GgufLayout> write(const GgufFile& file, const Recipe& recipe, const std::vector<TensorChange>& changes,
-                         const Options& options, std::vector<Row>& rows) {
+                         const QuantizeOptions& options, std::vector<Row>& rows) {
   Progress progress;
   GgufRewrite rewrite;
   rewrite.set_metadata = {{"fqlab.version", std::string(FQLAB_VERSION)},
@@ -92,7 +91,7 @@ Result<GgufLayout> write(const GgufFile& file, const Recipe& recipe, const std::
   return write_gguf_file(file, rewrite, options.output, options.force);
 }
 
-Result<ExitCode> run_quantize(const Options& options) {
+Result<ExitCode> run_quantize(const QuantizeOptions& options) {
   const Result<Recipe> recipe = Recipe::parse(options.recipe);
   if (!recipe) return tl::unexpected(recipe.error());
   const Result<GgufFile> file = GgufFile::open(options.model);
@@ -116,7 +115,7 @@ Result<ExitCode> run_quantize(const Options& options) {
 
 void add_quantize(CLI::App& app, Action& action) {
   CLI::App* command = app.add_subcommand("quantize", "Write a fake-quantized file for stock llama.cpp");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<QuantizeOptions>();
   command->add_option("MODEL", options->model, "a GGUF file")->required();
   command
       ->add_option("--recipe", options->recipe,

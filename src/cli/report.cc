@@ -17,7 +17,7 @@
 namespace fqlab::cli {
 namespace {
 
-struct Options {
+struct ReportOptions {
   std::vector<std::string> inputs, languages = {"en"};
   std::string out;
   bool force = false;
@@ -37,7 +37,7 @@ Result<std::vector<Comparison>> read_comparisons(const std::string& path) {
   return comparisons;
 }
 
-Result<ExitCode> report_map(const Options& options, std::span<const Language> languages) {
+Result<ExitCode> report_map(const ReportOptions& options, std::span<const Language> languages) {
   if (options.inputs.size() > 1)
     return fail(ErrorCode::kUsage, "a map is reported by itself", "REPORT",
                 "give one study or map.json, or report.json files only");
@@ -53,7 +53,7 @@ Result<ExitCode> report_map(const Options& options, std::span<const Language> la
   return kDone;
 }
 
-Result<ExitCode> run_report(const Options& options) {
+Result<ExitCode> run_report(const ReportOptions& options) {
   const Result<std::vector<Language>> languages = parse_languages(options.languages);
   if (!languages) return tl::unexpected(languages.error());
   for (const std::string& input : options.inputs)
@@ -82,7 +82,7 @@ Result<ExitCode> run_report(const Options& options) {
 void add_report(CLI::App& app, Action& action) {
   CLI::App* command =
       app.add_subcommand("report", "Write the map of a study, or put comparisons side by side");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<ReportOptions>();
   command
       ->add_option("REPORT", options->inputs,
                    "study file of fqlab sweep or its map.json; or report.json files of fqlab compare")

@@ -14,7 +14,7 @@
 namespace fqlab::cli {
 namespace {
 
-struct Options {
+struct ShowOptions {
   std::string input, language = "en";
   size_t top = 10;
   bool json = false, ascii = false;
@@ -28,7 +28,7 @@ int terminal_columns() {
   return kUsual;
 }
 
-Result<ExitCode> run_show(const Options& options) {
+Result<ExitCode> run_show(const ShowOptions& options) {
   const Result<Language> language = parse_language(options.language);
   if (!language) return tl::unexpected(language.error());
   const Result<SensitivityMap> map = read_map_file(options.input, options.predictions);
@@ -51,7 +51,7 @@ Result<ExitCode> run_show(const Options& options) {
 
 void add_show(CLI::App& app, Action& action) {
   CLI::App* command = app.add_subcommand("show", "Show the ranking and the heatmap of a study");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<ShowOptions>();
   command->add_option("STUDY", options->input, "study file of fqlab sweep, or a map.json")->required();
   command->add_option("--top", options->top, "length of each ranking; 0: all")->capture_default_str();
   command->add_option("--lang", options->language, "language: en or zh-TW")->capture_default_str();

@@ -20,7 +20,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-struct Options {
+struct SweepOptions {
   std::string model, corpus, study, select, group, mode = "only", score = "second-half", precision,
                                                    limit_time, limit_memory;
   std::vector<std::string> formats;
@@ -29,7 +29,7 @@ struct Options {
   SweepRequest request;
 };
 
-Result<SweepSelection> understand_selection(const Options& options) {
+Result<SweepSelection> understand_selection(const SweepOptions& options) {
   SweepSelection selection;
   selection.seed = options.request.selection.seed;
   Result<std::vector<FormatSpec>> formats = parse_formats(options.formats);
@@ -52,7 +52,7 @@ Result<SweepSelection> understand_selection(const Options& options) {
   return selection;
 }
 
-Result<AllocationGoal> understand_goal(const Options& options) {
+Result<AllocationGoal> understand_goal(const SweepOptions& options) {
   AllocationGoal goal = options.request.goal;
   const int asked = options.exhaustive + !options.precision.empty() + (options.top > 0);
   if (asked > 1)
@@ -73,7 +73,7 @@ Result<AllocationGoal> understand_goal(const Options& options) {
   return goal;
 }
 
-Result<SweepRequest> understand(const Options& options) {
+Result<SweepRequest> understand(const SweepOptions& options) {
   SweepRequest request = options.request;
   request.model = options.model;
   const Result<fs::path> corpus = corpus_or_default(options.corpus);
@@ -143,7 +143,7 @@ ExitCode tell_outcome(const SweepRequest& request, const SweepOutcome& outcome) 
   return kDone;
 }
 
-Result<ExitCode> run_sweep_command(const Options& options) {
+Result<ExitCode> run_sweep_command(const SweepOptions& options) {
   const Result<SweepRequest> request = understand(options);
   if (!request) return tl::unexpected(request.error());
   if (options.dry_run) return print_estimate(*request);
@@ -168,7 +168,7 @@ Result<ExitCode> run_sweep_command(const Options& options) {
 void add_sweep(CLI::App& app, const std::vector<std::string>& arguments, Action& action) {
   CLI::App* command =
       app.add_subcommand("sweep", "Map how sensitive each part of a model is to each number format");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<SweepOptions>();
   SweepRequest& request = options->request;
   request.workers = hardware_threads();
   request.command = arguments;

@@ -19,7 +19,7 @@
 namespace fqlab::cli {
 namespace {
 
-struct Options {
+struct VerifyOptions {
   std::string model, output, plan, prompts, margins, out;
   std::vector<std::string> against, corpora, languages = {"en"};
   bool no_dialogue = false, no_speed = false, force = false;
@@ -33,7 +33,7 @@ Result<QuantizationPlan> read_plan(const std::string& path) {
   return parse_plan(*text, path);
 }
 
-Result<VerifyRequest> understand(const Options& options) {
+Result<VerifyRequest> understand(const VerifyOptions& options) {
   VerifyRequest request = options.request;
   request.model = options.model;
   request.output = options.output;
@@ -82,7 +82,7 @@ Result<ExitCode> measure_and_report(const VerifyRequest& request, std::span<cons
   return kDone;
 }
 
-Result<ExitCode> run_verify(const Options& options) {
+Result<ExitCode> run_verify(const VerifyOptions& options) {
   const Result<VerifyRequest> request = understand(options);
   if (!request) return tl::unexpected(request.error());
   const Result<std::vector<Language>> languages = parse_languages(options.languages);
@@ -108,7 +108,7 @@ Result<ExitCode> run_verify(const Options& options) {
 void add_verify(CLI::App& app, const std::vector<std::string>& arguments, Action& action) {
   CLI::App* command = app.add_subcommand(
       "verify", "Prove a really quantized file on text that its plan has not seen, beside others");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<VerifyOptions>();
   VerifyRequest& request = options->request;
   request.threads = hardware_threads();
   request.command = arguments;

@@ -11,7 +11,7 @@
 namespace fqlab {
 namespace {
 
-constexpr int64_t kFewestRows = 16;  // llama-imatrix leaves smaller products out
+constexpr int64_t kFewestRowsOfImatrix = 16;  // llama-imatrix leaves smaller products out
 constexpr std::string_view kOutput = "output.weight", kEmbedding = "token_embd.weight";
 
 bool is_output_product(const ggml_tensor& node) {
@@ -62,9 +62,10 @@ bool SquareCollector::ask(ggml_tensor& node) {
       node.flags &= ~GGML_TENSOR_FLAG_COMPUTE;
       switched_.push_back(&node);
     }
-    return input.ne[1] >= kFewestRows && (weight == kOutput ? options_.output : options_.tied_embedding);
+    return input.ne[1] >= kFewestRowsOfImatrix &&
+           (weight == kOutput ? options_.output : options_.tied_embedding);
   }
-  return input.ne[1] >= kFewestRows && weight.starts_with("blk.");
+  return input.ne[1] >= kFewestRowsOfImatrix && weight.starts_with("blk.");
 }
 
 void SquareCollector::computed(const ggml_tensor& node) {

@@ -16,7 +16,7 @@ using kernels::GroupRule;
 using kernels::GroupScale;
 using kernels::Range;
 
-constexpr uint64_t kChunk = 4096;
+constexpr uint64_t kBufferValues = 4096;
 
 bool is_finite(float x) { return (std::bit_cast<uint32_t>(x) & ~kSignBit) < kInfinityBits; }
 
@@ -31,13 +31,13 @@ double squared_error(const float* exact, const float* rounded, uint64_t size) {
 }
 
 double error_of(const GroupView& group, const GroupRule& rule, const GroupScale& scale) {
-  std::array<float, kChunk> rounded;
+  std::array<float, kBufferValues> rounded;
   GroupRule chunk_rule = rule;
-  chunk_rule.group = kChunk;
+  chunk_rule.group = kBufferValues;
   double error = 0;
   for (uint64_t row = 0; row < group.rows; ++row) {
-    for (uint64_t at = 0; at < group.columns; at += kChunk) {
-      const uint64_t size = std::min(kChunk, group.columns - at);
+    for (uint64_t at = 0; at < group.columns; at += kBufferValues) {
+      const uint64_t size = std::min(kBufferValues, group.columns - at);
       const uint64_t offset = row * group.stride + at;
       kernels::group_row({group.data + offset, rounded.data(), size, group.index + offset, false}, chunk_rule,
                          &scale);

@@ -26,7 +26,7 @@ using kernels::GroupScale;
 using kernels::Segment;
 
 // Values a chunk of a cast: small enough for exact 32-bit counters, and 2^32 is a multiple (see random_keys).
-constexpr uint64_t kChunk = uint64_t{1} << 16;
+constexpr uint64_t kCastChunk = uint64_t{1} << 16;
 // Values below which a further thread costs more than it saves.
 constexpr uint64_t kValuesPerThread = uint64_t{1} << 15;
 // Outputs from this size do not fit the caches anyway: writing past them saves reading them first.
@@ -85,7 +85,7 @@ Outcome run(const Work& work, uint64_t items, uint64_t grain, const Kernel& kern
 }
 
 Outcome run_identity(const Work& work) {
-  return run(work, work.in.size(), kChunk, [&](uint64_t begin, uint64_t end, const auto& tally) {
+  return run(work, work.in.size(), kCastChunk, [&](uint64_t begin, uint64_t end, const auto& tally) {
     if (work.in.data() != work.out.data())
       std::memcpy(work.out.data() + begin, work.in.data() + begin, (end - begin) * sizeof(float));
     Counts counts;
@@ -99,9 +99,9 @@ Outcome run_cast(const Work& work) {
   const FormatDetails& format = work.format;
   const Grid grid = grid_of(format.element, format.overflow, format.rounding);
   const bool vector = fits_vector_kernel(grid, 0);
-  return run(work, work.in.size(), kChunk, [&](uint64_t begin, uint64_t end, const auto& tally) {
-    for (uint64_t at = begin; at < end; at += kChunk) {
-      Segment segment = work.segment(at, std::min(kChunk, end - at));
+  return run(work, work.in.size(), kCastChunk, [&](uint64_t begin, uint64_t end, const auto& tally) {
+    for (uint64_t at = begin; at < end; at += kCastChunk) {
+      Segment segment = work.segment(at, std::min(kCastChunk, end - at));
       segment.stream = segment.stream && segment.size % 16 == 0;
       if (format.family == Family::kE8m0)
         tally(kernels::cast_e8m0(segment));

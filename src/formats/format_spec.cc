@@ -17,10 +17,6 @@
 namespace fqlab {
 namespace {
 
-tl::unexpected<Error> usage(std::string what, std::string hint) {
-  return fail(ErrorCode::kUsage, std::move(what), "format spec", std::move(hint));
-}
-
 /// Lower case, '_' for '-', no blanks around; the file name of imatrix= is left alone.
 std::string normalize(std::string_view text) {
   const auto blank = [](char c) { return std::isspace(static_cast<unsigned char>(c)) != 0; };
@@ -116,19 +112,19 @@ std::optional<Result<Base>> read_generic_float(std::string_view name) {
 
   const std::string text(name);
   if (element.exponent_bits < 1 || element.exponent_bits > 8 || element.mantissa_bits > 23)
-    return Result<Base>(
-        usage(fmt::format("'{}' does not fit float32", text), "exponents have 1..8 bits, mantissas 0..23"));
+    return Result<Base>(refuse_spec(fmt::format("'{}' does not fit float32", text),
+                                    "exponents have 1..8 bits, mantissas 0..23"));
   if (rest.empty() && bias < 0 &&
       (name == "e4m3" || name == "e5m2"))  // without a suffix these mean the OCP types
     return Result<Base>(base_of_row(*find_format_row(name == "e4m3" ? "fp8_e4m3" : "fp8_e5m2")));
   const int default_bias = MiniFloat::default_bias(element.exponent_bits, element.specials);
   element.bias = bias < 0 ? default_bias : bias;
   if (element.specials == Specials::kIeee && (element.exponent_bits < 2 || element.mantissa_bits < 1))
-    return Result<Base>(usage(fmt::format("'{}' has no room for Inf and NaN beside numbers", text),
-                              "IEEE rules need 2 exponent bits and 1 mantissa bit; leave out 'ieee'"));
+    return Result<Base>(refuse_spec(fmt::format("'{}' has no room for Inf and NaN beside numbers", text),
+                                    "IEEE rules need 2 exponent bits and 1 mantissa bit; leave out 'ieee'"));
   if (element.largest() < 0x1p-126)
-    return Result<Base>(usage(fmt::format("all numbers of '{}' lie below float32's normal range", text),
-                              "use a smaller bias"));
+    return Result<Base>(refuse_spec(fmt::format("all numbers of '{}' lie below float32's normal range", text),
+                                    "use a smaller bias"));
   if (const FormatRow* row = find_format_row(element)) return Result<Base>(base_of_row(*row));
 
   // A scale is pointless for a grid that reaches down to float32's own subnormals.
@@ -154,7 +150,8 @@ std::optional<Result<Base>> read_integer(std::string_view name) {
   const int bits = take_number(rest);
   if (bits < 0 || !rest.empty()) return std::nullopt;
   if (bits < 2 || bits > 16)
-    return Result<Base>(usage(fmt::format("'{}' has {} bits", name, bits), "integers have 2 to 16 bits"));
+    return Result<Base>(
+        refuse_spec(fmt::format("'{}' has {} bits", name, bits), "integers have 2 to 16 bits"));
   Base base{{}, kTakesCast | kTakesGranularity | kTakesMapping | kTakesRounding};
   base.format.family = Family::kInteger;
   base.format.base = fmt::format("{}int{}", is_unsigned ? "u" : "", bits);
@@ -176,8 +173,8 @@ Result<Base> read_ggml(std::string_view name) {
   if (const auto refused = refuse_by_name(name)) return tl::unexpected(*refused);
   const std::vector<std::string> names = quantizable_ggml_names();
   const std::string near = did_you_mean(name, names);
-  return usage(fmt::format("'gguf:{}' is no type that ggml can quantize to", name),
-               near.empty() ? fmt::format("ggml has {}", fmt::join(names, ", ")) : near);
+  return refuse_spec(fmt::format("'gguf:{}' is no type that ggml can quantize to", name),
+                     near.empty() ? fmt::format("ggml has {}", fmt::join(names, ", ")) : near);
 }
 
 Result<Base> read_base(std::string_view name) {
@@ -187,9 +184,10 @@ Result<Base> read_base(std::string_view name) {
   if (auto integer = read_integer(name)) return *integer;
   if (const GgmlTypeInfo* info = quantizable_ggml_type(name)) return base_of_ggml(*info, name);
   if (name.empty())
-    return usage("the format spec is empty", "say f32 for 'no change', or see: fqlab formats");
+    return refuse_spec("the format spec is empty", "say f32 for 'no change', or see: fqlab formats");
   const std::string near = did_you_mean(name, known_names());
-  return usage(fmt::format("unknown number format '{}'", name), near.empty() ? "see: fqlab formats" : near);
+  return refuse_spec(fmt::format("unknown number format '{}'", name),
+                     near.empty() ? "see: fqlab formats" : near);
 }
 
 }  // namespace
@@ -200,7 +198,8 @@ Result<FormatSpec> FormatSpec::parse(std::string_view text) {
   if (const auto meaning = expand_alias(first)) spec.replace(0, first.size(), *meaning);
   std::vector<std::string_view> pieces = pieces_of(spec);
   const bool ggml = pieces[0] == "gguf";
-  if (ggml && pieces.size() < 2) return usage("'gguf' needs a type", "say gguf:q4_k; see: fqlab formats");
+  if (ggml && pieces.size() < 2)
+    return refuse_spec("'gguf' needs a type", "say gguf:q4_k; see: fqlab formats");
   Result<Base> base = ggml ? read_ggml(pieces[1]) : read_base(pieces[0]);
   if (!base) return tl::unexpected(base.error());
 

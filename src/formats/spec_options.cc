@@ -11,6 +11,11 @@
 #include "formats/format_table.h"
 
 namespace fqlab {
+
+tl::unexpected<Error> refuse_spec(std::string what, std::string hint) {
+  return fail(ErrorCode::kUsage, std::move(what), "format spec", std::move(hint));
+}
+
 namespace {
 
 // Bits of SpecOptions::seen beside those of OptionGroup.
@@ -59,22 +64,18 @@ std::string_view print_word(const Word<Enum> (&words)[N], Enum value) {
   return "?";
 }
 
-tl::unexpected<Error> usage(std::string what, std::string hint) {
-  return fail(ErrorCode::kUsage, std::move(what), "format spec", std::move(hint));
-}
-
 Result<void> wrong_value(std::string_view option, std::string_view values) {
-  return usage(fmt::format("'{}' has no such value", option), fmt::format("say {}", values));
+  return refuse_spec(fmt::format("'{}' has no such value", option), fmt::format("say {}", values));
 }
 
 /// Accepts an option of `group` once.
 Result<void> claim(SpecOptions& options, unsigned group, unsigned seen, std::string_view option) {
   if ((options.takes & group) == 0)
-    return usage(fmt::format("{} takes no option '{}'", options.format.base, option),
-                 fmt::format("{} takes {}", options.format.base, options_taken(options.takes)));
+    return refuse_spec(fmt::format("{} takes no option '{}'", options.format.base, option),
+                       fmt::format("{} takes {}", options.format.base, options_taken(options.takes)));
   if ((options.seen & seen) != 0)
-    return usage(fmt::format("'{}' says a second time what the spec has already said", option),
-                 "keep one of the two");
+    return refuse_spec(fmt::format("'{}' says a second time what the spec has already said", option),
+                       "keep one of the two");
   options.seen |= seen;
   return {};
 }
@@ -130,12 +131,12 @@ Result<void> read_rounding(FormatDetails& format, std::string_view value) {
   format.rounding = *rounding;
   if (*rounding != Rounding::kStochastic) {
     if (at == std::string_view::npos) return {};
-    return usage(fmt::format("'{}' takes no seed", option), "only r=stoch@SEED draws random numbers");
+    return refuse_spec(fmt::format("'{}' takes no seed", option), "only r=stoch@SEED draws random numbers");
   }
   const auto seed =
       at == std::string_view::npos ? std::nullopt : whole_number<uint64_t>(value.substr(at + 1));
   if (!seed)
-    return usage(fmt::format("'{}' needs a seed, so that it can be repeated", option), "say r=stoch@1");
+    return refuse_spec(fmt::format("'{}' needs a seed, so that it can be repeated", option), "say r=stoch@1");
   format.seed = *seed;
   return {};
 }
@@ -144,10 +145,11 @@ Result<void> read_overflow(FormatDetails& format, std::string_view value) {
   const auto overflow = read_word(kOverflows, value);
   if (!overflow) return wrong_value(fmt::format("ovf={}", value), "ovf=sat, ovf=nan, ovf=inf or ovf=error");
   if (*overflow == Overflow::kInfinity && !format.element.has_infinity())
-    return usage(fmt::format("{} has no infinity for 'ovf=inf'", format.base),
-                 format.element.has_nan() ? "say ovf=nan, ovf=sat or ovf=error" : "say ovf=sat or ovf=error");
+    return refuse_spec(
+        fmt::format("{} has no infinity for 'ovf=inf'", format.base),
+        format.element.has_nan() ? "say ovf=nan, ovf=sat or ovf=error" : "say ovf=sat or ovf=error");
   if (*overflow == Overflow::kNan && !format.element.has_nan())
-    return usage(fmt::format("{} has no NaN for 'ovf=nan'", format.base), "say ovf=sat or ovf=error");
+    return refuse_spec(fmt::format("{} has no NaN for 'ovf=nan'", format.base), "say ovf=sat or ovf=error");
   format.overflow = *overflow;
   return {};
 }
@@ -173,7 +175,7 @@ Result<void> unknown_option(const SpecOptions& options, std::string_view option)
       "r=away",        "r=zero",    "r=floor",     "r=ceil",     "r=stoch@1",  "ovf=sat",      "ovf=nan",
       "ovf=inf",       "ovf=error", "imatrix=FILE"};
   const std::string near = did_you_mean(option, words);
-  return usage(
+  return refuse_spec(
       fmt::format("'{}' is no option of a format spec", option),
       near.empty() ? fmt::format("{} takes {}", options.format.base, options_taken(options.takes)) : near);
 }
@@ -228,7 +230,7 @@ Result<void> apply_option(SpecOptions& options, std::string_view option) {
   if (key == "imatrix") {
     if (auto claimed = claim(options, kTakesImatrix, kTakesImatrix, option); !claimed) return claimed;
     if (value.empty())
-      return usage("'imatrix=' needs a file", "say imatrix=FILE, a GGUF file of llama-imatrix");
+      return refuse_spec("'imatrix=' needs a file", "say imatrix=FILE, a GGUF file of llama-imatrix");
     format.imatrix_file = value;
     return {};
   }
@@ -240,16 +242,17 @@ Result<void> check_options(SpecOptions& options) {
   const GranularityKind kind = format.granularity.kind;
   if (format.family == Family::kInteger) {
     if (kind == GranularityKind::kNone)
-      return usage(fmt::format("{} needs a granularity: which values share a scale?", format.base),
-                   fmt::format("say {0}:g128, {0}:channel or {0}:tensor", format.base));
+      return refuse_spec(fmt::format("{} needs a granularity: which values share a scale?", format.base),
+                         fmt::format("say {0}:g128, {0}:channel or {0}:tensor", format.base));
     if ((options.seen & kTakesMapping) == 0 && format.is_unsigned && kind != GranularityKind::kCast)
       format.mapping = Mapping::kAsymmetric;
     if (kind == GranularityKind::kCast && format.mapping == Mapping::kAsymmetric)
-      return usage(fmt::format("{}:cast has no scale and no zero point", format.base),
-                   "leave out 'asym', or name a granularity");
+      return refuse_spec(fmt::format("{}:cast has no scale and no zero point", format.base),
+                         "leave out 'asym', or name a granularity");
     const bool zero_based = format.is_unsigned && format.mapping == Mapping::kSymmetric;
     if (zero_based && format.range == IntegerRange::kNarrow)
-      return usage(fmt::format("{}:sym has no negative half to narrow", format.base), "leave out 'narrow'");
+      return refuse_spec(fmt::format("{}:sym has no negative half to narrow", format.base),
+                         "leave out 'narrow'");
     if (format.range == IntegerRange::kFull && (zero_based || format.mapping == Mapping::kAsymmetric))
       format.range = IntegerRange::kDefault;
     if (format.range == IntegerRange::kNarrow && format.mapping == Mapping::kSymmetric)
@@ -259,7 +262,7 @@ Result<void> check_options(SpecOptions& options) {
   }
   const bool scale_options = (options.seen & (kSeenCalibration | kSeenScale)) != 0;
   if (scale_options && !format.has_scale())
-    return usage(
+    return refuse_spec(
         fmt::format("'calib=' and 'scale=' need a scale, and {} without a granularity is a plain cast",
                     format.base),
         fmt::format("say {}:channel:...", format.base));

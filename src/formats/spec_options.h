@@ -15,6 +15,9 @@ struct SpecOptions {
   unsigned seen = 0;  ///< OptionGroup bits, the range of an integer and the scale's options apart
 };
 
+/// kUsage: what is wrong with a format spec, and what to say instead.
+tl::unexpected<Error> refuse_spec(std::string what, std::string hint);
+
 /// Applies one lower-case option to the spec. Errors name the options that the base takes.
 Result<void> apply_option(SpecOptions& options, std::string_view option);
 

@@ -12,7 +12,6 @@ namespace fqlab {
 namespace {
 
 constexpr uint64_t kMetadataMemory = uint64_t{256} << 20;
-constexpr uint32_t kMostDimensions = 4;  // GGML_MAX_DIMS
 constexpr char kTruncated[] = "the file is truncated or damaged: compare its size with the download page";
 
 // What people give instead of a GGUF file, by its first bytes.

@@ -8,6 +8,8 @@
 
 namespace fqlab {
 
+inline constexpr uint32_t kMostDimensions = 4;  ///< GGML_MAX_DIMS
+
 struct GgufHeader {
   uint32_t version = 0;
   uint64_t alignment = 32;

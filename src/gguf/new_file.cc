@@ -13,7 +13,6 @@ namespace {
 
 constexpr uint32_t kVersion = 3;
 constexpr uint64_t kAlignment = 32;  // what readers take where no metadata says otherwise
-constexpr size_t kMostDimensions = 4;
 
 /// A name that stands in the file once.
 Result<void> take_name(const std::string& name, size_t longest, const char* of,

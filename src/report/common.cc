@@ -1,5 +1,6 @@
 // What several sections share.
 #include <filesystem>
+#include <set>
 
 #include "report/sections.h"
 
@@ -40,6 +41,12 @@ bool several_originals(std::span<const Comparison> comparisons) {
 
 std::optional<Interval> shown(const Comparison& comparison, const std::optional<Interval>& interval) {
   return comparison.logits_identical ? std::nullopt : interval;
+}
+
+std::string formats_of(const Comparison& comparison, const Text& text) {
+  std::set<std::string> formats;
+  for (const TensorReport& tensor : comparison.tensors) formats.insert(code(tensor.format));
+  return text.list(std::vector<std::string>(formats.begin(), formats.end()));
 }
 
 std::string reason_of(const Comparison& comparison, std::string_view key, std::string_view otherwise) {

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
-#include <set>
 
 #include "report/next_experiments.h"
 #include "report/numbers.h"
@@ -14,12 +13,6 @@ namespace fqlab::report {
 namespace {
 
 std::string floor_of(const Comparison& c) { return number(c.kl.noise_floor->value, 2); }
-
-std::string formats_of(const Comparison& c, const Text& text) {
-  std::set<std::string> formats;
-  for (const TensorReport& tensor : c.tensors) formats.insert("`" + tensor.format + "`");
-  return text.list(std::vector<std::string>(formats.begin(), formats.end()));
-}
 
 std::string where_of(const Comparison& c, const Text& text) {
   return text("where.tensors", {{"names", c.tensors.empty() ? variant_name(c) : selector_of(c.tensors)}});

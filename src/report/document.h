@@ -12,6 +12,9 @@
 
 namespace fqlab::report {
 
+/// `content` as code in a text.
+inline std::string code(const std::string& content) { return "`" + content + "`"; }
+
 struct Heading {
   int level = 2;
   std::string id;  ///< unique within the document, for links

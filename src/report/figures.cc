@@ -10,9 +10,6 @@
 namespace fqlab::report {
 namespace {
 
-constexpr int kWidth = 560;
-constexpr double kLeft = 70, kRight = 545;
-
 // Shades everything up to the floor and names it.
 void shade_floor(Svg& svg, const Axis& x, double top, double bottom, double floor, const Text& text) {
   if (!(floor > 0)) return;
@@ -48,19 +45,20 @@ std::string chunk_figure(const Comparison& c, const Text& text) {
     extent.insert(extent.end(), {interval->low, interval->high});
   const Axis y = fit_axis(extent, false, kBottom, kTop);
   const double last = static_cast<double>(c.chunks.size()) - 1;
-  const Axis x{-0.5, last + 0.5, kLeft, kRight};
-  Svg svg(kWidth, 294, text("divergence.chunk_figure"));
-  svg.y_axis(y, kLeft, kRight, text("head.log_ratio"));
+  const Axis x{-0.5, last + 0.5, kNarrow.left, kNarrow.right};
+  Svg svg(kNarrow.width, 294, text("divergence.chunk_figure"));
+  svg.y_axis(y, kNarrow.left, kNarrow.right, text("head.log_ratio"));
   if (show_margin) {
-    for (const double limit : {margin, -margin}) svg.line(kLeft, y.at(limit), kRight, y.at(limit), "margin");
-    svg.text(kRight - 2, y.at(margin) - 4, text("figure.margin"), "end", "note");
+    for (const double limit : {margin, -margin})
+      svg.line(kNarrow.left, y.at(limit), kNarrow.right, y.at(limit), "margin");
+    svg.text(kNarrow.right - 2, y.at(margin) - 4, text("figure.margin"), "end", "note");
   }
   if (const auto& interval = c.perplexity.log_ratio_interval; interval && !c.logits_identical) {
-    svg.rectangle(kLeft, y.at(interval->high), kRight - kLeft, y.at(interval->low) - y.at(interval->high),
-                  "interval");
-    svg.line(kLeft, y.at(c.perplexity.log_ratio), kRight, y.at(c.perplexity.log_ratio), "mean");
+    svg.rectangle(kNarrow.left, y.at(interval->high), kNarrow.right - kNarrow.left,
+                  y.at(interval->low) - y.at(interval->high), "interval");
+    svg.line(kNarrow.left, y.at(c.perplexity.log_ratio), kNarrow.right, y.at(c.perplexity.log_ratio), "mean");
   }
-  svg.line(kLeft, y.at(0), kRight, y.at(0), "zero");
+  svg.line(kNarrow.left, y.at(0), kNarrow.right, y.at(0), "zero");
   const size_t step = std::max<size_t>(1, (c.chunks.size() + 15) / 16);
   for (size_t i = 0; i < c.chunks.size(); ++i) {
     const double at = x.at(static_cast<double>(i));
@@ -71,14 +69,14 @@ std::string chunk_figure(const Comparison& c, const Text& text) {
     else
       svg.triangle(at, y.at(ratios[i]), 5, ratios[i] > 0, ratios[i] > 0 ? "worse" : "better");
   }
-  svg.text((kLeft + kRight) / 2, kBottom + 35, text("head.chunk"), "middle");
-  svg.triangle(kLeft + 6, 265, 5, true, "worse");
-  svg.text(kLeft + 16, 269, text("figure.worse"), "start", "note");
-  svg.triangle(kLeft + 246, 265, 5, false, "better");
-  svg.text(kLeft + 256, 269, text("figure.better"), "start", "note");
-  svg.rectangle(kLeft, 279, 16, 12, "interval");
-  svg.line(kLeft, 285, kLeft + 16, 285, "mean");
-  svg.text(kLeft + 22, 289, text("figure.mean_interval"), "start", "note");
+  svg.text((kNarrow.left + kNarrow.right) / 2, kBottom + 35, text("head.chunk"), "middle");
+  svg.triangle(kNarrow.left + 6, 265, 5, true, "worse");
+  svg.text(kNarrow.left + 16, 269, text("figure.worse"), "start", "note");
+  svg.triangle(kNarrow.left + 246, 265, 5, false, "better");
+  svg.text(kNarrow.left + 256, 269, text("figure.better"), "start", "note");
+  svg.rectangle(kNarrow.left, 279, 16, 12, "interval");
+  svg.line(kNarrow.left, 285, kNarrow.left + 16, 285, "mean");
+  svg.text(kNarrow.left + 22, 289, text("figure.mean_interval"), "start", "note");
   return std::move(svg).finish();
 }
 
@@ -93,14 +91,14 @@ std::string kl_figure(const Comparison& c, const Text& text) {
   std::vector<double> extent = {floor_value(c), c.settings.margins.kl_nats};
   for (const auto& row : rows) extent.push_back(row.second);
   if (kl.matched_control) extent.push_back(kl.matched_control->value);
-  const Axis x = fit_axis(extent, true, kLeft + 28, kRight);
-  Svg svg(kWidth, static_cast<int>(kBottom) + 46, text("figure.kl"));
+  const Axis x = fit_axis(extent, true, kNarrow.left + 28, kNarrow.right);
+  Svg svg(kNarrow.width, static_cast<int>(kBottom) + 46, text("figure.kl"));
   shade_floor(svg, x, kTop, kBottom, floor_value(c), text);
   svg.x_axis(x, kBottom, kTop, text("head.kl_nats"));
   mark_margin(svg, x, kTop, kBottom, c.settings.margins.kl_nats, text);
   double y = kTop + 20;
   for (const auto& [label, value] : rows) {
-    svg.text(kLeft + 20, y + 4, label, "end");
+    svg.text(kNarrow.left + 20, y + 4, label, "end");
     if (&label == &rows[0].first && kl.interval && !c.logits_identical) {
       svg.line(x.at(kl.interval->low), y, x.at(kl.interval->high), y, "whisker");
     }
@@ -129,10 +127,10 @@ std::string histogram_figure(const Comparison& c, const Text& text) {
   };
   constexpr double kTop = 32, kBottom = 218;
   const Axis x = fit_axis({edge(first), edge(last + 1), floor_value(c), c.settings.margins.kl_nats}, true,
-                          kLeft, kRight);
+                          kNarrow.left, kNarrow.right);
   const Axis y{0, 108.0 * static_cast<double>(most) / static_cast<double>(total), kBottom, kTop};
-  Svg svg(kWidth, 262, text("figure.histogram"));
-  svg.y_axis(y, kLeft, kRight, text("figure.share"));
+  Svg svg(kNarrow.width, 262, text("figure.histogram"));
+  svg.y_axis(y, kNarrow.left, kNarrow.right, text("figure.share"));
   shade_floor(svg, x, kTop, kBottom, floor_value(c), text);
   svg.x_axis(x, kBottom, kTop, text("head.kl_nats"));
   for (size_t i = first; i <= last; ++i) {

@@ -10,9 +10,6 @@
 namespace fqlab::report {
 namespace {
 
-constexpr int kWidth = 560;
-constexpr double kLeft = 70, kRight = 545;
-
 // A recipe's name cut to what fits beside a row.
 std::string shortened(const std::string& name, size_t most) {
   return name.size() <= most ? name : name.substr(0, most - 1) + "…";
@@ -30,7 +27,8 @@ std::string position_figure(const Comparison& c, const Text& text) {
     extent.push_back(bin.kl_mean);
     if (bin.interval) extent.push_back(bin.interval->high);
   }
-  const Axis x{static_cast<double>(bins.front().first), static_cast<double>(bins.back().last), kLeft, kRight};
+  const Axis x{static_cast<double>(bins.front().first), static_cast<double>(bins.back().last), kNarrow.left,
+               kNarrow.right};
   Axis y = fit_axis(extent, false, kBottom, kTop);
   y.low = 0;
   for (const PositionBin& bin : bins) {
@@ -42,8 +40,8 @@ std::string position_figure(const Comparison& c, const Text& text) {
     band.emplace_back(x.at((bin->first + bin->last) / 2.0),
                       y.at(bin->interval ? bin->interval->low : bin->kl_mean));
   }
-  Svg svg(kWidth, 262, text("figure.by_position"));
-  svg.y_axis(y, kLeft, kRight, text("head.kl_nats"));
+  Svg svg(kNarrow.width, 262, text("figure.by_position"));
+  svg.y_axis(y, kNarrow.left, kNarrow.right, text("head.kl_nats"));
   svg.x_axis(x, kBottom, kTop, text("figure.position"));
   svg.polygon(band, "interval");
   svg.polyline(line, "curve");
@@ -64,8 +62,9 @@ std::string speed_figure(const Comparison& c, const Text& text) {
   constexpr double kTop = 16, kRow = 62;
   const double bottom = kTop + static_cast<double>(used) * kRow;
   const auto [least, most] = std::minmax_element(extent.begin(), extent.end());
-  const Axis x = fit_axis(extent, *least > 0 && *most > 5 * *least, 20, kRight);  // far apart: logarithmic
-  Svg svg(kWidth, static_cast<int>(bottom) + 66, text("figure.speed"));
+  const Axis x =
+      fit_axis(extent, *least > 0 && *most > 5 * *least, 20, kNarrow.right);  // far apart: logarithmic
+  Svg svg(kNarrow.width, static_cast<int>(bottom) + 66, text("figure.speed"));
   svg.x_axis(x, bottom, kTop, text("figure.ratio"));
   svg.line(x.at(1), kTop, x.at(1), bottom, "zero");
   double y = kTop;
@@ -98,8 +97,8 @@ std::string forest_figure(std::span<const Comparison* const> comparisons, const 
     if (c->kl.interval) extent.push_back(c->kl.interval->high);
     if (c->kl.noise_floor) extent.push_back(c->kl.noise_floor->value);
   }
-  const Axis x = fit_axis(extent, true, 20, kRight);
-  Svg svg(kWidth, static_cast<int>(bottom) + 66, text("figure.forest"));
+  const Axis x = fit_axis(extent, true, 20, kNarrow.right);
+  Svg svg(kNarrow.width, static_cast<int>(bottom) + 66, text("figure.forest"));
   svg.x_axis(x, bottom, kTop, text("head.kl_nats"));
   svg.line(x.at(margin), kTop, x.at(margin), bottom, "margin");
   svg.text(x.at(margin), kTop - 5, text("figure.margin"), "middle", "note");

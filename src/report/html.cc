@@ -32,7 +32,7 @@ std::string inline_html(std::string_view text) {
   return out;
 }
 
-struct Renderer {
+struct HtmlRenderer {
   std::string& out;
   const Text& text;
 
@@ -156,7 +156,7 @@ std::string render_html(const Document& document) {
                     "</style>\n</head>\n<body>\n" + "<a class=\"skip\" href=\"#report\">" +
                     escape_html(text("html.skip")) + "</a>\n<header><h1>" + title + "</h1>\n" +
                     contents(document, text) + "</header>\n<main id=\"report\">\n";
-  for (const Block& block : document.blocks) std::visit(Renderer{out, text}, block);
+  for (const Block& block : document.blocks) std::visit(HtmlRenderer{out, text}, block);
   return out + "</main>\n<footer><p>" +
          inline_html(document.footer.empty() ? text("html.footer", {{"version", FQLAB_VERSION}})
                                              : document.footer) +

@@ -1,25 +1,14 @@
 // report.json, schema_version 1 (docs/report-json.md). Keys are only ever added.
 #include <cmath>
-#include <nlohmann/json.hpp>
 
 #include "report/json_judgement.h"
+#include "report/json_values.h"
 #include "report/messages.h"
 #include "report/sections.h"
 
 namespace fqlab {
 namespace report {
 namespace {
-
-using Json = nlohmann::ordered_json;
-
-Json from(const std::optional<Interval>& interval) {
-  return interval ? Json::array({interval->low, interval->high}) : Json(nullptr);
-}
-template <class T>
-Json from(const std::optional<T>& value) {
-  return value ? Json(*value) : Json(nullptr);
-}
-Json from(const std::optional<Verdict>& verdict) { return verdict ? Json(name(*verdict)) : Json(nullptr); }
 
 void add_identity(const ModelIdentity& model, Json& json) {
   json["path"] = model.path;

@@ -7,18 +7,16 @@
 namespace fqlab {
 namespace {
 
-using Json = nlohmann::json;
-
 // Reads `json[key]` into `out`; null and absent leave an optional empty and a plain value as it is.
 template <class T>
-void read(const Json& json, const char* key, T& out) {
+void read(const nlohmann::json& json, const char* key, T& out) {
   if (const auto it = json.find(key); it != json.end() && !it->is_null()) out = it->get<T>();
 }
 template <class T>
-void read(const Json& json, const char* key, std::optional<T>& out) {
+void read(const nlohmann::json& json, const char* key, std::optional<T>& out) {
   if (const auto it = json.find(key); it != json.end() && !it->is_null()) out = it->get<T>();
 }
-void read(const Json& json, const char* key, std::optional<Interval>& out) {
+void read(const nlohmann::json& json, const char* key, std::optional<Interval>& out) {
   if (const auto it = json.find(key); it != json.end() && !it->is_null())
     out = Interval{it->at(0), it->at(1)};
 }
@@ -30,21 +28,21 @@ Verdict verdict_of(const std::string& text) {
   }
   return Verdict::kInconclusive;
 }
-void read(const Json& json, const char* key, Verdict& out) {
+void read(const nlohmann::json& json, const char* key, Verdict& out) {
   out = verdict_of(json.value(key, std::string()));
 }
-void read(const Json& json, const char* key, std::optional<Verdict>& out) {
+void read(const nlohmann::json& json, const char* key, std::optional<Verdict>& out) {
   if (const auto it = json.find(key); it != json.end() && !it->is_null())
     out = verdict_of(it->get<std::string>());
 }
 
-const Json& part(const Json& json, const char* key) {
-  static const Json kEmpty = Json::object();
+const nlohmann::json& part(const nlohmann::json& json, const char* key) {
+  static const nlohmann::json kEmpty = nlohmann::json::object();
   const auto it = json.find(key);
   return it == json.end() || it->is_null() ? kEmpty : *it;
 }
 
-ModelIdentity identity(const Json& json) {
+ModelIdentity identity(const nlohmann::json& json) {
   ModelIdentity model;
   read(json, "path", model.path);
   read(json, "sha256", model.sha256);
@@ -55,9 +53,9 @@ ModelIdentity identity(const Json& json) {
   return model;
 }
 
-void read_settings(const Json& json, ComparisonSettings& s) {
+void read_settings(const nlohmann::json& json, ComparisonSettings& s) {
   s.arithmetic = json.value("arithmetic", "") == "native" ? Arithmetic::kNative : Arithmetic::kReference;
-  if (const Json& gelu = part(json, "gelu"); gelu.is_string())
+  if (const nlohmann::json& gelu = part(json, "gelu"); gelu.is_string())
     s.gelu = gelu == "engine" ? Gelu::kEngine : Gelu::kExact;
   read(json, "n_ctx", s.n_ctx);
   read(json, "n_batch", s.n_batch);
@@ -65,23 +63,23 @@ void read_settings(const Json& json, ComparisonSettings& s) {
   read(json, "scored_positions", s.scored_positions);
   read(json, "threads", s.threads);
   read(json, "seed", s.seed);
-  const Json& corpus = part(json, "corpus");
+  const nlohmann::json& corpus = part(json, "corpus");
   read(corpus, "path", s.corpus.path);
   read(corpus, "sha256", s.corpus.sha256);
   read(corpus, "bytes", s.corpus.bytes);
   read(corpus, "documents", s.corpus.documents);
-  const Json& margins = part(json, "margins");
+  const nlohmann::json& margins = part(json, "margins");
   read(margins, "log_perplexity_ratio", s.margins.log_perplexity_ratio);
   read(margins, "kl_nats", s.margins.kl_nats);
   read(margins, "top_flips", s.margins.top_flips);
   read(margins, "speed_log_ratio", s.margins.speed_log_ratio);
 }
 
-void read_changes(const Json& json, Comparison& c) {
+void read_changes(const nlohmann::json& json, Comparison& c) {
   read(json, "values_total", c.values_total);
   read(json, "values_changed", c.values_changed);
   read(json, "vacuous", c.vacuous);
-  for (const Json& item : part(json, "tensors")) {
+  for (const nlohmann::json& item : part(json, "tensors")) {
     TensorReport t;
     read(item, "name", t.name);
     read(item, "kind", t.kind);
@@ -100,8 +98,8 @@ void read_changes(const Json& json, Comparison& c) {
   }
 }
 
-void read_storage(const Json& json, std::optional<StorageEffect>& storage) {
-  const Json& effect = part(json, "storage_effect");
+void read_storage(const nlohmann::json& json, std::optional<StorageEffect>& storage) {
+  const nlohmann::json& effect = part(json, "storage_effect");
   std::optional<double> kl;
   read(effect, "kl_mean", kl);
   if (!kl) return;
@@ -114,7 +112,7 @@ void read_storage(const Json& json, std::optional<StorageEffect>& storage) {
   read(effect, "log_ratio_interval", storage->log_ratio.interval);
 }
 
-void read_perplexity(const Json& json, PerplexityResult& p) {
+void read_perplexity(const nlohmann::json& json, PerplexityResult& p) {
   read(json, "original", p.original);
   read(json, "variant", p.variant);
   read(json, "difference", p.difference);
@@ -127,7 +125,7 @@ void read_perplexity(const Json& json, PerplexityResult& p) {
   read(part(json, "seconds"), "variant", p.variant_seconds);
 }
 
-std::optional<Estimate> read_estimate(const Json& json) {
+std::optional<Estimate> read_estimate(const nlohmann::json& json) {
   if (part(json, "mean").is_object()) return std::nullopt;  // absent or null
   Estimate estimate;
   read(json, "mean", estimate.value);
@@ -135,7 +133,7 @@ std::optional<Estimate> read_estimate(const Json& json) {
   return estimate;
 }
 
-void read_kl(const Json& json, KlResult& kl) {
+void read_kl(const nlohmann::json& json, KlResult& kl) {
   read(json, "mean", kl.mean);
   read(json, "interval", kl.interval);
   read(json, "interval90", kl.interval90);
@@ -148,7 +146,7 @@ void read_kl(const Json& json, KlResult& kl) {
   read(json, "resolved", kl.resolved);
   kl.noise_floor = read_estimate(part(json, "noise_floor"));
   kl.matched_control = read_estimate(part(json, "matched_control"));
-  for (const Json& item : part(part(json, "noise_floor"), "controls")) {
+  for (const nlohmann::json& item : part(part(json, "noise_floor"), "controls")) {
     ControlRun run;
     read(item, "kind", run.kind);
     read(item, "change", run.change);
@@ -160,15 +158,15 @@ void read_kl(const Json& json, KlResult& kl) {
   }
 }
 
-void read_figures(const Json& json, KlResult& kl) {
-  if (const Json& item = part(json, "histogram"); !item.empty()) {
+void read_figures(const nlohmann::json& json, KlResult& kl) {
+  if (const nlohmann::json& item = part(json, "histogram"); !item.empty()) {
     KlHistogram& histogram = kl.histogram.emplace();
     read(item, "first_log10", histogram.first_log10);
     read(item, "decades_per_bin", histogram.decades_per_bin);
     read(item, "counts", histogram.counts);
     read(item, "zeros", histogram.zeros);
   }
-  for (const Json& item : part(json, "by_position")) {
+  for (const nlohmann::json& item : part(json, "by_position")) {
     PositionBin bin;
     read(item, "first", bin.first);
     read(item, "last", bin.last);
@@ -178,8 +176,8 @@ void read_figures(const Json& json, KlResult& kl) {
   }
 }
 
-void read_dialogue(const Json& json, Comparison& c) {
-  for (const Json& item : json) {
+void read_dialogue(const nlohmann::json& json, Comparison& c) {
+  for (const nlohmann::json& item : json) {
     DialogueResult d;
     read(item, "prompt", d.prompt);
     read(item, "original", d.original);
@@ -193,7 +191,7 @@ void read_dialogue(const Json& json, Comparison& c) {
   }
 }
 
-std::optional<SpeedResult> read_speed(const Json& json) {
+std::optional<SpeedResult> read_speed(const nlohmann::json& json) {
   if (json.empty()) return std::nullopt;
   SpeedResult speed;
   read(json, "original", speed.original);
@@ -203,12 +201,12 @@ std::optional<SpeedResult> read_speed(const Json& json) {
   read(json, "interval90", speed.interval90);
   read(json, "aa_interval", speed.aa_interval);
   read(json, "aa_interval90", speed.aa_interval90);
-  for (const Json& item : part(json, "blocks"))
+  for (const nlohmann::json& item : part(json, "blocks"))
     speed.blocks.push_back({item.value("aa", false), item.value("ratio", 1.0)});
   return speed;
 }
 
-void read_verdicts(const Json& json, Verdicts& v) {
+void read_verdicts(const nlohmann::json& json, Verdicts& v) {
   read(json, "weights", v.weights);
   read(json, "perplexity", v.perplexity);
   read(json, "kl", v.kl);
@@ -220,8 +218,8 @@ void read_verdicts(const Json& json, Verdicts& v) {
   read(json, "overall", v.overall);
 }
 
-void read_chunks(const Json& json, Comparison& c) {
-  for (const Json& item : json) {
+void read_chunks(const nlohmann::json& json, Comparison& c) {
+  for (const nlohmann::json& item : json) {
     ChunkResult chunk;
     read(item, "chunk", chunk.chunk);
     read(item, "cluster", chunk.cluster);
@@ -235,7 +233,7 @@ void read_chunks(const Json& json, Comparison& c) {
   }
 }
 
-void read_environment(const Json& json, Environment& e) {
+void read_environment(const nlohmann::json& json, Environment& e) {
   read(json, "cpu", e.cpu);
   read(json, "isa", e.isa);
   read(json, "threads", e.threads);
@@ -244,7 +242,7 @@ void read_environment(const Json& json, Environment& e) {
   read(json, "compiler", e.compiler);
 }
 
-Comparison read_comparison(const Json& json) {
+Comparison read_comparison(const nlohmann::json& json) {
   // Without these there is nothing to report; `at` throws, and the message names the key.
   json.at("perplexity").at("original"), json.at("kl").at("mean"), json.at("same_top").at("fraction");
   json.at("verdicts").at("overall");
@@ -253,7 +251,7 @@ Comparison read_comparison(const Json& json) {
   read(json, "command", c.command);
   read(json, "created", c.created);
   c.original = identity(part(json, "original"));
-  const Json& variant = part(json, "variant");
+  const nlohmann::json& variant = part(json, "variant");
   read(variant, "recipe", c.recipe);
   if (!part(variant, "path").is_object()) c.variant_file = identity(variant);
   read_settings(part(json, "settings"), c.settings);
@@ -262,7 +260,7 @@ Comparison read_comparison(const Json& json) {
   read_perplexity(json.at("perplexity"), c.perplexity);
   read_kl(json.at("kl"), c.kl);
   read_figures(json.at("kl"), c.kl);
-  const Json& same_top = json.at("same_top");
+  const nlohmann::json& same_top = json.at("same_top");
   read(same_top, "fraction", c.same_top.fraction);
   read(same_top, "interval", c.same_top.interval);
   read(same_top, "interval90", c.same_top.interval90);
@@ -271,7 +269,7 @@ Comparison read_comparison(const Json& json) {
   read(part(json, "clusters"), "count", c.clusters);
   read(part(json, "clusters"), "design_effect", c.design_effect);
   read_dialogue(part(json, "dialogue"), c);
-  const Json& speed = part(json, "speed");
+  const nlohmann::json& speed = part(json, "speed");
   c.load_ms = read_speed(part(speed, "load_ms"));
   c.first_token_ms = read_speed(part(speed, "first_token_ms"));
   c.cold_load_ms = read_speed(part(speed, "cold_load_ms"));
@@ -285,7 +283,7 @@ Comparison read_comparison(const Json& json) {
   read(part(json, "timing"), "passes", c.passes);
   read(part(json, "timing"), "total_seconds", c.total_seconds);
   read(json, "warnings", c.warnings);
-  for (const Json& item : part(json, "notes"))
+  for (const nlohmann::json& item : part(json, "notes"))
     c.notes.push_back({item.value("key", ""), item.value("reason", "")});
   return c;
 }
@@ -294,7 +292,7 @@ Comparison read_comparison(const Json& json) {
 
 Result<std::vector<Comparison>> parse_comparison_json(std::string_view text) {
   try {
-    const Json json = Json::parse(text);
+    const nlohmann::json json = nlohmann::json::parse(text);
     if (!json.is_object() || !json.contains("schema_version")) {
       return fail(ErrorCode::kInput, "this is no report of fqlab", "schema_version",
                   "give the report.json of `fqlab compare`");
@@ -309,12 +307,12 @@ Result<std::vector<Comparison>> parse_comparison_json(std::string_view text) {
     }
     std::vector<Comparison> comparisons;
     if (json.contains("comparisons")) {
-      for (const Json& item : json["comparisons"]) comparisons.push_back(read_comparison(item));
+      for (const nlohmann::json& item : json["comparisons"]) comparisons.push_back(read_comparison(item));
     } else {
       comparisons.push_back(read_comparison(json));
     }
     return comparisons;
-  } catch (const Json::exception& error) {
+  } catch (const nlohmann::json::exception& error) {
     return fail(ErrorCode::kInput, "the report cannot be read", error.what(),
                 "give the report.json of `fqlab compare`");
   }

@@ -12,9 +12,6 @@
 namespace fqlab::report {
 namespace {
 
-constexpr int kWidth = 600;
-constexpr double kLeft = 70, kRight = 585;
-
 // Both ends of an interval on the axis; a lower end of 0 or less ends at the axis.
 void whisker(Svg& svg, const Axis& x, double y, const std::optional<Interval>& interval) {
   if (interval) svg.line(x.at(interval->low), y, x.at(interval->high), y, "whisker");
@@ -59,9 +56,9 @@ std::string ranking_figure(const SensitivityMap& map, std::span<const MapCell* c
     x.high = std::max(*std::ranges::max_element(extent) * 1.25, x.low * 4);
   }
   const double bottom = kTop + static_cast<double>(ranked.size()) * kRow + 4;
-  Svg svg(kWidth, static_cast<int>(bottom) + 46, label);
+  Svg svg(kWide.width, static_cast<int>(bottom) + 46, label);
   svg.x_axis(x, bottom, kTop - 6, text("head.kl_nats"));
-  svg.text(kWidth - 4, kTop - 16, text("map.head.rank_short"), "end", "note");
+  svg.text(kWide.width - 4, kTop - 16, text("map.head.rank_short"), "end", "note");
   double y = kTop + kRow / 2;
   for (const MapCell* cell : ranked) {
     svg.text(kNames - 8, y + 4, label_of(map.groups[cell->group]), "end", "tick");
@@ -70,7 +67,7 @@ std::string ranking_figure(const SensitivityMap& map, std::span<const MapCell* c
       svg.circle(x.at(*cell->kl), y, 4.5, unresolved(*cell) ? "hollow" : "point");
     else
       svg.text(x.from + 4, y + 4, "0", "start", "note");
-    svg.text(kWidth - 4, y + 4, rank_text(*cell), "end", "tick");
+    svg.text(kWide.width - 4, y + 4, rank_text(*cell), "end", "tick");
     y += kRow;
   }
   return std::move(svg).finish();
@@ -101,12 +98,12 @@ std::string curves_figure(const SensitivityMap& map, size_t format, const std::s
   if (extent.size() == 1) return "";
   Axis y = fit_axis(extent, false, kBottom, kTop);
   y.low = 0;
-  const Axis x{0, most + 0.5, kLeft, kRight};
-  Svg svg(kWidth, static_cast<int>(kBottom) + 46, label);
-  svg.y_axis(y, kLeft, kRight, "");
+  const Axis x{0, most + 0.5, kWide.left, kWide.right};
+  Svg svg(kWide.width, static_cast<int>(kBottom) + 46, label);
+  svg.y_axis(y, kWide.left, kWide.right, "");
   svg.text(4, 46, text("head.kl_nats"));
   svg.x_axis(x, kBottom, kTop, text("map.layers_changed"));
-  double legend = kLeft;
+  double legend = kWide.left;
   for (const Series& each : series) {
     std::vector<std::pair<double, double>> points;
     const auto cells = cells_of(map, format, each.mode);
@@ -140,9 +137,9 @@ std::string prediction_figure(const SensitivityMap& map, size_t format, const st
     extent.insert(extent.end(), {*cell->predicted_kl, *cell->kl});
   }
   if (pairs.empty()) return "";
-  const Axis x = fit_axis(extent, true, kLeft, kTo), y = fit_axis(extent, true, kBottom, kTop);
-  Svg svg(kWidth, static_cast<int>(kBottom) + 46, label);
-  svg.y_axis(y, kLeft, kTo, text("map.measured_axis"));
+  const Axis x = fit_axis(extent, true, kWide.left, kTo), y = fit_axis(extent, true, kBottom, kTop);
+  Svg svg(kWide.width, static_cast<int>(kBottom) + 46, label);
+  svg.y_axis(y, kWide.left, kTo, text("map.measured_axis"));
   svg.x_axis(x, kBottom, kTop, text("map.predicted_axis"));
   svg.line(x.from, y.at(x.low), x.to, y.at(x.high), "margin");
   svg.text(x.to + 6, y.at(x.high) + 4, text("map.agree"), "start", "note");

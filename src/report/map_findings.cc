@@ -11,8 +11,6 @@
 namespace fqlab::report {
 namespace {
 
-std::string code(const std::string& content) { return "`" + content + "`"; }
-
 std::string label_code(const SensitivityMap& map, const MapCell& cell) {
   return code(label_of(map.groups[cell.group]));
 }

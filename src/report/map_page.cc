@@ -22,12 +22,10 @@ constexpr size_t kRankedInFigure = 25;
 constexpr size_t kRowsInMarkdown = 30;
 constexpr size_t kFailuresShown = 20;
 
-std::string code(const std::string& content) { return "`" + content + "`"; }
-
-class Page {
+class MapPage {
  public:
   /// `short_tables`: for Markdown, where every table is in view.
-  Page(const SensitivityMap& map, const Text& text, bool short_tables)
+  MapPage(const SensitivityMap& map, const Text& text, bool short_tables)
       : map_(map), text_(text), tables_(map, text), short_(short_tables) {}
 
   Document build() {
@@ -224,12 +222,12 @@ class Page {
 
 std::string map_markdown(const SensitivityMap& map, Language language) {
   const report::Text text(language);
-  return report::render_markdown(report::Page(map, text, true).build());
+  return report::render_markdown(report::MapPage(map, text, true).build());
 }
 
 std::string map_html(const SensitivityMap& map, Language language) {
   const report::Text text(language);
-  return report::render_html(report::Page(map, text, false).build());
+  return report::render_html(report::MapPage(map, text, false).build());
 }
 
 }  // namespace fqlab

@@ -10,8 +10,7 @@
 namespace fqlab::report {
 namespace {
 
-constexpr int kWidth = 600;
-constexpr double kLeft = 70, kRight = 585, kPanel = 92, kGap = 26;
+constexpr double kPanel = 92, kGap = 26;
 constexpr const char* kLines[] = {"trace s0", "trace s1", "trace s2", "trace s3"};
 constexpr const char* kMarks[] = {"m0", "m1", "m2", "m3"};
 constexpr const char* kHollow[] = {"h0", "h1", "h2", "h3"};
@@ -92,28 +91,28 @@ std::string profile_figure(const SensitivityMap& map, MapMode mode, size_t first
   const double legend_rows = std::ceil(static_cast<double>(series) / 2);
   const double top = 22 * legend_rows + 48;
   const double bottom = top + static_cast<double>(panels.size()) * (kPanel + kGap) - kGap;
-  Svg svg(kWidth, static_cast<int>(bottom) + 46, label);
+  Svg svg(kWide.width, static_cast<int>(bottom) + 46, label);
   for (size_t s = 0; s < series; ++s) {
-    const double left = kLeft + (s % 2 == 0 ? 0 : 260), y = 14 + 22 * static_cast<double>(s / 2);
+    const double left = kWide.left + (s % 2 == 0 ? 0 : 260), y = 14 + 22 * static_cast<double>(s / 2);
     svg.line(left, y, left + 30, y, kLines[s]);
     mark(svg, left + 15, y, s, false);
     svg.text(left + 38, y + 4, map.formats[first + s], "start", "note");
   }
   svg.text(4, 22 * legend_rows + 18, text("head.kl_nats"));
   double panel_top = top;
-  const Axis x{-0.5, most + 0.5, kLeft, kRight};
+  const Axis x{-0.5, most + 0.5, kWide.left, kWide.right};
   for (const auto& [kind, list] : panels) {
     const Axis y = fit_axis(extent, true, panel_top + kPanel, panel_top);
-    svg.y_axis(y, kLeft, kRight, "");
-    svg.line(kLeft, panel_top + kPanel, kRight, panel_top + kPanel, "axis");
-    svg.text(kLeft + 4, panel_top - 6, kind, "start");
+    svg.y_axis(y, kWide.left, kWide.right, "");
+    svg.line(kWide.left, panel_top + kPanel, kWide.right, panel_top + kPanel, "axis");
+    svg.text(kWide.left + 4, panel_top - 6, kind, "start");
     for (size_t s = 0; s < series; ++s) draw_series(svg, list[s], x, y, s);
     panel_top += kPanel + kGap;
   }
   const int step = std::max(1, (most + 15) / 15);
   for (int layer = 0; layer <= most; layer += step)
     svg.text(x.at(layer), bottom + 16, std::to_string(layer), "middle", "tick");
-  svg.text((kLeft + kRight) / 2, bottom + 37, text("map.head.layer"), "middle");
+  svg.text((kWide.left + kWide.right) / 2, bottom + 37, text("map.head.layer"), "middle");
   return std::move(svg).finish();
 }
 

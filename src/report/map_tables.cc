@@ -11,8 +11,6 @@
 namespace fqlab::report {
 namespace {
 
-std::string code(const std::string& content) { return "`" + content + "`"; }
-
 std::optional<Interval> transformed(const std::optional<Interval>& interval, double (*function)(double)) {
   if (!interval) return std::nullopt;
   const double a = function(interval->low), b = function(interval->high);

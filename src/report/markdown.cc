@@ -34,7 +34,7 @@ std::string marked(const std::vector<TextPiece>& pieces) {
   return text;
 }
 
-struct Renderer {
+struct MarkdownRenderer {
   std::string& out;
 
   void operator()(const Heading& heading) {
@@ -74,7 +74,7 @@ struct Renderer {
 
 std::string render_markdown(const Document& document) {
   std::string out = "# " + document.title + "\n\n";
-  for (const Block& block : document.blocks) std::visit(Renderer{out}, block);
+  for (const Block& block : document.blocks) std::visit(MarkdownRenderer{out}, block);
   while (out.ends_with("\n\n")) out.pop_back();
   return out;
 }

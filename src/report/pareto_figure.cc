@@ -11,8 +11,7 @@
 namespace fqlab::report {
 namespace {
 
-constexpr int kWidth = 600;
-constexpr double kLeft = 70, kRight = 585, kTop = 34, kBottom = 320;
+constexpr double kTop = 34, kBottom = 320;
 
 struct Box {
   double left = 0, top = 0, right = 0, bottom = 0;
@@ -41,7 +40,7 @@ class Labels {
         {x + 11, y - 10, "start", {x + 11, y - 24, x + 11 + width, y - 6}},
         {x + 11, y + 20, "start", {x + 11, y + 6, x + 11 + width, y + 24}},
     }};
-    const Place* best = &places[x + 11 + width < kWidth ? 0 : 1];
+    const Place* best = &places[x + 11 + width < kWide.width ? 0 : 1];
     for (const Place& place : places) {
       if (!free(place.box)) continue;
       best = &place;
@@ -53,7 +52,8 @@ class Labels {
 
  private:
   bool free(const Box& box) const {
-    if (box.left < kLeft + 2 || box.right > kWidth || box.top < kTop - 8 || box.bottom > kBottom - 2)
+    if (box.left < kWide.left + 2 || box.right > kWide.width || box.top < kTop - 8 ||
+        box.bottom > kBottom - 2)
       return false;
     return std::none_of(taken_.begin(), taken_.end(), [&](const Box& other) { return box.overlaps(other); });
   }
@@ -99,17 +99,17 @@ Axis axis_of_kl(std::span<const ParetoPoint> points, std::span<const PlanPoint> 
 
 void draw_legend(Svg& svg, bool others, bool frontier, const Text& text) {
   double y = kBottom + 60;
-  svg.diamond(kLeft + 12, y, 7, "m1");
-  svg.text(kLeft + 30, y + 4, text("verify.legend_this"), "start", "note");
+  svg.diamond(kWide.left + 12, y, 7, "m1");
+  svg.text(kWide.left + 30, y + 4, text("verify.legend_this"), "start", "note");
   if (others) {
     y += 22;
-    svg.circle(kLeft + 12, y, 5, "point");
-    svg.text(kLeft + 30, y + 4, text("verify.legend_other"), "start", "note");
+    svg.circle(kWide.left + 12, y, 5, "point");
+    svg.text(kWide.left + 30, y + 4, text("verify.legend_other"), "start", "note");
   }
   if (frontier) {
     y += 22;
-    svg.line(kLeft, y, kLeft + 24, y, "trace s2");
-    svg.text(kLeft + 30, y + 4, text("verify.legend_frontier"), "start", "note");
+    svg.line(kWide.left, y, kWide.left + 24, y, "trace s2");
+    svg.text(kWide.left + 30, y + 4, text("verify.legend_frontier"), "start", "note");
   }
 }
 
@@ -132,12 +132,12 @@ std::string pareto_figure(std::span<const ParetoPoint> points, std::span<const P
   const std::vector<PlanPoint> curve = near_points(points, frontier);
   const auto [low, high] = range_of_sizes(points);
   const Unit unit = unit_of(high);
-  const Axis x{low / unit.bytes, high / unit.bytes, kLeft, kRight};
+  const Axis x{low / unit.bytes, high / unit.bytes, kWide.left, kWide.right};
   const Axis y = axis_of_kl(points, curve);
   const bool others = points.size() > 1;
   const int rows = 1 + (others ? 1 : 0) + (curve.size() > 1 ? 1 : 0);
-  Svg svg(kWidth, static_cast<int>(kBottom) + 52 + 22 * rows, label);
-  svg.y_axis(y, kLeft, kRight, text("verify.kl_axis"));
+  Svg svg(kWide.width, static_cast<int>(kBottom) + 52 + 22 * rows, label);
+  svg.y_axis(y, kWide.left, kWide.right, text("verify.kl_axis"));
   svg.x_axis(x, kBottom, kTop, text(unit.name));
   std::vector<std::pair<double, double>> line;
   for (const PlanPoint& point : curve)

@@ -13,7 +13,7 @@ SideBySide side_by_side(const DialogueResult& d, const Text& text) {
   return {text("head.original"), text("head.variant"), std::move(diff.left), std::move(diff.right)};
 }
 
-void add_not_measured(const Comparison& c, const Text& text, Document& document) {
+void add_dialogue_not_measured(const Comparison& c, const Text& text, Document& document) {
   const std::string reason = reason_of(c, "dialogue", "not_measured");
   document.blocks.push_back(
       Paragraph{text("dialogue.not_measured", {{"reason", text.dynamic("reason.", reason)}})});
@@ -49,7 +49,7 @@ std::string one_line(const std::string& prompt) {
 void add_dialogue(const Comparison& c, const Text& text, const SectionPlace& place, Document& document) {
   add_section_heading(4, "section.dialogue", text, place, document);
   auto& blocks = document.blocks;
-  if (c.dialogue.empty()) return add_not_measured(c, text, document);
+  if (c.dialogue.empty()) return add_dialogue_not_measured(c, text, document);
   const auto same =
       std::count_if(c.dialogue.begin(), c.dialogue.end(), [](const auto& d) { return d.identical; });
   blocks.push_back(

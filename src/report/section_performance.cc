@@ -1,5 +1,4 @@
 // Sections 5 and 8: speed of the files, and how to run it all again.
-#include <set>
 
 #include "report/figures.h"
 #include "report/numbers.h"
@@ -8,7 +7,7 @@
 namespace fqlab::report {
 namespace {
 
-void add_not_measured(const Comparison& c, const Text& text, Document& document) {
+void add_speed_not_measured(const Comparison& c, const Text& text, Document& document) {
   const std::string reason = reason_of(c, "speed.load_ms", "not_measured");
   document.blocks.push_back(
       Paragraph{text("performance.not_measured", {{"reason", text.dynamic("reason.", reason)}})});
@@ -39,12 +38,6 @@ Table blocks_table(const Comparison& c, const Text& text) {
   return table;
 }
 
-std::string formats_of(const Comparison& c, const Text& text) {
-  std::set<std::string> formats;
-  for (const TensorReport& tensor : c.tensors) formats.insert("`" + tensor.format + "`");
-  return text.list(std::vector<std::string>(formats.begin(), formats.end()));
-}
-
 }  // namespace
 
 void add_performance(const Comparison& c, const Text& text, const SectionPlace& place, Document& document) {
@@ -52,7 +45,7 @@ void add_performance(const Comparison& c, const Text& text, const SectionPlace& 
   if (c.recipe && !c.tensors.empty()) {
     document.blocks.push_back(Paragraph{text("performance.no_meaning", {{"formats", formats_of(c, text)}})});
   }
-  if (!c.load_ms && !c.prompt_tps && !c.generation_tps) return add_not_measured(c, text, document);
+  if (!c.load_ms && !c.prompt_tps && !c.generation_tps) return add_speed_not_measured(c, text, document);
   document.blocks.push_back(Paragraph{text("performance.lead")});
   Table table{text("performance.table"),
               {{text("head.metric")},

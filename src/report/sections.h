@@ -84,6 +84,9 @@ std::optional<Interval> shown(const Comparison& comparison, const std::optional<
 /// The prompt up to its first line break or about 80 bytes, cut between characters: a heading holds one line.
 std::string one_line(const std::string& prompt);
 
+/// The formats of the changed tensors, as a list in the text's language.
+std::string formats_of(const Comparison& comparison, const Text& text);
+
 /// Reason of the note for `key` of report.json, or `otherwise`.
 std::string reason_of(const Comparison& comparison, std::string_view key, std::string_view otherwise);
 

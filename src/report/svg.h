@@ -8,6 +8,13 @@
 
 namespace fqlab::report {
 
+/// The two widths of a figure, and the edges of a plot with labels at its left in each; pixels.
+struct PlotFrame {
+  int width = 0;
+  double left = 0, right = 0;
+};
+inline constexpr PlotFrame kNarrow = {560, 70, 545}, kWide = {600, 70, 585};
+
 /// `text` with &, <, > and " escaped for HTML and SVG; characters that XML forbids are dropped.
 std::string escape_html(std::string_view text);
 

@@ -1,25 +1,11 @@
 // report.json of a verification, schema_version 1 (docs/report-json.md). Keys are only ever added.
-#include <nlohmann/json.hpp>
-
 #include "fqlab/verification_report.h"
+#include "report/json_values.h"
 #include "report/verify_view.h"
 
 namespace fqlab {
 namespace report {
 namespace {
-
-using Json = nlohmann::ordered_json;
-
-Json from(const std::optional<Interval>& interval) {
-  return interval ? Json::array({interval->low, interval->high}) : Json(nullptr);
-}
-template <class T>
-Json from(const std::optional<T>& value) {
-  return value ? Json(*value) : Json(nullptr);
-}
-Json from(const Estimate& estimate) {
-  return {{"mean", estimate.value}, {"interval", from(estimate.interval)}};
-}
 
 Json identity(const ModelIdentity& model) {
   return {{"path", model.path},

@@ -16,9 +16,9 @@ namespace fqlab {
 namespace report {
 namespace {
 
-class Page {
+class VerifyPage {
  public:
-  Page(const Verification& v, const Text& say) : v_(v), say_(say) {}
+  VerifyPage(const Verification& v, const Text& say) : v_(v), say_(say) {}
 
   Document build() {
     document_.language = say_.language();
@@ -153,12 +153,12 @@ std::string plain(std::string text) {
 
 std::string verification_markdown(const Verification& verification, Language language) {
   const report::Text say(language);
-  return report::render_markdown(report::Page(verification, say).build());
+  return report::render_markdown(report::VerifyPage(verification, say).build());
 }
 
 std::string verification_html(const Verification& verification, Language language) {
   const report::Text say(language);
-  return report::render_html(report::Page(verification, say).build());
+  return report::render_html(report::VerifyPage(verification, say).build());
 }
 
 std::string verification_text(const Verification& verification, Language language) {

@@ -19,8 +19,6 @@ std::string size_change(uint64_t bytes, uint64_t other) {
   return percent(static_cast<double>(bytes) / static_cast<double>(other) - 1, {}, true);
 }
 
-std::string code(const std::string& content) { return "`" + content + "`"; }
-
 std::string original_name(const Verification& v) {
   return code(std::filesystem::path(v.original.path).filename().string());
 }

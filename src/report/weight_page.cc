@@ -16,13 +16,12 @@ namespace fqlab {
 namespace report {
 namespace {
 
-std::string code(const std::string& content) { return "`" + content + "`"; }
-
 std::string distance(double value) { return std::isfinite(value) ? number(value) : "∞"; }
 
-class Page {
+class WeightPage {
  public:
-  Page(const WeightReport& report, const Text& text) : report_(report), damage_(report.damage), text_(text) {
+  WeightPage(const WeightReport& report, const Text& text)
+      : report_(report), damage_(report.damage), text_(text) {
     for (const TensorDamage& tensor : damage_.tensors) values_ += tensor.profile.values;
   }
 
@@ -220,7 +219,7 @@ class Page {
 
 std::string weight_html(const WeightReport& report, Language language) {
   const report::Text text(language);
-  return report::render_html(report::Page(report, text).build());
+  return report::render_html(report::WeightPage(report, text).build());
 }
 
 }  // namespace fqlab

@@ -5,13 +5,12 @@
 
 #include "fqlab/stats.h"
 #include "stats/distributions.h"
+#include "stats/square.h"
 
 namespace fqlab {
 namespace {
 
 Interval around(double centre, double half_width) { return {centre - half_width, centre + half_width}; }
-
-double square(double x) { return x * x; }
 
 }  // namespace
 

@@ -4,13 +4,9 @@
 #include <cmath>
 
 #include "fqlab/stats.h"
+#include "stats/square.h"
 
 namespace fqlab {
-namespace {
-
-double square(double x) { return x * x; }
-
-}  // namespace
 
 ResolvedRule resolve_effect(std::span<const ClusterSum> effect,
                             std::span<const std::vector<ClusterSum>> floors) {

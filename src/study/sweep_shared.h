@@ -12,6 +12,7 @@
 #include "fqlab/engine.h"
 #include "fqlab/gguf.h"
 #include "fqlab/result.h"
+#include "study/chunk_passes.h"
 #include "study/corpus.h"
 #include "study/shared_memory.h"
 
@@ -24,11 +25,6 @@ struct SweepFacts {
   std::vector<double> operations;  ///< [cut], 0 .. layers - 1: of one chunk's matrix products
   std::vector<Chunk> chunks;
   double capture_seconds = 0;  ///< one chunk, whole model, one thread; 0: not timed
-};
-
-/// Scored positions of a chunk.
-struct ScoredRange {
-  int first = 0, count = 0;
 };
 
 /// The original on every chunk: residual streams and logits.
