@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "engine/bits.h"
 #include "fqlab/gguf.h"
 #include "fqlab/metrics.h"
 #include "testing.h"
@@ -15,11 +16,6 @@ namespace {
 
 using ::testing::SizeIs;
 
-bool same_bits(std::span<const float> a, std::span<const float> b) {
-  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size_bytes()) == 0;
-}
-
-bool expand_all(const TensorInfo&) { return true; }
 bool expand_none(const TensorInfo&) { return false; }
 
 /// SmolLM2 Q4_1: the file, and 64 tokens of plain English.

@@ -6,16 +6,11 @@
 #include <cstring>
 #include <vector>
 
+#include "engine/bits.h"
 #include "testing.h"
 
 namespace fqlab {
 namespace {
-
-bool same_bits(std::span<const float> a, std::span<const float> b) {
-  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size_bytes()) == 0;
-}
-
-bool expand_all(const TensorInfo&) { return true; }
 
 bool long_run() { return std::getenv("FQLAB_LONG") != nullptr; }
 

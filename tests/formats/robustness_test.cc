@@ -61,7 +61,7 @@ const std::vector<std::string>& all_specs() {
   return specs;
 }
 
-std::vector<float> weights(size_t size, uint64_t seed = 1) {
+std::vector<float> random_values(size_t size, uint64_t seed = 1) {
   Random random(seed);
   std::vector<float> values;
   for (size_t i = 0; i < size; ++i) values.push_back(static_cast<float>(0.3 * random.normal()));
@@ -70,7 +70,7 @@ std::vector<float> weights(size_t size, uint64_t seed = 1) {
 
 /// e3m3b5:ovf=error must not overflow here: its largest number is 7.5.
 std::vector<float> weights_with_specials(size_t size) {
-  std::vector<float> values = weights(size);
+  std::vector<float> values = random_values(size);
   for (size_t i = 3; i < size; i += 97) values[i] = i % 2 == 0 ? NAN : 0x1p-130f;
   return values;
 }
@@ -106,7 +106,7 @@ TEST(FakeQuantize, DoesNotDependOnLengthAlignmentOrPlace) {
   testing::on_every_target([] {
     for (const std::string& text : all_specs())
       for (size_t size = 0; size <= 67; ++size) {
-        const std::vector<float> in = weights(size, size);
+        const std::vector<float> in = random_values(size, size);
         const std::vector<uint32_t> expected = canonical(quantized(text, in));
         std::vector<float> shifted(size + 3, 77.0f);
         for (size_t offset = 0; offset < 3; ++offset) {
@@ -124,7 +124,7 @@ TEST(FakeQuantize, DoesNotDependOnLengthAlignmentOrPlace) {
 TEST(FakeQuantize, WritesNothingBeyondItsOutput) {
   for (const std::string& text : all_specs()) {
     std::vector<float> out(32 + 40, 5.0f);
-    const std::vector<float> in = weights(40);
+    const std::vector<float> in = random_values(40);
     ASSERT_TRUE(fake_quantize(spec(text), in, std::span(out).subspan(16, 40), 40));
     for (size_t i = 0; i < 16; ++i) EXPECT_EQ(out[i] + out[56 + i], 10.0f) << text;
   }
@@ -181,7 +181,7 @@ TEST(FakeQuantize, CountsTheSameByComparingInputAndOutput) {
 }
 
 TEST(FakeQuantize, OfLargeTensorsStreamsTheSameBits) {
-  const std::vector<float> in = weights(size_t{7} << 20);
+  const std::vector<float> in = random_values(size_t{7} << 20);
   std::vector<float> in_place = in;
   for (const char* text : {"fp8_e4m3", "mxfp4", "nvfp4", "int4:g128"}) {
     std::unique_ptr<float, void (*)(void*)> out(static_cast<float*>(std::aligned_alloc(64, in.size() * 4)),

@@ -10,8 +10,8 @@ namespace fqlab {
 namespace {
 
 // KL = sensitivity of the tensor x weight error x factor of the format, times noise.
-std::vector<PredictionCell> simulate(size_t tensors, const std::vector<double>& format_factors, double noise,
-                                     uint64_t seed) {
+std::vector<PredictionCell> simulate_cells(size_t tensors, const std::vector<double>& format_factors,
+                                           double noise, uint64_t seed) {
   Random random(seed);
   std::vector<PredictionCell> cells;
   for (size_t t = 0; t < tensors; ++t) {
@@ -26,7 +26,7 @@ std::vector<PredictionCell> simulate(size_t tensors, const std::vector<double>& 
 }
 
 TEST(PredictDamage, IsExactWhereTheLawHolds) {
-  std::vector<PredictionCell> cells = simulate(12, {1, 3}, 0, 1);
+  std::vector<PredictionCell> cells = simulate_cells(12, {1, 3}, 0, 1);
   const double hidden = *cells[1].kl;  // tensor 0, format 1
   cells[1].kl.reset();
   const auto predictions = predict_damage(cells);
@@ -40,7 +40,7 @@ TEST(PredictDamage, IsExactWhereTheLawHolds) {
 }
 
 TEST(PredictDamage, SaysNothingWhereItsErrorCannotBeMeasured) {
-  std::vector<PredictionCell> cells = simulate(12, {1, 1}, 0.1, 1);
+  std::vector<PredictionCell> cells = simulate_cells(12, {1, 1}, 0.1, 1);
   for (PredictionCell& cell : cells)
     if (cell.format == 1) cell.kl.reset();
   EXPECT_TRUE(predict_damage(cells).empty());  // one measured format: no format was ever predicted
@@ -48,7 +48,7 @@ TEST(PredictDamage, SaysNothingWhereItsErrorCannotBeMeasured) {
 }
 
 TEST(PredictDamage, SaysNothingOfATensorMeasuredInNoFormat) {
-  std::vector<PredictionCell> cells = simulate(12, {1, 1}, 0.1, 1);
+  std::vector<PredictionCell> cells = simulate_cells(12, {1, 1}, 0.1, 1);
   cells[0].kl.reset();
   cells[1].kl.reset();
   EXPECT_TRUE(predict_damage(cells).empty());
@@ -57,7 +57,7 @@ TEST(PredictDamage, SaysNothingOfATensorMeasuredInNoFormat) {
 TEST(PredictDamage, HoldsTheTruthInItsIntervalsAsOftenAsItSays) {
   int inside = 0, all = 0;
   for (uint64_t seed = 1; seed <= 20; ++seed) {
-    std::vector<PredictionCell> cells = simulate(40, {1, 2}, 0.4, seed);
+    std::vector<PredictionCell> cells = simulate_cells(40, {1, 2}, 0.4, seed);
     const std::vector<PredictionCell> truth = cells;
     for (PredictionCell& cell : cells)
       if (cell.format == 1 && cell.tensor >= 10) cell.kl.reset();
@@ -77,7 +77,7 @@ TEST(PredictDamage, HoldsTheTruthInItsIntervalsAsOftenAsItSays) {
 }
 
 TEST(PredictDamage, WidensItsIntervalForAFormatWithoutAnyMeasurement) {
-  std::vector<PredictionCell> cells = simulate(40, {1, 2, 0.5, 1}, 0.2, 3);
+  std::vector<PredictionCell> cells = simulate_cells(40, {1, 2, 0.5, 1}, 0.2, 3);
   for (PredictionCell& cell : cells)
     if (cell.format == 3) cell.kl.reset();
   const auto blind = predict_damage(cells);
@@ -90,7 +90,7 @@ TEST(PredictDamage, WidensItsIntervalForAFormatWithoutAnyMeasurement) {
 }
 
 TEST(PredictDamage, LeavesOutCellsWhoseWeightsDoNotChange) {
-  std::vector<PredictionCell> cells = simulate(12, {1, 3}, 0.1, 1);
+  std::vector<PredictionCell> cells = simulate_cells(12, {1, 3}, 0.1, 1);
   cells[1].kl.reset();
   cells[1].weight_error = 0;
   EXPECT_TRUE(predict_damage(cells).empty());

@@ -19,8 +19,8 @@ std::vector<TypeEffect> group_of(std::vector<double> errors) {
 }
 
 /// KL = activations + sensitivity x weight error, times the factor of the type, times noise.
-std::vector<GroupEffects> simulate(size_t groups, const std::vector<double>& factors, double noise,
-                                   uint64_t seed) {
+std::vector<GroupEffects> simulate_groups(size_t groups, const std::vector<double>& factors, double noise,
+                                          uint64_t seed) {
   Random random(seed);
   std::vector<GroupEffects> all;
   for (size_t g = 0; g < groups; ++g) {
@@ -65,7 +65,7 @@ TEST(AnchorTypes, AreAlsoAllThatAreNotQuantized) {
 }
 
 TEST(PredictEffects, DrawsNoLineThroughTypesThatRoundNoActivations) {
-  std::vector<GroupEffects> groups = simulate(8, {1, 1, 1, 1, 1}, 0, 7);
+  std::vector<GroupEffects> groups = simulate_groups(8, {1, 1, 1, 1, 1}, 0, 7);
   const std::vector<std::vector<double>> truth = hide(groups, 0);
   for (GroupEffects& group : groups) group.types.push_back({9, 0, 0.0, false});
   const PredictedEffects effects = predict_effects(groups);
@@ -76,7 +76,7 @@ TEST(PredictEffects, DrawsNoLineThroughTypesThatRoundNoActivations) {
 }
 
 TEST(PredictEffects, IsExactWhereTheLawHolds) {
-  auto groups = simulate(20, {1, 1, 1, 1, 1}, 0, 1);
+  auto groups = simulate_groups(20, {1, 1, 1, 1, 1}, 0, 1);
   const auto truth = hide(groups, 4);
   const PredictedEffects effects = predict_effects(groups);
   EXPECT_EQ(effects.held_out, 4u * 3);
@@ -86,11 +86,11 @@ TEST(PredictEffects, IsExactWhereTheLawHolds) {
 }
 
 TEST(PredictEffects, LearnsTheFactorOfATypeFromGroupsMeasuredInIt) {
-  auto groups = simulate(20, {1, 1.3, 1, 1, 1}, 0, 2);
+  auto groups = simulate_groups(20, {1, 1.3, 1, 1, 1}, 0, 2);
   const auto truth = hide(groups, 4);
   const PredictedEffects effects = predict_effects(groups);
   EXPECT_NEAR(effects.kl[19][1] / truth[19][1], 1, 1e-9);
-  groups = simulate(20, {1, 1.3, 1, 1, 1}, 0, 2);
+  groups = simulate_groups(20, {1, 1.3, 1, 1, 1}, 0, 2);
   hide(groups, kLeastHeldOut - 1);
   EXPECT_NEAR(predict_effects(groups).kl[19][1] / truth[19][1], 1 / 1.3, 1e-9);  // too few to learn from
 }
@@ -100,7 +100,7 @@ TEST(PredictEffects, SaysHowFarOffItIs) {
   int n = 0;
   constexpr int kSeeds = 100;
   for (uint64_t seed = 1; seed <= kSeeds; ++seed) {
-    auto groups = simulate(60, {1, 1.2, 0.9, 1, 1}, 0.15, seed);
+    auto groups = simulate_groups(60, {1, 1.2, 0.9, 1, 1}, 0.15, seed);
     const auto truth = hide(groups, 12);
     const PredictedEffects effects = predict_effects(groups);
     said += effects.log_error_of_all * effects.log_error_of_all / kSeeds;
@@ -113,7 +113,7 @@ TEST(PredictEffects, SaysHowFarOffItIs) {
 }
 
 TEST(PredictEffects, KnowsTheErrorOfEachKind) {
-  auto groups = simulate(40, {1, 1, 1, 1, 1}, 0, 3);
+  auto groups = simulate_groups(40, {1, 1, 1, 1, 1}, 0, 3);
   for (size_t g = 1; g < groups.size(); g += 2)  // kind 1: types 40 % up or down
     for (size_t i = 1; i < 4; ++i) *groups[g].types[i].kl *= (g / 2 + i) % 2 == 0 ? 1.4 : 1 / 1.4;
   hide(groups, 16);

@@ -7,6 +7,7 @@
 #include "fqlab/report.h"
 #include "report/figures.h"
 #include "report/fixture.h"
+#include "report/page_text.h"
 #include "report/sections.h"
 #include "report/svg.h"
 
@@ -25,12 +26,6 @@ std::vector<std::vector<Comparison>> every_report() {
   return {{testing::fp8_norm()},  {testing::vacuous()},
           {testing::itself()},    {testing::native_unresolved()},
           {testing::different()}, {testing::fp8_norm(), testing::vacuous(), testing::different()}};
-}
-
-size_t occurrences(const std::string& text, const std::string& part) {
-  size_t count = 0;
-  for (size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++count;
-  return count;
 }
 
 TEST(Html, AsksNothingOfTheNetworkAndRunsNoScript) {

@@ -4,6 +4,7 @@
 
 #include "fqlab/report.h"
 #include "report/fixture.h"
+#include "report/page_text.h"
 #include "report/sections.h"
 #include "report/visible.h"
 
@@ -58,8 +59,6 @@ Comparison judged() {
                                        ForcedAnswers{40, 1, 0.25, {}, 0.75, {}}};
   return c;
 }
-
-std::string english(const Comparison& c) { return comparison_markdown({&c, 1}, Language::kEnglish); }
 
 TEST(JudgementReport, ReadsBackFromJsonToTheLastBit) {
   const Comparison c = judged();

@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "map_fixture.h"
+#include "report/page_text.h"
 #include "testing.h"
 
 namespace fqlab {
@@ -23,12 +24,6 @@ std::string without_code(std::string html) {
   for (const char* pattern : {"<pre[^>]*>[^]*?</pre>", "<code[^>]*>[^]*?</code>", "<style>[^]*?</style>"})
     html = std::regex_replace(html, std::regex(pattern), " ");
   return html;
-}
-
-size_t occurrences(std::string_view text, std::string_view part) {
-  size_t n = 0;
-  for (size_t at = text.find(part); at != std::string_view::npos; at = text.find(part, at + 1)) ++n;
-  return n;
 }
 
 std::vector<std::vector<std::string>> csv_rows(const std::string& text) {

@@ -6,6 +6,7 @@
 #include <sstream>
 
 #include "report/fixture.h"
+#include "report/page_text.h"
 #include "report/sections.h"
 #include "testing.h"
 
@@ -24,7 +25,6 @@ std::vector<Comparison> every_fixture() {
           testing::different()};
 }
 
-std::string english(const Comparison& c) { return comparison_markdown({&c, 1}, Language::kEnglish); }
 std::string chinese(const Comparison& c) {
   return comparison_markdown({&c, 1}, Language::kTraditionalChinese);
 }

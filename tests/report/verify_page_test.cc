@@ -4,6 +4,7 @@
 #include <regex>
 #include <set>
 
+#include "report/page_text.h"
 #include "report/pareto_figure.h"
 #include "report/verify_fixture.h"
 #include "report/verify_view.h"
@@ -22,12 +23,6 @@ using testing::small_verification;
 using ::testing::StartsWith;
 
 const Text kEnglish(Language::kEnglish), kChinese(Language::kTraditionalChinese);
-
-size_t occurrences(const std::string& text, const std::string& part) {
-  size_t count = 0;
-  for (size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++count;
-  return count;
-}
 
 std::string without_style(const std::string& html) {
   return std::regex_replace(html, std::regex("<style>[^<]*</style>"), "");

@@ -4,17 +4,12 @@
 
 #include <cmath>
 
+#include "study/passes.h"
+
 namespace fqlab {
 namespace {
 
 using ::testing::SizeIs;
-
-/// One position a number: a pass whose KL divergences these are.
-PairedPass pass_of(const std::vector<double>& kl) {
-  PairedPass pass(kl.size());
-  for (size_t i = 0; i < kl.size(); ++i) pass[i].kl_nats = kl[i];
-  return pass;
-}
 
 TEST(StandingOf, NeedsAnIntervalThatExcludesZeroAndLooksAtTheBytesThen) {
   EXPECT_EQ(standing_of(Interval{-2, -1}, 100, 100), Standing::kBetter);

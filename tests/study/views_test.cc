@@ -4,18 +4,13 @@
 
 #include <cmath>
 
+#include "study/passes.h"
 #include "study/token_class.h"
 
 namespace fqlab {
 namespace {
 
 using ::testing::ElementsAre;
-
-PairedPass pass_of(const std::vector<double>& kl) {
-  PairedPass pass;
-  for (double value : kl) pass.push_back({.kl_nats = value, .same_top = true});
-  return pass;
-}
 
 TEST(TokenClass, SaysWhatATokenIsByItsText) {
   const auto all = [](TokenClass expected, std::initializer_list<const char*> texts) {
