@@ -24,7 +24,7 @@ namespace fqlab {
 class ReplayModel {
  public:
   /// `image` holds the weights of `source` and must outlive the model. Of the options, n_batch is at most
-  /// 512.
+  /// 256.
   static Result<ReplayModel> create(const GgufFile& source, const WeightImage& image,
                                     const EvaluatorOptions& options);
   ReplayModel(ReplayModel&&) noexcept;
