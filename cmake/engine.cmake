@@ -2,6 +2,7 @@
 #   fqlab_ggml   ggml's types and reference quantizers (formats/ may use it)
 #   fqlab_llama  the whole engine and llama.cpp's common helpers (engine/ may use it)
 if(NOT FQLAB_ENGINE_DIR)
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS scripts/setup cmake/engine-build.cmake)  # another build, another folder
   execute_process(COMMAND ${PROJECT_SOURCE_DIR}/scripts/setup --print engine
     OUTPUT_VARIABLE FQLAB_ENGINE_DIR OUTPUT_STRIP_TRAILING_WHITESPACE)
 endif()
