@@ -79,13 +79,18 @@ ExitCode parse_and_run(int argc, char** argv) {
   add_inspect(app, action);
   add_quantize(app, action);
   add_formats(app, action);
+#ifdef FQLAB_WITH_ENGINE
+  const std::vector<std::string> arguments(argv, argv + argc);
   add_imatrix(app, action);
-  add_compare(app, {argv, argv + argc}, action);
-  add_sweep(app, {argv, argv + argc}, action);
-  add_plan(app, {argv, argv + argc}, action);
+  add_compare(app, arguments, action);
+  add_sweep(app, arguments, action);
+  add_plan(app, arguments, action);
   add_build(app, action);
+#endif
   add_status(app, action);
-  add_verify(app, {argv, argv + argc}, action);
+#ifdef FQLAB_WITH_ENGINE
+  add_verify(app, arguments, action);
+#endif
   add_report(app, action);
   add_show(app, action);
   add_help(app, action);

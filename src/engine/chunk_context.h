@@ -13,7 +13,7 @@
 namespace fqlab {
 
 // Tokens the engine computes at once; results do not depend on it. Half of a usual chunk: the attention of
-// the first half then leaves the second half's cells out, a twentieth of the time.
+// the first half then leaves the second half's cells out, 4 % of the time.
 constexpr int kUbatch = 256;
 
 /// Called around every call of the engine that evaluates a part of a chunk.
