@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "fqlab/result.h"
@@ -26,6 +27,12 @@ struct GgmlTypeInfo {
 const GgmlTypeInfo* ggml_type_info(GgmlType type);
 /// The row with that name, case-insensitive, or nullptr.
 const GgmlTypeInfo* ggml_type_info(std::string_view name);
+
+/// ggml's spelling of the type; "?" where this version has no such type.
+inline std::string type_name(GgmlType type) {
+  const GgmlTypeInfo* info = ggml_type_info(type);
+  return info == nullptr ? "?" : std::string(info->name);
+}
 
 /// Decodes whole blocks to float32. `bytes` must hold exactly out.size() values.
 /// F32, F16 and BF16 always work; quantized types need a build with the engine (Error kUsage otherwise).

@@ -87,8 +87,8 @@ void print_types(const GgufLayout& layout) {
   std::ranges::stable_sort(sorted, std::greater<>(), [](const auto& entry) { return entry.second.bytes; });
   std::vector<std::vector<std::string>> rows;
   for (const auto& [type, sum] : sorted)
-    rows.push_back({std::string(ggml_type_info(type)->name), with_commas(sum.tensors),
-                    with_commas(sum.values), with_commas(sum.bytes),
+    rows.push_back({type_name(type), with_commas(sum.tensors), with_commas(sum.values),
+                    with_commas(sum.bytes),
                     fmt::format("{:.2f}", 8.0 * static_cast<double>(sum.bytes) /
                                               static_cast<double>(std::max<uint64_t>(sum.values, 1)))});
   fmt::print("{}", table({"type", ">tensors", ">values", ">bytes", ">bits a value"}, rows));

@@ -114,9 +114,8 @@ void print_text(const GgufFile& file, const std::vector<InspectedTensor>& tensor
   std::vector<std::vector<std::string>> rows;
   for (const auto& [key, group] : group(tensors)) {
     const auto& [kind, type, shape] = key;
-    rows.push_back({printable(kind), group.layers.empty() ? "-" : layer_list(group.layers),
-                    std::string(ggml_type_info(type)->name), shape_text(shape), with_commas(group.tensors),
-                    with_commas(group.bytes)});
+    rows.push_back({printable(kind), group.layers.empty() ? "-" : layer_list(group.layers), type_name(type),
+                    shape_text(shape), with_commas(group.tensors), with_commas(group.bytes)});
   }
   fmt::print("{}", table({"kind", "layers", "type", "shape", ">tensors", ">bytes"}, rows));
 
@@ -124,11 +123,11 @@ void print_text(const GgufFile& file, const std::vector<InspectedTensor>& tensor
   for (const InspectedTensor& tensor : tensors)
     if (tensor.profile) {
       const WeightProfile& profile = *tensor.profile;
-      rows.push_back({printable(tensor.info.name), std::string(ggml_type_info(tensor.info.type)->name),
-                      with_commas(profile.values), with_commas(profile.not_bf16_exact),
-                      with_commas(profile.not_tf32_exact), with_commas(profile.not_f16_exact),
-                      std::to_string(profile.mantissa_bits()), exponents_text(profile),
-                      with_commas(profile.zeros), with_commas(profile.nan + profile.infinite)});
+      rows.push_back({printable(tensor.info.name), type_name(tensor.info.type), with_commas(profile.values),
+                      with_commas(profile.not_bf16_exact), with_commas(profile.not_tf32_exact),
+                      with_commas(profile.not_f16_exact), std::to_string(profile.mantissa_bits()),
+                      exponents_text(profile), with_commas(profile.zeros),
+                      with_commas(profile.nan + profile.infinite)});
     }
   if (rows.empty()) return;
   fmt::print(
@@ -154,7 +153,7 @@ void print_json(const GgufFile& file, const std::vector<InspectedTensor>& tensor
     const auto& [kind, type, shape] = key;
     out["kinds"].push_back({{"kind", kind},
                             {"layers", group.layers},
-                            {"type", std::string(ggml_type_info(type)->name)},
+                            {"type", type_name(type)},
                             {"shape", shape},
                             {"tensors", group.tensors},
                             {"bytes", group.bytes}});
@@ -163,7 +162,7 @@ void print_json(const GgufFile& file, const std::vector<InspectedTensor>& tensor
     Json row = {{"name", tensor.info.name},
                 {"layer", nullptr},
                 {"kind", tensor.name.kind},
-                {"type", std::string(ggml_type_info(tensor.info.type)->name)},
+                {"type", type_name(tensor.info.type)},
                 {"shape", tensor.info.shape},
                 {"values", tensor.info.values()},
                 {"bytes", tensor.info.bytes},

@@ -106,7 +106,7 @@ void print_candidates(const PlanOutcome& outcome) {
 void print_types(const QuantizationPlan& plan) {
   std::map<std::string, std::map<std::string, int>> by_kind;
   for (const PlannedTensor& tensor : plan.tensors)
-    ++by_kind[parse_tensor_name(tensor.name).kind][std::string(ggml_type_info(tensor.type)->name)];
+    ++by_kind[parse_tensor_name(tensor.name).kind][type_name(tensor.type)];
   std::vector<std::vector<std::string>> rows;
   for (const auto& [kind, types] : by_kind) {
     std::string text;

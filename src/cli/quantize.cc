@@ -38,9 +38,8 @@ void print_rows(const std::vector<Row>& rows) {
   std::vector<std::vector<std::string>> cells;
   cells.reserve(rows.size());
   for (const Row& row : rows)
-    cells.push_back({printable(row.source.name), std::string(ggml_type_info(row.source.type)->name),
-                     row.format.print(), std::string(ggml_type_info(row.stored)->name),
-                     with_commas(row.counts.changed), with_commas(row.counts.values),
+    cells.push_back({printable(row.source.name), type_name(row.source.type), row.format.print(),
+                     type_name(row.stored), with_commas(row.counts.changed), with_commas(row.counts.values),
                      with_commas(row.counts.saturated), with_commas(row.counts.flushed_to_zero),
                      fmt::format("{:.3g}", row.distortion.relative_mse),
                      row.distortion.snr_db ? fmt::format("{:.1f}", *row.distortion.snr_db) : "-",

@@ -6,12 +6,12 @@
 #include <numeric>
 #include <set>
 
+#include "stats/square.h"
+
 namespace fqlab {
 namespace {
 
 bool is_usable(const PredictionCell& cell) { return cell.weight_error > 0 && cell.kl && *cell.kl > 0; }
-
-double square(double x) { return x * x; }
 
 // ln(KL / weight error) by format and tensor.
 using Sensitivities = std::map<size_t, std::map<size_t, double>>;

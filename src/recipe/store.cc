@@ -43,8 +43,7 @@ Result<void> store_exactly(GgmlType type, std::span<const float> values, std::sp
   if (lost != 0)
     return fail(ErrorCode::kUsage,
                 std::to_string(lost) + " of " + std::to_string(values.size()) +
-                    " values cannot be stored as " + std::string(ggml_type_info(type)->name) +
-                    " without changing them",
+                    " values cannot be stored as " + type_name(type) + " without changing them",
                 "", "store them as f32");
   for (size_t i = 0; i < values.size(); ++i) {
     const uint16_t half = type == GgmlType::kF16 ? to_f16(values[i]) : to_bf16(values[i]);

@@ -35,7 +35,7 @@ Table ranking_table(std::span<const Comparison* const> ranked, bool mixed, const
               {}};
   for (const Comparison* c : ranked) {
     const auto& floor = c->kl.noise_floor;
-    table.rows.push_back({"`" + (mixed ? model_and_variant(*c) : variant_name(*c)) + "`",
+    table.rows.push_back({code(mixed ? model_and_variant(*c) : variant_name(*c)),
                           estimate(c->kl.mean, shown(*c, c->kl.interval)),
                           floor ? estimate(floor->value, floor->interval) : text("none"),
                           text.verdict(c->verdicts.kl)});

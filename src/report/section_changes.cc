@@ -26,7 +26,7 @@ Table counts_table(const Comparison& c, const Text& text) {
               {}};
   for (const TensorReport& t : c.tensors) {
     if (table.rows.size() == kMostRows) break;
-    table.rows.push_back({"`" + t.name + "`", t.from, "`" + t.format + "`", t.stored_as, count(t.values),
+    table.rows.push_back({code(t.name), t.from, code(t.format), t.stored_as, count(t.values),
                           count(t.changed), count(t.saturated), count(t.flushed_to_zero)});
   }
   return table;
@@ -41,8 +41,8 @@ Table error_table(const Comparison& c, const Text& text) {
               {}};
   for (const TensorReport& t : c.tensors) {
     if (table.rows.size() == kMostRows) break;
-    table.rows.push_back({"`" + t.name + "`", number(t.relative_mse),
-                          t.snr_db ? number(*t.snr_db) : text("none"), number(t.max_abs_error)});
+    table.rows.push_back({code(t.name), number(t.relative_mse), t.snr_db ? number(*t.snr_db) : text("none"),
+                          number(t.max_abs_error)});
   }
   return table;
 }
@@ -60,11 +60,11 @@ Table models_table(const Comparison& c, const Text& text) {
     table.rows.push_back(std::move(cells));
   };
   row("setting.model",
-      [](const ModelIdentity& m) { return "`" + std::filesystem::path(m.path).filename().string() + "`"; });
+      [](const ModelIdentity& m) { return code(std::filesystem::path(m.path).filename().string()); });
   row("reproduce.architecture", [](const ModelIdentity& m) { return m.architecture; });
   row("reproduce.parameters", [](const ModelIdentity& m) { return count(m.parameters); });
   row("reproduce.file_size", [](const ModelIdentity& m) { return byte_size(m.bytes); });
-  row("setting.hash", [](const ModelIdentity& m) { return "`" + m.sha256 + "`"; });
+  row("setting.hash", [](const ModelIdentity& m) { return code(m.sha256); });
   return table;
 }
 

@@ -17,10 +17,10 @@ Table settings_table(const Comparison& c, const Text& text) {
   const Margins& m = s.margins;
   Table table{text("divergence.settings"), {{text("head.setting")}, {text("head.value")}}, {}};
   table.rows = {
-      {text("setting.corpus"), "`" + (corpus.empty() ? s.corpus.path : corpus) + "`"},
+      {text("setting.corpus"), code(corpus.empty() ? s.corpus.path : corpus)},
       {text("setting.corpus_size"),
        byte_size(s.corpus.bytes) + ", " + text.plural(s.corpus.documents, "unit.document", "unit.documents")},
-      {text("setting.corpus_hash"), "`" + s.corpus.sha256 + "`"},
+      {text("setting.corpus_hash"), code(s.corpus.sha256)},
       {text("setting.n_ctx"), count(s.n_ctx)},
       {text("setting.n_batch"), count(s.n_batch)},
       {text("setting.chunks"), count(s.chunks)},

@@ -96,10 +96,9 @@ void add_reproduce(const Comparison& c, const Text& text, const SectionPlace& pl
                 {text("reproduce.os"), e.os},
                 {text("reproduce.compiler"), e.compiler},
                 {text("setting.seed"), std::to_string(c.settings.seed)},
-                {text("reproduce.original_hash"), "`" + c.original.sha256 + "`"}};
-  if (c.variant_file)
-    table.rows.push_back({text("reproduce.variant_hash"), "`" + c.variant_file->sha256 + "`"});
-  table.rows.push_back({text("setting.corpus_hash"), "`" + c.settings.corpus.sha256 + "`"});
+                {text("reproduce.original_hash"), code(c.original.sha256)}};
+  if (c.variant_file) table.rows.push_back({text("reproduce.variant_hash"), code(c.variant_file->sha256)});
+  table.rows.push_back({text("setting.corpus_hash"), code(c.settings.corpus.sha256)});
   document.blocks.push_back(std::move(table));
 }
 

@@ -123,7 +123,7 @@ Table corpora_table(const Comparison& c, const Text& text) {
                {text("certainty.same_top"), true}},
               {}};
   for (const CorpusResult& corpus : c.corpora) {
-    table.rows.push_back({"`" + corpus.name + "`", count(static_cast<uint64_t>(corpus.chunks)),
+    table.rows.push_back({code(corpus.name), count(static_cast<uint64_t>(corpus.chunks)),
                           count(corpus.positions), cluster_count(corpus.clusters, corpus.cluster_kind, text),
                           optional_number(corpus.design_effect, text),
                           fixed(corpus.perplexity_original, 4) + " → " + fixed(corpus.perplexity_variant, 4),

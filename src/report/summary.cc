@@ -232,7 +232,7 @@ Table overview_table(std::span<const Comparison> comparisons, const Text& text) 
   const bool mixed = several_originals(comparisons);
   for (const Comparison& c : comparisons) {
     table.rows.push_back(
-        {"`" + (mixed ? model_and_variant(c) : variant_name(c)) + "`", text.verdict(c.verdicts.overall),
+        {code(mixed ? model_and_variant(c) : variant_name(c)), text.verdict(c.verdicts.overall),
          count(c.values_changed) + " / " + count(c.values_total), fixed(c.perplexity.variant, 4),
          perplexity_change(c), kl_value(c), floor_value(c, text), percent(c.same_top.fraction)});
   }

@@ -49,7 +49,7 @@ class VerifyPage {
 
   void add_text(size_t index) {
     const VerifiedText& text = v_.texts[index];
-    const std::string name = "`" + text.name + "`", id = "text-" + std::to_string(index + 1);
+    const std::string name = code(text.name), id = "text-" + std::to_string(index + 1);
     section(id, say_("verify.on_text", {{"text", name}}));
     add(Paragraph{
         say_("verify.measured_on",
@@ -119,7 +119,7 @@ class VerifyPage {
                  say_("verify.method_interval"), say_("verify.method_verdict")}});
     add(Paragraph{say_("limits.lead")});
     std::vector<std::string> texts;
-    for (const VerifiedText& text : v_.texts) texts.push_back("`" + text.name + "`");
+    for (const VerifiedText& text : v_.texts) texts.push_back(code(text.name));
     std::vector<std::string> limits = {
         say_("verify.limit_text", {{"texts", say_.list(texts)}}),
         say_("limits.context", {{"n_ctx", count(static_cast<uint64_t>(v_.settings.n_ctx))}}),

@@ -77,7 +77,7 @@ std::vector<std::string> short_names(const Verification& v) {
   return names;
 }
 
-std::string code_name(const Verification& v, size_t file) { return "`" + v.files[file].name + "`"; }
+std::string code_name(const Verification& v, size_t file) { return code(v.files[file].name); }
 
 double bits_per_weight(const ModelIdentity& file) {
   return file.parameters == 0 ? 0
@@ -104,7 +104,7 @@ std::string headline(const Verification& v, const VerifiedText& text, const Text
   const FileOnText& own = text.files[0];
   const ModelIdentity& file = v.files[0].identity;
   if (const PairOnText* pair = nearest(v, text))
-    return say("verify.headline", {{"text", "`" + text.name + "`"},
+    return say("verify.headline", {{"text", code(text.name)},
                                    {"file", code_name(v, 0)},
                                    {"bytes", count(file.bytes)},
                                    {"kl", kl_value(own)},
@@ -113,7 +113,7 @@ std::string headline(const Verification& v, const VerifiedText& text, const Text
                                    {"other_kl", kl_value(text.files[pair->file])},
                                    {"effect", effect(*pair, say)}});
   const double share = static_cast<double>(file.bytes) / static_cast<double>(v.original.bytes);
-  return say("verify.headline_alone", {{"text", "`" + text.name + "`"},
+  return say("verify.headline_alone", {{"text", code(text.name)},
                                        {"file", code_name(v, 0)},
                                        {"bytes", count(file.bytes)},
                                        {"share", percent(share)},
@@ -183,10 +183,9 @@ std::vector<std::string> warning_sentences(const Verification& v, const Text& sa
   for (const VerifiedText& text : v.texts)
     for (const std::string& warning : text.warnings) {
       const std::string sentence = say.dynamic("warning.", warning);
-      sentences.push_back(
-          v.texts.size() == 1
-              ? sentence
-              : say("verify.warning_of_text", {{"text", "`" + text.name + "`"}, {"warning", sentence}}));
+      sentences.push_back(v.texts.size() == 1 ? sentence
+                                              : say("verify.warning_of_text",
+                                                    {{"text", code(text.name)}, {"warning", sentence}}));
     }
   for (const std::string& warning : v.warnings) sentences.push_back(say.dynamic("warning.", warning));
   return sentences;

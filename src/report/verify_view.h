@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "fqlab/verification.h"
+#include "report/document.h"
 #include "report/messages.h"
 #include "report/pareto_figure.h"
 

@@ -53,13 +53,11 @@ Json precision(const WeightProfile& profile) {
           {"largest_magnitude", profile.largest()}};
 }
 
-std::string type_name(const TensorInfo& tensor) { return std::string(ggml_type_info(tensor.type)->name); }
-
 Json tensor_json(const TensorDamage& tensor) {
   return {{"name", tensor.tensor.name},
           {"layer", or_null(tensor.name.layer)},
           {"kind", tensor.name.kind},
-          {"type", type_name(tensor.tensor)},
+          {"type", type_name(tensor.tensor.type)},
           {"shape", tensor.tensor.shape},
           {"values", tensor.profile.values},
           {"precision", precision(tensor.profile)}};
@@ -94,7 +92,7 @@ void profile_cells(report::Csv& csv, const WeightProfile& profile) {
 void csv_row(report::Csv& csv, const FormatSpec& format, const TensorDamage& tensor,
              const FormatDamage& under) {
   csv << std::string_view(format.print()) << std::string_view(tensor.tensor.name) << tensor.name.layer
-      << std::string_view(tensor.name.kind) << std::string_view(type_name(tensor.tensor))
+      << std::string_view(tensor.name.kind) << std::string_view(type_name(tensor.tensor.type))
       << tensor.profile.values;
   const DamageSums& sums = under.sums;
   if (under.refused) {

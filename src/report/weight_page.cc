@@ -154,9 +154,9 @@ class WeightPage {
       const WeightProfile& profile = tensor.profile;
       const auto exponents = profile.exponents();
       table.rows.push_back(
-          {code(tensor.tensor.name), std::string(ggml_type_info(tensor.tensor.type)->name),
-           count(profile.values), count(profile.not_bf16_exact), count(profile.not_tf32_exact),
-           count(profile.not_f16_exact), std::to_string(profile.mantissa_bits()),
+          {code(tensor.tensor.name), type_name(tensor.tensor.type), count(profile.values),
+           count(profile.not_bf16_exact), count(profile.not_tf32_exact), count(profile.not_f16_exact),
+           std::to_string(profile.mantissa_bits()),
            exponents ? fmt::format("{} … {}", exponents->first, exponents->second) : text_("none"),
            count(profile.zeros), count(profile.nan + profile.infinite)});
     }

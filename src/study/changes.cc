@@ -119,7 +119,7 @@ Result<VariantChange> change_by_file(const GgufFile& original, const GgufFile& v
     if (counts.changed == 0) continue;
     ChangedTensor changed{tensor,           as_is, counts, distortion(*before, *after), std::move(*before),
                           std::move(*after)};
-    change.reports.push_back(report_of(changed, std::string(ggml_type_info(other.type)->name)));
+    change.reports.push_back(report_of(changed, type_name(other.type)));
     change.tensors.push_back(std::move(changed));
   }
   return change;

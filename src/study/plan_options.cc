@@ -19,11 +19,6 @@ std::string lower(std::string_view text) {
   return out;
 }
 
-std::string type_name(GgmlType type) {
-  const GgmlTypeInfo* info = ggml_type_info(type);
-  return info == nullptr ? "?" : std::string(info->name);
-}
-
 /// The pinned type of every tensor that a pin chooses; the last pin wins.
 Result<std::map<size_t, GgmlType>> pinned_types(const GgufFile& file, std::span<const TypePin> pins,
                                                 const std::set<size_t>& can_be_quantized) {

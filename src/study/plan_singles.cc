@@ -76,7 +76,7 @@ Result<size_t> PlanSingles::also_measure(const PlanSpace& space,
 Result<size_t> PlanSingles::format_of(GgmlType type) {
   const auto known = std::ranges::find(format_types_, type);
   if (known != format_types_.end()) return static_cast<size_t>(known - format_types_.begin());
-  const std::string name(ggml_type_info(type)->name);
+  const std::string name = type_name(type);
   Result<FormatSpec> format = FormatSpec::parse(ggml_type_info(type)->quantized ? "gguf:" + name : name);
   if (!format) return tl::unexpected(format.error());
   formats_.push_back(std::move(*format));
