@@ -62,6 +62,7 @@ struct ComparisonSettings {
   uint64_t scored_positions = 0;
   int threads = 2;
   uint64_t seed = 1;
+  int replay_from = 0;  ///< the layer that the variant's passes start from; 0: the whole model
   CorpusIdentity corpus;
   Margins margins;
 };

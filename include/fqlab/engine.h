@@ -107,7 +107,8 @@ struct EvaluatorOptions {
   int n_batch = 512;  ///< tokens a call of the engine; results do not depend on it from 16 on
   int threads = 2;
   bool exact_gelu =
-      false;  ///< GELU in full precision instead of the engine's 16-bit table (docs/decisions/0010)
+      false;            ///< GELU in full precision instead of the engine's 16-bit table (docs/decisions/0010)
+  bool replay = false;  ///< logits_from() will be asked for; n_batch is then at most 256
 };
 
 /// Evaluates chunks of tokens independently of each other.
@@ -130,6 +131,23 @@ class Evaluator {
   /// the other with all threads, bit for bit the same. Each chunk takes the working memory of an evaluator.
   Result<std::vector<std::span<const float>>> logits(std::span<const std::span<const int32_t>> chunks,
                                                      int first, int count);
+
+  /// The same, and keeps what enters the layers `cuts` (of replay_cut()) for logits_from(), until the next
+  /// call of this function: as many values a token as the model is wide.
+  Result<std::vector<std::span<const float>>> logits_keeping(std::span<const std::span<const int32_t>> chunks,
+                                                             int first, int count, std::span<const int> cuts);
+
+  /// The last cut at or before the first layer whose output depends on one of `tensors`, as
+  /// ReplayModel::best_cut() gives it; 0: only the whole model will do. Needs the option `replay`.
+  int replay_cut(std::span<const std::string> tensors) const;
+
+  /// logits() after a change of such tensors, computed from what entered layer `cut` before it
+  /// (docs/replay.md). `chunks`: those of the last logits_keeping() or the first of them, and no later
+  /// position than it had. `wipe` zeroes the caches first. Errors: kUsage where nothing was kept for them.
+  /// Whether it is exact for a model is for the caller to check, without a change and with wiped caches.
+  Result<std::vector<std::span<const float>>> logits_from(int cut,
+                                                          std::span<const std::span<const int32_t>> chunks,
+                                                          int first, int count, bool wipe = false);
 
   /// The greedy answer: the largest logit's token (the smallest id among equals), one after the other, until
   /// `most` tokens or a token that ends the answer, which is left out. Each token is decoded by itself, as a

@@ -2,11 +2,13 @@
 #include <llama.h>
 
 #include <algorithm>
+#include <map>
 #include <thread>
 #include <vector>
 
 #include "engine/chunk_context.h"
 #include "engine/graph_player.h"
+#include "engine/model_graphs.h"
 #include "engine/runtime.h"
 #include "fqlab/engine.h"
 
@@ -15,36 +17,55 @@ struct Evaluator::State {
   Model model;
   EvaluatorOptions options;
   struct Lane {
-    std::unique_ptr<GraphPlayer> player;  // where GELU is computed here; before the context, which calls it
+    std::unique_ptr<GraphPlayer> player;  // where GELU or a cut needs it; before the context, which calls it
     ChunkContext chunk;
+    // Of the last logits_keeping(): its chunk, how much of it was evaluated, and what entered these layers.
+    std::vector<int32_t> kept_tokens;
+    int kept_positions = 0;
+    std::map<int, std::vector<float>> kept;
   };
-  std::vector<Lane> lanes;  // the first always, the others when chunks come in numbers
+  std::vector<Lane> lanes;            // the first always, the others when chunks come in numbers
+  std::optional<ModelGraphs> graphs;  // where there are players
 
   llama_context* context() const { return lanes.front().chunk.context(); }
+  int width() const { return llama_model_n_embd(model.state_->model); }
 
   Result<void> add_lane() {
     std::unique_ptr<GraphPlayer> player;
-    if (options.exact_gelu)
-      player = std::make_unique<GraphPlayer>(model.layers(), /*width=*/0, /*exact_gelu=*/true);
+    EvaluatorOptions of_lane = options;
+    if (options.exact_gelu || options.replay)
+      player = std::make_unique<GraphPlayer>(model.layers(), width(), options.exact_gelu);
+    if (options.replay) of_lane.n_batch = std::min(options.n_batch, kUbatch);  // one graph a call
     Result<ChunkContext> chunk =
-        ChunkContext::create(model, options, player ? GraphPlayer::on_node : nullptr, player.get());
+        ChunkContext::create(model, of_lane, player ? GraphPlayer::on_node : nullptr, player.get());
     if (!chunk) return tl::unexpected(chunk.error());
-    lanes.push_back({std::move(player), *std::move(chunk)});
+    lanes.push_back({std::move(player), *std::move(chunk), {}, 0, {}});
+    return {};
+  }
+
+  /// As many lanes, each to compute everything.
+  Result<void> prepare_lanes(size_t number) {
+    while (lanes.size() < number)
+      if (Result<void> added = add_lane(); !added) return added;
+    for (Lane& lane : lanes)
+      if (lane.player) lane.player->play_all();
     return {};
   }
 
   /// Looks at a graph without computing anything; without such a node exact_gelu is no longer asked for.
-  Result<void> look_for_gelu() {
+  Result<void> look_at_graphs() {
     Lane& lane = lanes.front();
-    ChunkGraphs graphs;
-    lane.player->record(graphs);
-    const int32_t tokens[2] = {0, 1};
-    if (auto passed = lane.chunk.logits(tokens, 1, 1, {.watcher = lane.player.get()}); !passed)
-      return tl::unexpected(passed.error());
-    lane.player->play_all();
-    options.exact_gelu = graphs.graphs.front().has_table_gelu();
+    if (!lane.player) return {};
+    Result<ModelGraphs> found = ModelGraphs::create(model, lane.chunk, *lane.player);
+    if (!found) return tl::unexpected(found.error());
+    graphs = *std::move(found);
+    options.exact_gelu = options.exact_gelu && graphs->smallest().has_table_gelu();
     return {};
   }
+
+  /// A chunk a lane, whose players know what to do.
+  Result<std::vector<std::span<const float>>> evaluate(std::span<const std::span<const int32_t>> chunks,
+                                                       int first, int count, bool wipe);
 };
 
 Evaluator::Evaluator(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -53,10 +74,9 @@ Evaluator& Evaluator::operator=(Evaluator&&) noexcept = default;
 Evaluator::~Evaluator() = default;
 
 Result<Evaluator> Evaluator::create(const Model& model, const EvaluatorOptions& options) {
-  auto state = std::unique_ptr<State>(new State{model, options, {}});
+  auto state = std::unique_ptr<State>(new State{model, options, {}, {}});
   if (Result<void> added = state->add_lane(); !added) return tl::unexpected(added.error());
-  if (options.exact_gelu)
-    if (Result<void> looked = state->look_for_gelu(); !looked) return tl::unexpected(looked.error());
+  if (Result<void> looked = state->look_at_graphs(); !looked) return tl::unexpected(looked.error());
   return Evaluator(std::move(state));
 }
 
@@ -68,17 +88,14 @@ Result<std::span<const float>> Evaluator::logits(std::span<const int32_t> tokens
   return all->front();
 }
 
-Result<std::vector<std::span<const float>>> Evaluator::logits(
-    std::span<const std::span<const int32_t>> chunks, int first, int count) {
-  State& s = *state_;
-  while (s.lanes.size() < chunks.size())
-    if (Result<void> added = s.add_lane(); !added) return tl::unexpected(added.error());
-  const int threads = std::max(1, s.options.threads / std::max(1, static_cast<int>(chunks.size())));
+Result<std::vector<std::span<const float>>> Evaluator::State::evaluate(
+    std::span<const std::span<const int32_t>> chunks, int first, int count, bool wipe) {
+  const int threads = std::max(1, options.threads / std::max(1, static_cast<int>(chunks.size())));
   std::vector<Result<std::span<const float>>> found(chunks.size());
   const auto work = [&](size_t i) {
-    State::Lane& lane = s.lanes[i];
+    Lane& lane = lanes[i];
     llama_set_n_threads(lane.chunk.context(), threads, threads);
-    found[i] = lane.chunk.logits(chunks[i], first, count, {.watcher = lane.player.get()});
+    found[i] = lane.chunk.logits(chunks[i], first, count, {.watcher = lane.player.get(), .wipe = wipe});
   };
   {
     std::vector<std::jthread> others;
@@ -91,6 +108,60 @@ Result<std::vector<std::span<const float>>> Evaluator::logits(
     logits.push_back(*one);
   }
   return logits;
+}
+
+Result<std::vector<std::span<const float>>> Evaluator::logits(
+    std::span<const std::span<const int32_t>> chunks, int first, int count) {
+  State& s = *state_;
+  if (Result<void> ready = s.prepare_lanes(chunks.size()); !ready) return tl::unexpected(ready.error());
+  return s.evaluate(chunks, first, count, /*wipe=*/false);
+}
+
+int Evaluator::replay_cut(std::span<const std::string> tensors) const {
+  const State& s = *state_;
+  if (!s.options.replay) return 0;
+  int first = s.graphs->layers();
+  for (const std::string& tensor : tensors) first = std::min(first, s.graphs->first_affected_layer(tensor));
+  return s.graphs->best_cut(first);
+}
+
+Result<std::vector<std::span<const float>>> Evaluator::logits_keeping(
+    std::span<const std::span<const int32_t>> chunks, int first, int count, std::span<const int> cuts) {
+  State& s = *state_;
+  if (Result<void> ready = s.prepare_lanes(chunks.size()); !ready) return tl::unexpected(ready.error());
+  for (State::Lane& lane : s.lanes) lane.kept_tokens.clear(), lane.kept.clear();
+  for (size_t i = 0; i < chunks.size() && !cuts.empty(); ++i) {
+    if (!s.options.replay) return fail(ErrorCode::kUsage, "the evaluator was made without replay");
+    State::Lane& lane = s.lanes[i];
+    Result<ChunkGraphs*> graphs = s.graphs->of_chunk(lane.chunk, *lane.player, chunks[i], first, count);
+    if (!graphs) return tl::unexpected(graphs.error());
+    lane.kept_tokens.assign(chunks[i].begin(), chunks[i].end());
+    lane.kept_positions = first + count;
+    std::vector<LayerStream> streams;
+    for (const int cut : cuts) {
+      if (cut < 1 || cut >= s.graphs->layers() || !(*graphs)->problem(cut).empty()) continue;
+      lane.kept[cut].resize(chunks[i].size() * static_cast<size_t>(s.width()));
+      streams.push_back({cut, lane.kept[cut]});
+    }
+    lane.player->capture(**graphs, std::move(streams));
+  }
+  return s.evaluate(chunks, first, count, /*wipe=*/false);
+}
+
+Result<std::vector<std::span<const float>>> Evaluator::logits_from(
+    int cut, std::span<const std::span<const int32_t>> chunks, int first, int count, bool wipe) {
+  State& s = *state_;
+  if (Result<void> ready = s.prepare_lanes(chunks.size()); !ready) return tl::unexpected(ready.error());
+  for (size_t i = 0; i < chunks.size(); ++i) {
+    State::Lane& lane = s.lanes[i];
+    if (!lane.kept.contains(cut) || !std::ranges::equal(lane.kept_tokens, chunks[i]) ||
+        first + count > lane.kept_positions)
+      return fail(ErrorCode::kUsage, fmt::format("nothing was kept of chunk {} for layer {}", i, cut));
+    Result<ChunkGraphs*> graphs = s.graphs->of_chunk(lane.chunk, *lane.player, chunks[i], first, count);
+    if (!graphs) return tl::unexpected(graphs.error());
+    lane.player->play_from(**graphs, cut, lane.kept.at(cut));
+  }
+  return s.evaluate(chunks, first, count, wipe);
 }
 
 struct Evaluator::Chooser {

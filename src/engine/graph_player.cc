@@ -2,6 +2,8 @@
 
 #include <ggml-backend.h>
 
+#include <algorithm>
+
 #include "engine/gelu.h"
 
 namespace fqlab {
@@ -31,11 +33,11 @@ void GraphPlayer::record(ChunkGraphs& into) {
   graphs_ = &into;
 }
 
-void GraphPlayer::capture(ChunkGraphs& graphs, std::span<float> streams) {
+void GraphPlayer::capture(ChunkGraphs& graphs, std::vector<LayerStream> streams) {
   play_all();
   mode_ = Mode::kCapture;
   graphs_ = &graphs;
-  streams_ = streams;
+  streams_ = std::move(streams);
 }
 
 void GraphPlayer::play_from(ChunkGraphs& graphs, int from, std::span<const float> stream) {
@@ -89,11 +91,10 @@ bool GraphPlayer::ask_for_values(ggml_tensor& node) {
     strange_ = true;
     return false;
   }
-  if (mode_ == Mode::kCapture) {
-    for (int layer = 1; layer < layers_; ++layer)
-      if (graphs_->graphs[call_].stream(layer) == number) return true;
-    return false;
-  }
+  if (mode_ == Mode::kCapture)
+    return std::ranges::any_of(streams_, [&](const LayerStream& kept) {
+      return graphs_->graphs[call_].stream(kept.layer) == number;
+    });
   const std::vector<bool>& spared = (*spared_)[call_];
   if (static_cast<size_t>(number) < spared.size() && spared[static_cast<size_t>(number)]) switch_off();
   return static_cast<size_t>(number) + 1 == spared.size();
@@ -109,12 +110,9 @@ void GraphPlayer::computed(ggml_tensor& node) {
   if (mode_ == Mode::kFrom)
     ggml_backend_tensor_set(&node, stream_.subspan(offset, values).data(), 0, values * sizeof(float));
   if (mode_ != Mode::kCapture) return;
-  const size_t one = streams_.size() / static_cast<size_t>(layers_);
-  for (int layer = 1; layer < layers_; ++layer)
-    if (graphs_->graphs[call_].stream(layer) == next_ - 1)
-      ggml_backend_tensor_get(&node,
-                              streams_.subspan(static_cast<size_t>(layer) * one + offset, values).data(), 0,
-                              values * sizeof(float));
+  for (const LayerStream& kept : streams_)
+    if (graphs_->graphs[call_].stream(kept.layer) == next_ - 1)
+      ggml_backend_tensor_get(&node, kept.values.subspan(offset, values).data(), 0, values * sizeof(float));
 }
 
 Result<void> GraphPlayer::after_decode() {

@@ -1,4 +1,4 @@
-// Runs the engine's graphs whole or in part: the cb_eval of a ReplayModel.
+// Runs the engine's graphs whole or in part: the cb_eval of a context.
 #pragma once
 
 #include <ggml.h>
@@ -24,6 +24,12 @@ struct ChunkGraphs {
   const std::vector<std::vector<bool>>& spared_before(int from);
 };
 
+/// Where what enters `layer` is copied: one row of the model's width a token.
+struct LayerStream {
+  int layer = 0;
+  std::span<float> values;
+};
+
 /// Told by the engine about every node before and after it is computed. The engine asks about the nodes of a
 /// graph in order, up to one of interest (a GELU that is computed here, a stream), before it computes these.
 class GraphPlayer final : public DecodeWatcher {
@@ -36,8 +42,8 @@ class GraphPlayer final : public DecodeWatcher {
   void play_all();
   /// Computes nothing and keeps what the graphs look like.
   void record(ChunkGraphs& into);
-  /// Computes all and copies what enters each layer to streams: layers x tokens x width.
-  void capture(ChunkGraphs& graphs, std::span<float> streams);
+  /// Computes all and copies the streams; those that the graphs do not name are left as they were.
+  void capture(ChunkGraphs& graphs, std::vector<LayerStream> streams);
   /// Computes what `stream` (tokens x width, entering layer `from`) does not spare.
   void play_from(ChunkGraphs& graphs, int from, std::span<const float> stream);
 
@@ -60,7 +66,7 @@ class GraphPlayer final : public DecodeWatcher {
   ChunkGraphs* graphs_ = nullptr;
   const std::vector<std::vector<bool>>* spared_ = nullptr;
   int from_ = 0;
-  std::span<float> streams_;
+  std::vector<LayerStream> streams_;
   std::span<const float> stream_;
   size_t call_ = 0;                     // calls of the engine in this pass
   int begin_ = 0, end_ = 0;             // positions of this call

@@ -5,11 +5,12 @@
 
 #include <algorithm>
 #include <map>
-#include <tuple>
+#include <vector>
 
 #include "base/hash.h"
 #include "engine/chunk_context.h"
 #include "engine/graph_player.h"
+#include "engine/model_graphs.h"
 #include "engine/runtime.h"
 #include "engine/weight_image_state.h"
 
@@ -27,17 +28,13 @@ uint64_t hash_of(std::span<const int32_t> tokens) {
 }  // namespace
 
 struct ReplayModel::State {
-  using ChunkShape = std::tuple<int, int, int>;  // tokens, first, count
-
   GgufFile source;
   Model model;
   const WeightImage::State* image;
   int layers, width, vocabulary;
   GraphPlayer player;  // before `chunk`, which calls it
   std::optional<ChunkContext> chunk;
-  std::optional<GraphRecord> small;  // the graph of two tokens
-  std::unordered_map<std::string, int> first_layers;
-  std::map<ChunkShape, ChunkGraphs> graphs;
+  std::optional<ModelGraphs> graphs;
   std::unordered_map<ggml_tensor*, ggml_tensor> replaced;  // as they are in the image
 
   std::map<int, std::optional<std::string>> problems;       // of the cuts asked about
@@ -52,7 +49,9 @@ struct ReplayModel::State {
         vocabulary(model.vocabulary_size()),
         player(0, 0, false) {}
 
-  Result<ChunkGraphs*> graphs_of(std::span<const int32_t> tokens, int first, int count);
+  Result<ChunkGraphs*> graphs_of(std::span<const int32_t> tokens, int first, int count) {
+    return graphs->of_chunk(*chunk, player, tokens, first, count);
+  }
   Result<std::span<const float>> play(std::span<const int32_t> tokens, int first, int count,
                                       bool wipe = false) {
     return chunk->logits(tokens, first, count, {.watcher = &player, .wipe = wipe});
@@ -61,9 +60,6 @@ struct ReplayModel::State {
                                            std::span<const float> stream, int first, int count, bool wipe);
   Result<std::optional<std::string>> check(int from, std::span<const int32_t> tokens,
                                            std::span<const float> streams);
-  bool names_cut(int from) const {
-    return from == 0 || (from > 0 && from < layers && small->stream(from) >= 0);
-  }
 };
 
 ReplayModel::ReplayModel(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -86,28 +82,15 @@ Result<ReplayModel> ReplayModel::create(const GgufFile& source, const WeightImag
   if (!chunk) return tl::unexpected(chunk.error());
   s.chunk = *std::move(chunk);
 
-  const int32_t tokens[2] = {0, 1};
-  Result<ChunkGraphs*> graphs = s.graphs_of(tokens, 1, 1);
+  Result<ModelGraphs> graphs = ModelGraphs::create(*model, *s.chunk, s.player);
   if (!graphs) return tl::unexpected(graphs.error());
-  s.small = (*graphs)->graphs.front();
-  s.first_layers = s.small->first_layers();
+  s.graphs = *std::move(graphs);
   return ReplayModel(std::move(state));
 }
 
 int ReplayModel::layers() const { return state_->layers; }
 int ReplayModel::embedding_size() const { return state_->width; }
 int ReplayModel::vocabulary_size() const { return state_->vocabulary; }
-
-// A pass in which nothing is computed tells what the graphs of such a chunk look like: a few milliseconds.
-Result<ChunkGraphs*> ReplayModel::State::graphs_of(std::span<const int32_t> tokens, int first, int count) {
-  const ChunkShape shape = {static_cast<int>(tokens.size()), first, count};
-  if (const auto found = graphs.find(shape); found != graphs.end()) return &found->second;
-  ChunkGraphs recorded;
-  player.record(recorded);
-  if (auto passed = chunk->logits(tokens, first, count, {.watcher = &player}); !passed)
-    return tl::unexpected(passed.error());
-  return &graphs.emplace(shape, std::move(recorded)).first->second;
-}
 
 Result<std::span<const float>> ReplayModel::capture(std::span<const int32_t> tokens, int first, int count,
                                                     std::span<float> streams) {
@@ -124,7 +107,11 @@ Result<std::span<const float>> ReplayModel::capture(std::span<const int32_t> tok
   }
   Result<ChunkGraphs*> graphs = s.graphs_of(tokens, first, count);
   if (!graphs) return tl::unexpected(graphs.error());
-  s.player.capture(**graphs, streams);
+  const size_t one = expected / static_cast<size_t>(s.layers);
+  std::vector<LayerStream> kept;
+  for (int layer = 1; layer < s.layers; ++layer)
+    kept.push_back({layer, streams.subspan(static_cast<size_t>(layer) * one, one)});
+  s.player.capture(**graphs, std::move(kept));
   return s.play(tokens, first, count);
 }
 
@@ -146,7 +133,7 @@ Result<void> ReplayModel::replace(std::string_view tensor, GgmlType type, std::s
   const uint64_t bytes = info->values() / stored_as->block_elements * stored_as->block_bytes;
   if (bytes != stored.size())
     return fail(ErrorCode::kUsage, fmt::format("{} bytes for a tensor of {}", stored.size(), bytes), name);
-  const auto [begin, end] = s.small->weights().equal_range(name);
+  const auto [begin, end] = s.graphs->smallest().weights().equal_range(name);
   for (auto at = begin; at != end; ++at) {
     ggml_tensor& weight = *at->second;
     s.replaced.emplace(&weight, weight);  // the first replacement keeps the image's
@@ -170,15 +157,10 @@ void ReplayModel::restore() {
 }
 
 int ReplayModel::first_affected_layer(std::string_view tensor) const {
-  const auto found = state_->first_layers.find(std::string(tensor));
-  return found == state_->first_layers.end() ? state_->layers : found->second;
+  return state_->graphs->first_affected_layer(tensor);
 }
 
-int ReplayModel::best_cut(int layer) const {
-  int from = std::clamp(layer, 0, std::max(state_->layers - 1, 0));
-  while (!state_->names_cut(from)) --from;
-  return from;
-}
+int ReplayModel::best_cut(int layer) const { return state_->graphs->best_cut(layer); }
 
 Result<std::span<const float>> ReplayModel::logits_from(int from, std::span<const int32_t> tokens,
                                                         std::span<const float> stream, int first, int count) {
@@ -193,7 +175,7 @@ Result<std::span<const float>> ReplayModel::logits_from(int from, std::span<cons
 Result<std::span<const float>> ReplayModel::State::play_from(int from, std::span<const int32_t> tokens,
                                                              std::span<const float> stream, int first,
                                                              int count, bool wipe) {
-  if (!names_cut(from))
+  if (!graphs->names_cut(from))
     return fail(ErrorCode::kUsage, fmt::format("no cut is possible at layer {} of {}", from, layers),
                 "replay", "best_cut() names the cuts");
   if (stream.size() != tokens.size() * static_cast<size_t>(width))
@@ -250,7 +232,7 @@ Result<double> ReplayModel::operations(int from, int tokens, int first, int coun
   const std::vector<int32_t> some(static_cast<size_t>(std::max(tokens, 0)), 0);
   Result<ChunkGraphs*> recorded = s.graphs_of(some, first, count);
   if (!recorded) return tl::unexpected(recorded.error());
-  if (!s.names_cut(from) || (from > 0 && !(*recorded)->problem(from).empty()))
+  if (!s.graphs->names_cut(from) || (from > 0 && !(*recorded)->problem(from).empty()))
     return fail(ErrorCode::kUsage, fmt::format("no cut is possible at layer {} of {}", from, s.layers));
   double sum = 0;
   for (size_t i = 0; i < (*recorded)->graphs.size(); ++i)

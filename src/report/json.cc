@@ -44,6 +44,7 @@ Json settings(const Comparison& c) {
           {"scored_positions", s.scored_positions},
           {"threads", s.threads},
           {"seed", s.seed},
+          {"replay_from", s.replay_from},
           {"corpus",
            {{"path", s.corpus.path},
             {"sha256", s.corpus.sha256},

@@ -63,6 +63,7 @@ void read_settings(const nlohmann::json& json, ComparisonSettings& s) {
   read(json, "scored_positions", s.scored_positions);
   read(json, "threads", s.threads);
   read(json, "seed", s.seed);
+  read(json, "replay_from", s.replay_from);
   const nlohmann::json& corpus = part(json, "corpus");
   read(corpus, "path", s.corpus.path);
   read(corpus, "sha256", s.corpus.sha256);

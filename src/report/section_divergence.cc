@@ -202,9 +202,12 @@ void add_divergence(const Comparison& c, const Text& text, const SectionPlace& p
     blocks.push_back(Figure{text("divergence.chunk_figure"), chunk_figure(c, text), chunk_table(c, text)});
   }
   blocks.push_back(settings_table(c, text));
-  blocks.push_back(Paragraph{text("divergence.time", {{"original", duration(c.perplexity.original_seconds)},
-                                                      {"variant", duration(c.perplexity.variant_seconds)},
-                                                      {"total", duration(c.total_seconds)}})});
+  const int layer = c.settings.replay_from;
+  blocks.push_back(Paragraph{text.sentences(
+      layer > 0 ? text("divergence.replayed", {{"layer", std::to_string(layer)}}) : std::string(),
+      text("divergence.time", {{"original", duration(c.perplexity.original_seconds)},
+                               {"variant", duration(c.perplexity.variant_seconds)},
+                               {"total", duration(c.total_seconds)}}))});
 }
 
 }  // namespace fqlab::report

@@ -26,6 +26,7 @@ Result<std::vector<PairedPosition>> lead_along(const Speakers& speakers, const T
   const std::vector<float> original(logits->begin(),
                                     logits->end());  // the evaluator may be the variant's too
   const std::vector<PositionScore> scores = score_positions(original, answer, threads);
+  if (speakers.same_weights) return compare_positions(original, scores, original, answer, threads);
   speakers.become_variant();
   Result<std::span<const float>> variant = speakers.variant->logits(tokens, first, count);
   speakers.become_original();
@@ -57,7 +58,9 @@ struct VariantAnswers {
   std::vector<Answer> drawn;
 };
 Result<VariantAnswers> variant_answers(const Speakers& speakers, const Turn& turn, size_t number,
+                                       const std::vector<Answer>& drawn_by_original,
                                        const AnswerSettings& settings) {
+  if (speakers.same_weights) return VariantAnswers{turn.answer, drawn_by_original};
   speakers.become_variant();
   Result<Answer> greedy = speakers.variant->generate(turn.context, settings.most);
   Result<std::vector<Answer>> drawn = draw(*speakers.variant, turn, number, settings);
@@ -105,7 +108,7 @@ Result<DialogueResult> compare_turn(const Model& model, const Speakers& speakers
   }
   Result<std::vector<Answer>> drawn = draw(*speakers.original, turn, number, settings);
   if (!drawn) return tl::unexpected(drawn.error());
-  Result<VariantAnswers> variant = variant_answers(speakers, turn, number, settings);
+  Result<VariantAnswers> variant = variant_answers(speakers, turn, number, *drawn, settings);
   if (!variant) return tl::unexpected(variant.error());
   result.variant = text_of(model, variant->greedy);
   result.identical = variant->greedy == turn.answer;

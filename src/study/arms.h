@@ -31,6 +31,7 @@ class PatchableModel {
 
   const Model& model() const { return model_; }
   Evaluator& evaluator() { return evaluator_; }
+  const Evaluator& evaluator() const { return evaluator_; }
 
   /// True where every changed tensor can be written (it is float32 in the image).
   bool can_write(const VariantChange& change);

@@ -8,11 +8,15 @@ namespace fqlab {
 
 ScoredRange second_half(int n_ctx) { return {n_ctx / 2, n_ctx - 1 - n_ctx / 2}; }
 
-Result<std::vector<std::span<const float>>> group_logits(Evaluator& evaluator, std::span<const Chunk> chunks,
-                                                         ChunkGroup group, ScoredRange scored) {
+std::vector<std::span<const int32_t>> group_tokens(std::span<const Chunk> chunks, ChunkGroup group) {
   std::vector<std::span<const int32_t>> tokens;
   for (const Chunk& chunk : chunks.subspan(group.begin, group.size())) tokens.emplace_back(chunk.tokens);
-  return evaluator.logits(tokens, scored.first, scored.count);
+  return tokens;
+}
+
+Result<std::vector<std::span<const float>>> group_logits(Evaluator& evaluator, std::span<const Chunk> chunks,
+                                                         ChunkGroup group, ScoredRange scored) {
+  return evaluator.logits(group_tokens(chunks, group), scored.first, scored.count);
 }
 
 OriginalLogits keep_original(const Chunk& chunk, std::span<const float> logits, ScoredRange scored,

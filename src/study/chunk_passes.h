@@ -28,6 +28,9 @@ struct ScoredRange {
 /// llama-perplexity's rule: the second half, but the last position.
 ScoredRange second_half(int n_ctx);
 
+/// The tokens of each chunk of the group.
+std::vector<std::span<const int32_t>> group_tokens(std::span<const Chunk> chunks, ChunkGroup group);
+
 /// Logits of the scored positions, one span a chunk of the group; valid until the evaluator's next call.
 Result<std::vector<std::span<const float>>> group_logits(Evaluator& evaluator, std::span<const Chunk> chunks,
                                                          ChunkGroup group, ScoredRange scored);

@@ -77,7 +77,16 @@ Result<std::vector<ExpandedTensors>> plan_within_memory(const GgufFile& file, Pa
   return tl::unexpected(fits.error());
 }
 
-void plan_controls(PairedRun& run) {
+/// The layer to replay a variant's passes from, where they spare more than the check of the cut costs.
+int worthwhile_cut(const PairedRun& run, const VariantRun& variant, int passes) {
+  std::vector<std::string> tensors;
+  for (const ChangedTensor& tensor : variant.change.tensors) tensors.push_back(tensor.source.name);
+  const PatchableModel& arm = run.arms[variant.arm];
+  const int cut = arm.evaluator().replay_cut(tensors), layers = arm.model().layers();
+  return passes * cut > layers - cut ? cut : 0;
+}
+
+void plan_passes(PairedRun& run) {
   const int chunks = static_cast<int>(run.chunks.size());
   run.floor_chunks = std::min(chunks, std::max(4, chunks / 4));
   run.stored_chunks = std::min(chunks, run.request.stored_chunks.value_or(run.floor_chunks));
@@ -92,9 +101,12 @@ void plan_controls(PairedRun& run) {
       variant.controls = controls_for(run.arithmetic, run.request.seed);
     for (const ControlSpec& control : variant.controls)
       variant.control_passes.push_back({control.kind, control.change, control.seed, {}});
-    run.passes_total +=
+    const int passes =
         (changed || variant.own ? chunks : 1) + run.floor_chunks * static_cast<int>(variant.controls.size());
+    if (changed && !variant.own) variant.cut = worthwhile_cut(run, variant, passes);
+    run.passes_total += passes;
   }
+  for (size_t a = 0; a < run.arms.size(); ++a) run.passes_total += static_cast<int>(cuts_of(run, a).size());
 }
 
 /// Whether exact_gelu makes a difference to the model; `evaluator` was made with these options.
@@ -111,6 +123,7 @@ Result<void> load_arms(PairedRun& run, const GgufFile& file, std::span<const Exp
   EvaluatorOptions of_arms = options;
   const bool reference = run.arithmetic == Arithmetic::kReference;
   of_arms.exact_gelu = reference && run.request.gelu == Gelu::kExact;
+  of_arms.replay = true;
   for (const ExpandedTensors& tensors : expanded) {
     Result<PatchableModel> arm = PatchableModel::create(file, tensors, of_arms);
     if (!arm) return tl::unexpected(arm.error());
@@ -256,6 +269,7 @@ Comparison describe(const PairedRun& run, const VariantRun& variant, const TextV
   c.settings.scored_positions = run.chunks.size() * static_cast<size_t>(run.scored.count);
   c.settings.threads = run.request.threads;
   c.settings.seed = run.request.seed;
+  c.settings.replay_from = variant.cut;
   c.settings.margins = run.request.margins;
   c.values_total = variant.change.values_total();
   c.values_changed = variant.change.values_changed();
@@ -347,7 +361,7 @@ Result<std::vector<Comparison>> compare(const CompareRequest& request, const Com
   Result<CutText> cut = cut_corpora(*corpora, run.arms[0].model(), request.n_ctx, request.chunks);
   if (!cut) return tl::unexpected(cut.error());
   run.chunks = std::move(cut->chunks);
-  plan_controls(run);
+  plan_passes(run);
   if (Result<void> done = run_chunks(run); !done) return tl::unexpected(done.error());
   const TokenText text = [&](int32_t token) { return run.arms[0].model().token_text(token); };
   const TextView view = view_text(run, text);

@@ -54,6 +54,7 @@ struct Speakers {
   Evaluator* variant = nullptr;
   std::function<void()> become_variant = [] {};
   std::function<void()> become_original = [] {};
+  bool same_weights = false;  ///< no weight differs: the variant answers as the original does, unasked
 };
 
 struct AnswerSettings {

@@ -8,7 +8,8 @@ Result<std::vector<DialogueResult>> answer_and_compare(PatchableModel& arm, Eval
                                                        const EvaluatorOptions& options,
                                                        const AnswerSettings& settings) {
   Speakers speakers{&evaluator, &evaluator, [&] { arm.write_variant(variant.change); },
-                    [&] { arm.restore(variant.change); }};
+                    [&] { arm.restore(variant.change); },
+                    /*same_weights=*/variant.change.values_changed() == 0};
   std::optional<Evaluator> own;
   if (variant.own_model) {
     Result<Evaluator> created = Evaluator::create(*variant.own_model, options);

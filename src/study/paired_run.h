@@ -20,6 +20,7 @@ struct VariantRun {
   std::optional<std::string> recipe;
   VariantChange change;
   size_t arm = 0;                  ///< index of its PatchableModel
+  int cut = 0;                     ///< layer its passes and controls are replayed from; 0: the whole model
   std::optional<Model> own_model;  ///< native --variant FILE: V is the file itself
   std::optional<Evaluator> own;    ///< of own_model
   std::vector<ControlSpec> controls;
@@ -56,8 +57,12 @@ struct PairedRun {
   }
 };
 
+/// The layers that variants of an arm are replayed from, each once.
+std::vector<int> cuts_of(const PairedRun& run, size_t arm);
+
 /// Evaluates every pass and fills variants, storage and times. kCheck where an always-on check fails: C
-/// evaluated again, before and after the work, must give the same bits and a divergence of exactly 0.
+/// evaluated again, before and after the work, must give the same bits and a divergence of exactly 0. A cut
+/// at which C does not give its own bits is not used.
 Result<void> run_chunks(PairedRun& run);
 
 }  // namespace fqlab

@@ -225,5 +225,87 @@ TEST_F(ReplayOfSmolLm2, RefusesCutsAndStreamsThatDoNotFit) {
   EXPECT_EQ(s.replay.capture(s.tokens, s.first, s.count, short_streams).error().code, ErrorCode::kUsage);
 }
 
+/// An evaluator on the scene's image, two chunks, and what a plain evaluator says about them.
+class EvaluatorThatReplays : public ReplayOfSmolLm2 {
+ protected:
+  void SetUp() override {
+    ReplayOfSmolLm2::SetUp();
+    if (!scene_) return;
+    other_.assign(scene_->tokens.rbegin(), scene_->tokens.rend());
+    chunks_ = {scene_->tokens, other_};
+    model_.emplace(Model::load(scene_->image).value());
+    EvaluatorOptions options = scene_->options;
+    options.replay = true;
+    evaluator_.emplace(Evaluator::create(*model_, options).value());
+  }
+  std::vector<std::vector<float>> plain() {
+    Evaluator evaluator = Evaluator::create(*model_, scene_->options).value();
+    return copies(evaluator.logits(chunks_, scene_->first, scene_->count));
+  }
+  std::vector<std::vector<float>> from(int cut, size_t chunks, bool wipe = false) {
+    return copies(
+        evaluator_->logits_from(cut, std::span(chunks_).first(chunks), scene_->first, scene_->count, wipe));
+  }
+  void keep(std::vector<int> cuts) {
+    EXPECT_EQ(copies(evaluator_->logits_keeping(chunks_, scene_->first, scene_->count, cuts)), plain());
+  }
+  static std::vector<std::vector<float>> copies(const Result<std::vector<std::span<const float>>>& logits) {
+    std::vector<std::vector<float>> all;
+    for (const std::span<const float> chunk : logits.value()) all.emplace_back(chunk.begin(), chunk.end());
+    return all;
+  }
+
+  std::vector<int32_t> other_;
+  std::vector<std::span<const int32_t>> chunks_;
+  std::optional<Model> model_;
+  std::optional<Evaluator> evaluator_;
+};
+
+TEST_F(EvaluatorThatReplays, GivesTheBitsOfAChangedModelFromWhatTheOriginalBroughtThere) {
+  keep({7, 15});
+  const std::vector<std::vector<float>> original = plain();
+  EXPECT_EQ(from(7, 2, /*wipe=*/true), original);
+  EXPECT_EQ(from(15, 1, /*wipe=*/true)[0], original[0]);
+
+  const std::string tensor = "blk.15.ffn_down.weight";
+  const std::vector<float> values = scene_->changed(tensor);
+  std::ranges::copy(values, scene_->image.floats(tensor).begin());
+  const std::vector<std::vector<float>> changed = plain();
+  EXPECT_NE(changed[0], original[0]);
+  EXPECT_EQ(from(15, 2), changed);
+  EXPECT_EQ(from(7, 2), changed);
+  EXPECT_EQ(from(15, 1)[0], changed[0]);
+  EXPECT_EQ(copies(evaluator_->logits(chunks_, scene_->first, scene_->count)), changed)
+      << "the whole model again";
+}
+
+TEST_F(EvaluatorThatReplays, KnowsTheCutForSeveralTensors) {
+  EXPECT_EQ(evaluator_->replay_cut(std::vector<std::string>{"blk.15.attn_q.weight"}), 15);
+  EXPECT_EQ(evaluator_->replay_cut(std::vector<std::string>{"blk.15.attn_q.weight", "blk.7.ffn_up.weight"}),
+            7);
+  EXPECT_EQ(evaluator_->replay_cut(std::vector<std::string>{"output_norm.weight"}), 29);
+  EXPECT_EQ(evaluator_->replay_cut(std::vector<std::string>{"blk.15.attn_q.weight", "token_embd.weight"}), 0);
+}
+
+TEST_F(EvaluatorThatReplays, RefusesWhatWasNotKept) {
+  const auto refusal = [&](int cut, std::vector<std::span<const int32_t>> chunks, int first) {
+    return evaluator_->logits_from(cut, chunks, first, scene_->count).error().code;
+  };
+  const int first = scene_->first;
+  EXPECT_EQ(refusal(15, chunks_, first), ErrorCode::kUsage) << "nothing yet";
+  keep({15, 30});
+  EXPECT_EQ(refusal(7, chunks_, first), ErrorCode::kUsage) << "another layer";
+  EXPECT_EQ(refusal(30, chunks_, first), ErrorCode::kUsage) << "no layer";
+  EXPECT_EQ(refusal(15, {chunks_[1]}, first), ErrorCode::kUsage) << "another chunk in the first place";
+  EXPECT_EQ(refusal(15, chunks_, first + 1), ErrorCode::kUsage) << "a position that was not evaluated";
+  keep({});
+  EXPECT_EQ(refusal(15, chunks_, first), ErrorCode::kUsage) << "kept once, not any more";
+
+  Evaluator plain = Evaluator::create(*model_, scene_->options).value();
+  EXPECT_EQ(plain.replay_cut(std::vector<std::string>{"blk.15.attn_q.weight"}), 0);
+  EXPECT_EQ(plain.logits_keeping(chunks_, first, scene_->count, std::vector<int>{15}).error().code,
+            ErrorCode::kUsage);
+}
+
 }  // namespace
 }  // namespace fqlab

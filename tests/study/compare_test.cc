@@ -97,6 +97,23 @@ TEST_F(CompareTest, SeveralRecipesShareTheOriginalsPasses) {
   EXPECT_EQ(both[0].perplexity.original, alone.perplexity.original);
 }
 
+TEST_F(CompareTest, ReplayedPassesGiveTheNumbersOfTheWholeModel) {
+  add_recipe("15/attn_q=fp8_e4m3");
+  add_recipe("0/ffn_norm=f32;15/attn_q=fp8_e4m3");  // the same weights, and a reason to begin at layer 0
+  add_recipe("0/ffn_norm=bf16");
+  const std::vector<Comparison> c = compare(request_, {}).value();
+  EXPECT_EQ(c[0].settings.replay_from, 15);
+  EXPECT_EQ(c[1].settings.replay_from, 0);
+  EXPECT_EQ(c[2].settings.replay_from, 0) << "the proof that nothing changes is of the whole model";
+  EXPECT_EQ(c[0].kl.mean, c[1].kl.mean);
+  EXPECT_EQ(c[0].perplexity.variant, c[1].perplexity.variant);
+  EXPECT_EQ(c[0].same_top.fraction, c[1].same_top.fraction);
+  for (size_t i = 0; i < c[0].chunks.size(); ++i) EXPECT_EQ(c[0].chunks[i].kl_mean, c[1].chunks[i].kl_mean);
+  EXPECT_GT(c[0].kl.noise_floor->value, 0);
+  const int original = 2 + 2, stored = 2, each = 2 + 4 * 2, unchanged = 1, check_of_the_cut = 1;
+  EXPECT_EQ(c[0].passes, original + stored + 2 * each + unchanged + check_of_the_cut);
+}
+
 TEST_F(CompareTest, NativeIdentityOfAMatrixHasAStorageEffectButNoDivergence) {
   request_.arithmetic = Arithmetic::kNative;
   add_recipe("7/ffn_down=f32");  // Q4_1 in the file

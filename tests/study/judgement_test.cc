@@ -5,6 +5,7 @@
 
 #include "study/compare.h"
 #include "study/corpora.h"
+#include "study/dialogue.h"
 #include "testing.h"
 
 namespace fqlab {
@@ -143,6 +144,29 @@ TEST_F(JudgementTest, EqualModelsGiveEqualDrawnAnswersAndADivergenceOfExactlyZer
     EXPECT_EQ(turn.sampled->kl_mean, 0);
     EXPECT_EQ(turn.sampled->agreement, 1);
     EXPECT_EQ(turn.sampled->distinct_original, turn.sampled->distinct_variant);
+  }
+}
+
+TEST_F(JudgementTest, AVariantWithTheSameWeightsAnswersWhatIsTakenForGranted) {
+  const Model model = Model::load(GgufFile::open(model_).value()).value();
+  Evaluator original = Evaluator::create(model, {256, 256, 2}).value(),
+            variant = Evaluator::create(model, {256, 256, 2}).value();
+  const std::vector<Turn> turns = answer_conversations(model, original, default_conversations(), 8).value();
+  AnswerSettings settings;
+  settings.most = 8;
+  settings.samples = 2;
+  Speakers speakers{&original, &variant};
+  const std::vector<DialogueResult> asked = compare_answers(model, speakers, turns, settings).value();
+  speakers.same_weights = true;
+  const std::vector<DialogueResult> granted = compare_answers(model, speakers, turns, settings).value();
+  ASSERT_THAT(granted, SizeIs(3));
+  for (size_t i = 0; i < granted.size(); ++i) {
+    EXPECT_TRUE(granted[i].identical);
+    EXPECT_EQ(granted[i].variant, asked[i].variant);
+    EXPECT_EQ(granted[i].kl_mean, asked[i].kl_mean);
+    EXPECT_EQ(granted[i].teacher_forced_agreement, asked[i].teacher_forced_agreement);
+    EXPECT_EQ(granted[i].sampled->kl_mean, asked[i].sampled->kl_mean);
+    EXPECT_EQ(granted[i].sampled->distinct_variant, asked[i].sampled->distinct_variant);
   }
 }
 
