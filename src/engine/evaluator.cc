@@ -188,6 +188,7 @@ Result<std::vector<int32_t>> Evaluator::sample(std::span<const int32_t> prompt, 
 
 Result<std::vector<int32_t>> Evaluator::answer(std::span<const int32_t> prompt, int most, Chooser& chooser) {
   State& s = *state_;
+  if (Result<void> ready = s.prepare_lanes(1); !ready) return tl::unexpected(ready.error());
   const int n_batch = s.lanes.front().chunk.n_batch();
   std::vector<int32_t> chosen, next(prompt.begin(), prompt.end());
   if (prompt.empty() || static_cast<int>(prompt.size()) + most > s.options.n_ctx)

@@ -277,6 +277,11 @@ TEST_F(EvaluatorThatReplays, GivesTheBitsOfAChangedModelFromWhatTheOriginalBroug
   EXPECT_EQ(from(15, 1)[0], changed[0]);
   EXPECT_EQ(copies(evaluator_->logits(chunks_, scene_->first, scene_->count)), changed)
       << "the whole model again";
+
+  ASSERT_TRUE(evaluator_->logits_from(15, chunks_, scene_->first, scene_->count));
+  Evaluator plain_one = Evaluator::create(*model_, scene_->options).value();
+  const std::span<const int32_t> prompt = std::span(scene_->tokens).first(20);
+  EXPECT_EQ(evaluator_->generate(prompt, 8).value(), plain_one.generate(prompt, 8).value());
 }
 
 TEST_F(EvaluatorThatReplays, KnowsTheCutForSeveralTensors) {
