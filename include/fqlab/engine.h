@@ -109,6 +109,8 @@ struct EvaluatorOptions {
   bool exact_gelu =
       false;            ///< GELU in full precision instead of the engine's 16-bit table (docs/decisions/0010)
   bool replay = false;  ///< logits_from() will be asked for; n_batch is then at most 256
+  bool fast_attention = false;  ///< the engine's fast kernel for attention scores, where it takes the slow
+                                ///< one: other round-off (docs/decisions/0015); n_batch is then at most 256
 };
 
 /// Evaluates chunks of tokens independently of each other.

@@ -181,7 +181,7 @@ void add_compare(CLI::App& app, const std::vector<std::string>& arguments, Actio
   command
       ->add_option("--gelu", options->gelu,
                    "exact: reference arithmetic computes GELU in full precision; engine: as llama.cpp does, "
-                   "rounded to 16 bits, for its very numbers")
+                   "rounded to 16 bits, and its own kernel for attention scores: its very numbers")
       ->check(CLI::IsMember({"exact", "engine"}))
       ->capture_default_str();
   command->add_option(

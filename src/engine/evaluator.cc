@@ -28,14 +28,16 @@ struct Evaluator::State {
   std::optional<ModelGraphs> graphs;  // where there are players
 
   llama_context* context() const { return lanes.front().chunk.context(); }
+  bool needs_graphs() const { return options.replay || options.fast_attention; }
   int width() const { return llama_model_n_embd(model.state_->model); }
 
   Result<void> add_lane() {
     std::unique_ptr<GraphPlayer> player;
     EvaluatorOptions of_lane = options;
-    if (options.exact_gelu || options.replay)
-      player = std::make_unique<GraphPlayer>(model.layers(), width(), options.exact_gelu);
-    if (options.replay) of_lane.n_batch = std::min(options.n_batch, kUbatch);  // one graph a call
+    if (options.exact_gelu || needs_graphs())
+      player = std::make_unique<GraphPlayer>(model.layers(), width(),
+                                             PlayerOptions{options.exact_gelu, options.fast_attention});
+    if (needs_graphs()) of_lane.n_batch = std::min(options.n_batch, kUbatch);  // one graph a call
     Result<ChunkContext> chunk =
         ChunkContext::create(model, of_lane, player ? GraphPlayer::on_node : nullptr, player.get());
     if (!chunk) return tl::unexpected(chunk.error());
@@ -61,6 +63,10 @@ struct Evaluator::State {
     graphs = *std::move(found);
     options.exact_gelu = options.exact_gelu && graphs->smallest().has_table_gelu();
     return {};
+  }
+
+  Result<ChunkGraphs*> graphs_of(size_t lane, std::span<const int32_t> tokens, int first, int count) {
+    return graphs->of_chunk(lanes[lane].chunk, *lanes[lane].player, tokens, first, count);
   }
 
   /// A chunk a lane, whose players know what to do.
@@ -114,6 +120,12 @@ Result<std::vector<std::span<const float>>> Evaluator::logits(
     std::span<const std::span<const int32_t>> chunks, int first, int count) {
   State& s = *state_;
   if (Result<void> ready = s.prepare_lanes(chunks.size()); !ready) return tl::unexpected(ready.error());
+  if (s.options.fast_attention)
+    for (size_t i = 0; i < chunks.size(); ++i) {
+      Result<ChunkGraphs*> graphs = s.graphs_of(i, chunks[i], first, count);
+      if (!graphs) return tl::unexpected(graphs.error());
+      s.lanes[i].player->play_all(**graphs);
+    }
   return s.evaluate(chunks, first, count, /*wipe=*/false);
 }
 
@@ -130,10 +142,11 @@ Result<std::vector<std::span<const float>>> Evaluator::logits_keeping(
   State& s = *state_;
   if (Result<void> ready = s.prepare_lanes(chunks.size()); !ready) return tl::unexpected(ready.error());
   for (State::Lane& lane : s.lanes) lane.kept_tokens.clear(), lane.kept.clear();
-  for (size_t i = 0; i < chunks.size() && !cuts.empty(); ++i) {
-    if (!s.options.replay) return fail(ErrorCode::kUsage, "the evaluator was made without replay");
+  if (cuts.empty()) return logits(chunks, first, count);
+  if (!s.options.replay) return fail(ErrorCode::kUsage, "the evaluator was made without replay");
+  for (size_t i = 0; i < chunks.size(); ++i) {
     State::Lane& lane = s.lanes[i];
-    Result<ChunkGraphs*> graphs = s.graphs->of_chunk(lane.chunk, *lane.player, chunks[i], first, count);
+    Result<ChunkGraphs*> graphs = s.graphs_of(i, chunks[i], first, count);
     if (!graphs) return tl::unexpected(graphs.error());
     lane.kept_tokens.assign(chunks[i].begin(), chunks[i].end());
     lane.kept_positions = first + count;
@@ -157,7 +170,7 @@ Result<std::vector<std::span<const float>>> Evaluator::logits_from(
     if (!lane.kept.contains(cut) || !std::ranges::equal(lane.kept_tokens, chunks[i]) ||
         first + count > lane.kept_positions)
       return fail(ErrorCode::kUsage, fmt::format("nothing was kept of chunk {} for layer {}", i, cut));
-    Result<ChunkGraphs*> graphs = s.graphs->of_chunk(lane.chunk, *lane.player, chunks[i], first, count);
+    Result<ChunkGraphs*> graphs = s.graphs_of(i, chunks[i], first, count);
     if (!graphs) return tl::unexpected(graphs.error());
     lane.player->play_from(**graphs, cut, lane.kept.at(cut));
   }

@@ -30,16 +30,21 @@ struct LayerStream {
   std::span<float> values;
 };
 
+struct PlayerOptions {
+  bool exact_gelu = false;      ///< the nodes of is_table_gelu() are computed here
+  bool fast_attention = false;  ///< the right sides of scattered products are laid out before the product
+};
+
 /// Told by the engine about every node before and after it is computed. The engine asks about the nodes of a
 /// graph in order, up to one of interest (a GELU that is computed here, a stream), before it computes these.
 class GraphPlayer final : public DecodeWatcher {
  public:
-  /// `exact_gelu`: the nodes of is_table_gelu() are computed here.
-  GraphPlayer(int layers, int width, bool exact_gelu)
-      : layers_(layers), width_(width), exact_gelu_(exact_gelu) {}
+  GraphPlayer(int layers, int width, PlayerOptions options)
+      : layers_(layers), width_(width), options_(options) {}
 
-  /// What the next pass over a chunk does.
+  /// What the next pass over a chunk does. Without its graphs nothing can be laid out.
   void play_all();
+  void play_all(ChunkGraphs& graphs);
   /// Computes nothing and keeps what the graphs look like.
   void record(ChunkGraphs& into);
   /// Computes all and copies the streams; those that the graphs do not name are left as they were.
@@ -55,13 +60,23 @@ class GraphPlayer final : public DecodeWatcher {
   enum class Mode { kAll, kRecord, kCapture, kFrom };
   bool ask(ggml_tensor& node);
   bool ask_for_values(ggml_tensor& node);
+  bool comes_before_scattered(int number, ggml_tensor& node);
   void computed(ggml_tensor& node);
+  void lay_out(ggml_tensor& right);
+  const GraphRecord& graph() const { return graphs_->graphs[call_]; }
+  bool is_given(int number) const {
+    return mode_ == Mode::kFrom && static_cast<size_t>(number) + 1 == (*spared_)[call_].size();
+  }
+  bool is_spared(int number) const {
+    return mode_ == Mode::kFrom && static_cast<size_t>(number) < (*spared_)[call_].size() &&
+           (*spared_)[call_][static_cast<size_t>(number)];
+  }
   size_t stream_values(int begin, int end) const {
     return static_cast<size_t>(end - begin) * static_cast<size_t>(width_);
   }
 
   int layers_, width_;
-  bool exact_gelu_;
+  PlayerOptions options_;
   Mode mode_ = Mode::kAll;
   ChunkGraphs* graphs_ = nullptr;
   const std::vector<std::vector<bool>>* spared_ = nullptr;
@@ -75,6 +90,13 @@ class GraphPlayer final : public DecodeWatcher {
   bool strange_ = false;                // a node was not the recorded one
   std::vector<ggml_tensor*> asked_;     // kRecord: all nodes, in order
   std::vector<ggml_tensor*> switched_;  // not to be computed in this call, to be switched on again after it
+  std::map<int, ggml_tensor*> rights_;  // of this call's scattered products, by the product's number
+  std::vector<float> laid_out_;         // the right side of the product that comes next
+  struct Moved {
+    ggml_tensor* tensor;
+    ggml_tensor before;
+  };
+  std::vector<Moved> moved_;  // tensors whose values were laid out, to be put back after this call
 };
 
 }  // namespace fqlab

@@ -89,7 +89,24 @@ GraphRecord::GraphRecord(std::span<ggml_tensor* const> nodes, int layers, int to
     if (node.works) writers_[root_[i]].push_back(static_cast<int>(i));
     nodes_.push_back(std::move(node));
   }
+  find_scattered(nodes);
   find_streams(nodes, tokens, width);
+}
+
+void GraphRecord::find_scattered(std::span<ggml_tensor* const> nodes) {
+  std::unordered_map<const ggml_tensor*, int> numbers, readers;
+  for (size_t i = 0; i < nodes.size(); ++i) {
+    numbers.emplace(nodes[i], static_cast<int>(i));
+    for (const ggml_tensor* source : nodes[i]->src)
+      if (source != nullptr) ++readers[source];
+  }
+  for (size_t i = 0; i < nodes.size(); ++i) {
+    const ggml_tensor *right = nodes[i]->src[1], *left = nodes[i]->src[0];
+    if (nodes[i]->op != GGML_OP_MUL_MAT || !nodes_[i].works || right->op != GGML_OP_PERMUTE) continue;
+    if (left->type != GGML_TYPE_F32 || right->type != GGML_TYPE_F32) continue;
+    if (ggml_is_contiguous(right) || right->nb[0] != sizeof(float) || readers[right] != 1) continue;
+    scattered_.push_back({static_cast<int>(i), numbers.at(right)});
+  }
 }
 
 void GraphRecord::find_streams(std::span<ggml_tensor* const> nodes, int tokens, int width) {

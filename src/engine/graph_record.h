@@ -10,6 +10,13 @@
 
 namespace fqlab {
 
+/// A float32 product whose right side is a permuted view (attention's queries), by node numbers. The engine
+/// has a fast kernel for right sides that lie in memory one row after the other, and takes the slow one for
+/// these.
+struct ScatteredProduct {
+  int product = 0, right = 0;
+};
+
 /// The graph of one call of the engine, kept after the engine has forgotten it. Nodes carry their number in
 /// the order of evaluation; leaves (weights, inputs, caches) have the numbers after them.
 ///
@@ -23,6 +30,7 @@ class GraphRecord {
 
   int size() const { return static_cast<int>(nodes_.size()); }
   bool has_table_gelu() const { return has_table_gelu_; }
+  const std::vector<ScatteredProduct>& scattered() const { return scattered_; }
   /// True where `tensor` is this graph's node number `node`, as far as one can tell from outside.
   bool is(int node, const ggml_tensor& tensor) const;
 
@@ -50,12 +58,14 @@ class GraphRecord {
     double operations;         // of a matrix product, else 0
     std::vector<int> sources;  // numbers of what it reads
   };
+  void find_scattered(std::span<ggml_tensor* const> nodes);
   void find_streams(std::span<ggml_tensor* const> nodes, int tokens, int width);
   void need(int reader, int given, std::vector<bool>& needed, std::vector<int>& open) const;
   std::vector<bool> needed_for(int node) const;
 
   std::vector<Node> nodes_;
   bool has_table_gelu_ = false;
+  std::vector<ScatteredProduct> scattered_;
   std::vector<int> root_;                              // of each number: whose memory it lies in
   std::unordered_map<int, std::vector<int>> writers_;  // nodes that write into a root's memory, in order
   std::vector<int> outputs_;                           // by layer: its last node, or -1

@@ -47,7 +47,7 @@ struct ReplayModel::State {
         layers(model.layers()),
         width(0),
         vocabulary(model.vocabulary_size()),
-        player(0, 0, false) {}
+        player(0, 0, {}) {}
 
   Result<ChunkGraphs*> graphs_of(std::span<const int32_t> tokens, int first, int count) {
     return graphs->of_chunk(*chunk, player, tokens, first, count);
@@ -55,6 +55,14 @@ struct ReplayModel::State {
   Result<std::span<const float>> play(std::span<const int32_t> tokens, int first, int count,
                                       bool wipe = false) {
     return chunk->logits(tokens, first, count, {.watcher = &player, .wipe = wipe});
+  }
+  /// The whole model.
+  Result<std::span<const float>> play_all(std::span<const int32_t> tokens, int first, int count,
+                                          bool wipe = false) {
+    Result<ChunkGraphs*> recorded = graphs_of(tokens, first, count);
+    if (!recorded) return tl::unexpected(recorded.error());
+    player.play_all(**recorded);
+    return play(tokens, first, count, wipe);
   }
   Result<std::span<const float>> play_from(int from, std::span<const int32_t> tokens,
                                            std::span<const float> stream, int first, int count, bool wipe);
@@ -74,7 +82,7 @@ Result<ReplayModel> ReplayModel::create(const GgufFile& source, const WeightImag
   auto state = std::make_unique<State>(source, *model, image.state_.get());
   State& s = *state;
   s.width = llama_model_n_embd(model->state_->model);
-  s.player = GraphPlayer(s.layers, s.width, options.exact_gelu);
+  s.player = GraphPlayer(s.layers, s.width, {options.exact_gelu, options.fast_attention});
   EvaluatorOptions one_graph_a_call = options;
   one_graph_a_call.n_batch = std::min(options.n_batch, kUbatch);
   Result<ChunkContext> chunk =
@@ -101,10 +109,7 @@ Result<std::span<const float>> ReplayModel::capture(std::span<const int32_t> tok
                 fmt::format("{} values for the streams of {} layers, {} tokens and {} values "
                             "a token",
                             streams.size(), s.layers, tokens.size(), s.width));
-  if (streams.empty()) {
-    s.player.play_all();
-    return s.play(tokens, first, count);
-  }
+  if (streams.empty()) return s.play_all(tokens, first, count);
   Result<ChunkGraphs*> graphs = s.graphs_of(tokens, first, count);
   if (!graphs) return tl::unexpected(graphs.error());
   const size_t one = expected / static_cast<size_t>(s.layers);
@@ -165,10 +170,7 @@ int ReplayModel::best_cut(int layer) const { return state_->graphs->best_cut(lay
 Result<std::span<const float>> ReplayModel::logits_from(int from, std::span<const int32_t> tokens,
                                                         std::span<const float> stream, int first, int count) {
   State& s = *state_;
-  if (from == 0) {
-    s.player.play_all();
-    return s.play(tokens, first, count);
-  }
+  if (from == 0) return s.play_all(tokens, first, count);
   return s.play_from(from, tokens, stream, first, count, /*wipe=*/false);
 }
 
@@ -215,8 +217,7 @@ Result<std::optional<std::string>> ReplayModel::State::check(int from, std::span
 
   uint64_t& expected = whole_model_hash[hash_of(tokens)];
   if (expected == 0) {
-    player.play_all();
-    Result<std::span<const float>> whole = play(tokens, first, count, /*wipe=*/true);
+    Result<std::span<const float>> whole = play_all(tokens, first, count, /*wipe=*/true);
     if (!whole) return tl::unexpected(whole.error());
     expected = hash_of(*whole);
   }

@@ -123,6 +123,7 @@ Result<void> load_arms(PairedRun& run, const GgufFile& file, std::span<const Exp
   EvaluatorOptions of_arms = options;
   const bool reference = run.arithmetic == Arithmetic::kReference;
   of_arms.exact_gelu = reference && run.request.gelu == Gelu::kExact;
+  of_arms.fast_attention = of_arms.exact_gelu;
   of_arms.replay = true;
   for (const ExpandedTensors& tensors : expanded) {
     Result<PatchableModel> arm = PatchableModel::create(file, tensors, of_arms);

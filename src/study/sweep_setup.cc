@@ -162,8 +162,9 @@ Result<SweepSetup> set_up_sweep(const SweepRequest& request, bool timed) {
   SweepSetup setup{std::move(*file)};
   setup.scored = scored_range(request.n_ctx, request.scored);
   // A plan is about files as they will run, GELU table included; its trials have keys of their own kind.
-  const bool exact_gelu = request.selection.real.empty();
-  setup.options = {request.n_ctx, std::min(request.n_ctx, 512), /*threads=*/1, exact_gelu};
+  const bool reference = request.selection.real.empty();
+  setup.options = {request.n_ctx, std::min(request.n_ctx, 512), /*threads=*/1};
+  setup.options.exact_gelu = setup.options.fast_attention = reference;
   setup.limit_bytes = request.limit_bytes.value_or(memory_available_bytes());
   Result<Corpus> corpus = read_corpus(request.corpus);
   if (!corpus) return tl::unexpected(corpus.error());

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <vector>
 
@@ -25,7 +26,7 @@ struct Scene {
         bool exact_gelu = true)
       : file(GgufFile::open(path).value()),
         image(WeightImage::create(file, expand_all).value()),
-        options{n_ctx, 512, threads, exact_gelu},
+        options{n_ctx, 512, threads, exact_gelu, /*replay=*/false, /*fast_attention=*/true},
         replay(ReplayModel::create(file, image, options).value()),
         first(first_scored),
         count(n_ctx - 1 - first) {
@@ -310,6 +311,44 @@ TEST_F(EvaluatorThatReplays, RefusesWhatWasNotKept) {
   EXPECT_EQ(plain.replay_cut(std::vector<std::string>{"blk.15.attn_q.weight"}), 0);
   EXPECT_EQ(plain.logits_keeping(chunks_, first, scene_->count, std::vector<int>{15}).error().code,
             ErrorCode::kUsage);
+}
+
+double largest_difference(const std::vector<float>& a, const std::vector<float>& b) {
+  double largest = 0;
+  for (size_t i = 0; i < a.size(); ++i)
+    largest = std::max(largest, std::abs(static_cast<double>(a[i]) - b[i]));
+  return largest;
+}
+
+TEST(FastAttention, DiffersFromTheEnginesOwnByRoundOffOnly) {
+  for (const std::filesystem::path& path : {testing::smollm2_file(), testing::gemma_file()}) {
+    FQLAB_REQUIRE_FILE(path);
+    Scene scene(path, 128, 64);
+    scene.options.fast_attention = false;
+    const std::vector<float> plain = scene.whole();
+    EXPECT_NE(plain, scene.original) << path << ": nothing was laid out";
+
+    for (float& weight : scene.image.floats("blk.0.ffn_norm.weight")) weight = std::nextafter(weight, 1e9f);
+    const double one_unit = largest_difference(plain, scene.whole());
+    // Two orders of summing some 64 products differ by 8 units in the last place at random, in every layer.
+    const double bound = one_unit * 8 * std::sqrt(scene.replay.layers());
+    EXPECT_LT(largest_difference(plain, scene.original), bound) << path;
+  }
+}
+
+TEST(FastAttention, DoesNotDependOnBatchesThreadsOrWhatWasEvaluatedBefore) {
+  FQLAB_REQUIRE_FILE(testing::smollm2_file());
+  Scene scene(testing::smollm2_file(), 96, 48);
+  const Model model = Model::load(scene.image).value();
+  Evaluator evaluator = Evaluator::create(model, {96, 32, 1, false, false, /*fast_attention=*/true}).value();
+  const std::span<const int32_t> tokens = scene.tokens, fewer = tokens.first(60);
+  EXPECT_EQ(copy(evaluator.logits(tokens, scene.first, scene.count)), scene.original);
+  const std::vector<float> of_fewer = copy(evaluator.logits(fewer, 30, 29));
+  EXPECT_EQ(copy(evaluator.logits(tokens, scene.first, scene.count)), scene.original);
+  EXPECT_EQ(copy(evaluator.logits(fewer, 30, 29)), of_fewer);
+  Evaluator plain = Evaluator::create(model, {96, 96, 2}).value();
+  EXPECT_EQ(evaluator.generate(fewer, 8).value(), plain.generate(fewer, 8).value())
+      << "answers are the engine's own";
 }
 
 }  // namespace

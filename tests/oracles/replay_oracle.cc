@@ -52,7 +52,8 @@ void change_layer(const GgufFile& file, WeightImage& image, ReplayModel& replay,
 nlohmann::json look_at(const std::string& path) {
   const GgufFile file = value(GgufFile::open(path));
   WeightImage image = value(WeightImage::create(file, [](const TensorInfo&) { return true; }));
-  const EvaluatorOptions options{kTokens, 64, 1, /*exact_gelu=*/true};  // two calls of the engine a chunk
+  EvaluatorOptions options{kTokens, 64, 1, /*exact_gelu=*/true};  // two calls of the engine a chunk
+  options.fast_attention = true;
   ReplayModel replay = value(ReplayModel::create(file, image, options));
   const std::vector<int32_t> tokens = tokens_of(1, replay.vocabulary_size()),
                              others = tokens_of(2, replay.vocabulary_size());
