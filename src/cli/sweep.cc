@@ -2,8 +2,10 @@
 #include "study/sweep.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <csignal>
 #include <memory>
 
 #include "base/system.h"
@@ -119,6 +121,10 @@ Result<ExitCode> print_estimate(const SweepRequest& request) {
   return kDone;
 }
 
+std::string how_to_go_on(const SweepRequest& request) {
+  return "Nothing measured is lost; go on with:\n  " + report::shell_command(request.command);
+}
+
 ExitCode tell_outcome(const SweepRequest& request, const SweepOutcome& outcome) {
   const std::string study = printable(request.study.string());
   const std::string runs = fmt::format(
@@ -128,9 +134,9 @@ ExitCode tell_outcome(const SweepRequest& request, const SweepOutcome& outcome) 
                          : "");
   using State = SweepOutcome::State;
   if (outcome.state != State::kFinished) {
-    say(fmt::format("{} after {}. Nothing measured is lost; go on with:\n  {}",
+    say(fmt::format("{} after {}. {}",
                     outcome.state == State::kInterrupted ? "interrupted" : "the time is over", runs,
-                    report::shell_command(request.command)));
+                    how_to_go_on(request)));
     return outcome.state == State::kInterrupted ? kInterrupted : kDone;
   }
   const std::string efficiency =
@@ -143,9 +149,22 @@ ExitCode tell_outcome(const SweepRequest& request, const SweepOutcome& outcome) 
   return kDone;
 }
 
+/// While no trial runs (then the sweep decides), Ctrl+C has nothing to wait for.
+void end_at_once_on_interrupt(const SweepRequest& request) {
+  static std::string words;  // a signal handler can only print what is there
+  words = "interrupted. " + how_to_go_on(request) + "\n";
+  struct sigaction action {};
+  action.sa_handler = [](int) {
+    [[maybe_unused]] const ssize_t written = write(STDERR_FILENO, words.data(), words.size());
+    _exit(kInterrupted);
+  };
+  sigaction(SIGINT, &action, nullptr);
+}
+
 Result<ExitCode> run_sweep_command(const SweepOptions& options) {
   const Result<SweepRequest> request = understand(options);
   if (!request) return tl::unexpected(request.error());
+  end_at_once_on_interrupt(*request);
   if (options.dry_run) return print_estimate(*request);
   Progress progress;
   const auto warn = [&](const std::string& text) {

@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -19,8 +20,9 @@ struct Ran {
 };
 
 /// Runs fqlab with these arguments; stdout goes to `out_path` and stdin comes from `in_path` where given.
+/// `meanwhile` is called with the running program's process.
 inline Ran fqlab(const std::vector<std::string>& arguments, const std::string& out_path = {},
-                 const std::string& in_path = "/dev/null") {
+                 const std::string& in_path = "/dev/null", const std::function<void(pid_t)>& meanwhile = {}) {
   TemporaryFolder folder;
   const std::string out = out_path.empty() ? (folder / "out").string() : out_path;
   const std::string err = (folder / "err").string();
@@ -37,6 +39,7 @@ inline Ran fqlab(const std::vector<std::string>& arguments, const std::string& o
   pid_t child = 0;
   Ran ran;
   if (posix_spawn(&child, program.c_str(), &actions, nullptr, argv.data(), environ) == 0) {
+    if (meanwhile) meanwhile(child);
     int status = 0;
     waitpid(child, &status, 0);
     if (WIFEXITED(status)) ran.code = WEXITSTATUS(status);

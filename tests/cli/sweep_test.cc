@@ -1,7 +1,10 @@
 // fqlab sweep and fqlab status as people run them.
+#include <fcntl.h>
 #include <gmock/gmock.h>
+#include <sys/stat.h>
 
 #include <algorithm>
+#include <csignal>
 
 #include "cli/program.h"
 #include "testing.h"
@@ -46,6 +49,23 @@ TEST_F(SweepCommand, MeasuresAndStatusTellsIt) {
   EXPECT_THAT(status.out, HasSubstr("cells     3 of 3 measured, 0 failed"));
   EXPECT_THAT(status.out, HasSubstr("state     complete"));
   EXPECT_THAT(sweep({"--formats", "int4:g32", "--exhaustive"}).err, HasSubstr("0 runs"));
+}
+
+TEST_F(SweepCommand, CtrlCBeforeTheFirstRunEndsItAtOnceAndSaysHowToGoOn) {
+  const std::string text = (folder_ / "pipe.txt").string();
+  ASSERT_EQ(mkfifo(text.c_str(), 0600), 0);
+  const testing::Ran ran = testing::fqlab(
+      {"sweep", testing::shared_file("data/stories260k-f32.gguf").string(), "--formats", "mxfp4", "--corpus",
+       text, "--study", study()},
+      {}, "/dev/null", [&](pid_t program) {
+        const int pipe = open(text.c_str(), O_WRONLY);  // as soon as the program reads its text
+        kill(program, SIGINT);
+        close(pipe);
+      });
+  EXPECT_EQ(ran.code, 130) << ran.err;
+  EXPECT_THAT(ran.err, HasSubstr("interrupted. Nothing measured is lost; go on with:\n  "));
+  EXPECT_THAT(ran.err, HasSubstr(" --formats mxfp4 "));
+  EXPECT_FALSE(std::filesystem::exists(study()));
 }
 
 TEST_F(SweepCommand, ADryRunSaysWhatItTakesAndWritesNothing) {
