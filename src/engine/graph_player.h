@@ -36,7 +36,8 @@ struct PlayerOptions {
 };
 
 /// Told by the engine about every node before and after it is computed. The engine asks about the nodes of a
-/// graph in order, up to one of interest (a GELU that is computed here, a stream), before it computes these.
+/// graph in order, up to one of interest (a GELU that is computed here, a stream, what comes before a
+/// scattered product), before it computes these.
 class GraphPlayer final : public DecodeWatcher {
  public:
   GraphPlayer(int layers, int width, PlayerOptions options)
