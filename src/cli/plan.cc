@@ -15,7 +15,6 @@
 #include "cli/quantities.h"
 #include "cli/terminal.h"
 #include "formats/ggml_names.h"
-#include "report/sections.h"
 #include "study/plan_search.h"
 #include "study/supervise.h"
 
@@ -164,7 +163,7 @@ Result<void> write_outputs(const PlanOptions& options, const QuantizationPlan& p
 }
 
 ExitCode interrupted(const PlanRequest& request) {
-  say("interrupted. Nothing measured is lost; go on with:\n  " + report::shell_command(request.command));
+  say("interrupted. " + how_to_go_on(request.command));
   return kInterrupted;
 }
 

@@ -14,7 +14,6 @@
 #include "cli/format_list.h"
 #include "cli/quantities.h"
 #include "cli/terminal.h"
-#include "report/sections.h"
 #include "study/corpora.h"
 
 namespace fqlab::cli {
@@ -121,10 +120,6 @@ Result<ExitCode> print_estimate(const SweepRequest& request) {
   return kDone;
 }
 
-std::string how_to_go_on(const SweepRequest& request) {
-  return "Nothing measured is lost; go on with:\n  " + report::shell_command(request.command);
-}
-
 ExitCode tell_outcome(const SweepRequest& request, const SweepOutcome& outcome) {
   const std::string study = printable(request.study.string());
   const std::string runs = fmt::format(
@@ -136,7 +131,7 @@ ExitCode tell_outcome(const SweepRequest& request, const SweepOutcome& outcome) 
   if (outcome.state != State::kFinished) {
     say(fmt::format("{} after {}. {}",
                     outcome.state == State::kInterrupted ? "interrupted" : "the time is over", runs,
-                    how_to_go_on(request)));
+                    how_to_go_on(request.command)));
     return outcome.state == State::kInterrupted ? kInterrupted : kDone;
   }
   const std::string efficiency =
@@ -152,7 +147,7 @@ ExitCode tell_outcome(const SweepRequest& request, const SweepOutcome& outcome) 
 /// While no trial runs (then the sweep decides), Ctrl+C has nothing to wait for.
 void end_at_once_on_interrupt(const SweepRequest& request) {
   static std::string words;  // a signal handler can only print what is there
-  words = "interrupted. " + how_to_go_on(request) + "\n";
+  words = "interrupted. " + how_to_go_on(request.command) + "\n";
   struct sigaction action {};
   action.sa_handler = [](int) {
     [[maybe_unused]] const ssize_t written = write(STDERR_FILENO, words.data(), words.size());

@@ -8,6 +8,8 @@
 #include <cmath>
 #include <cstdlib>
 
+#include "report/sections.h"
+
 namespace fqlab::cli {
 namespace {
 
@@ -44,6 +46,10 @@ double steady_seconds() {
 }
 
 }  // namespace
+
+std::string how_to_go_on(const std::vector<std::string>& command) {
+  return "Nothing measured is lost; go on with:\n  " + report::shell_command(command);
+}
 
 bool colour_on_stdout() { return wants_colour(STDOUT_FILENO); }
 

@@ -16,6 +16,9 @@ void say_warning(std::string_view text);
 /// A plain line on stderr.
 void say(std::string_view text);
 
+/// What to say of a command that stopped before its end and keeps what it measured.
+std::string how_to_go_on(const std::vector<std::string>& command);
+
 /// Whether stdout may be coloured: a terminal, no NO_COLOR, not TERM=dumb.
 bool colour_on_stdout();
 

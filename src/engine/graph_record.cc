@@ -94,18 +94,17 @@ GraphRecord::GraphRecord(std::span<ggml_tensor* const> nodes, int layers, int to
 }
 
 void GraphRecord::find_scattered(std::span<ggml_tensor* const> nodes) {
-  std::unordered_map<const ggml_tensor*, int> numbers, readers;
-  for (size_t i = 0; i < nodes.size(); ++i) {
-    numbers.emplace(nodes[i], static_cast<int>(i));
-    for (const ggml_tensor* source : nodes[i]->src)
-      if (source != nullptr) ++readers[source];
-  }
+  std::vector<int> readers(root_.size());
+  for (const Node& node : nodes_)
+    for (const int source : node.sources) ++readers[static_cast<size_t>(source)];
   for (size_t i = 0; i < nodes.size(); ++i) {
     const ggml_tensor *right = nodes[i]->src[1], *left = nodes[i]->src[0];
     if (nodes[i]->op != GGML_OP_MUL_MAT || !nodes_[i].works || right->op != GGML_OP_PERMUTE) continue;
     if (left->type != GGML_TYPE_F32 || right->type != GGML_TYPE_F32) continue;
-    if (ggml_is_contiguous(right) || right->nb[0] != sizeof(float) || readers[right] != 1) continue;
-    scattered_.push_back({static_cast<int>(i), numbers.at(right)});
+    const int number = nodes_[i].sources[1];
+    if (ggml_is_contiguous(right) || right->nb[0] != sizeof(float)) continue;
+    if (readers[static_cast<size_t>(number)] != 1) continue;
+    scattered_.push_back({static_cast<int>(i), number});
   }
 }
 

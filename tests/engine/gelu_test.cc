@@ -6,6 +6,7 @@
 #include <cmath>
 #include <vector>
 
+#include "engine/bits.h"
 #include "formats/targets.h"
 #include "fqlab/engine.h"
 #include "testing.h"
@@ -148,10 +149,7 @@ struct Evaluated {
       weights[i] = std::nextafter(weights[i], i % 3 == 0 ? INFINITY : -INFINITY);
     const std::vector<float> after = logits(options);
     std::ranges::copy(kept, weights.begin());
-    double largest = 0;
-    for (size_t i = 0; i < before.size(); ++i)
-      largest = std::max(largest, std::fabs(static_cast<double>(after[i]) - before[i]));
-    return largest;
+    return largest_difference(before, after);
   }
   GgufFile file;
   WeightImage image;

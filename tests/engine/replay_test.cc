@@ -313,13 +313,6 @@ TEST_F(EvaluatorThatReplays, RefusesWhatWasNotKept) {
             ErrorCode::kUsage);
 }
 
-double largest_difference(const std::vector<float>& a, const std::vector<float>& b) {
-  double largest = 0;
-  for (size_t i = 0; i < a.size(); ++i)
-    largest = std::max(largest, std::abs(static_cast<double>(a[i]) - b[i]));
-  return largest;
-}
-
 TEST(FastAttention, DiffersFromTheEnginesOwnByRoundOffOnly) {
   for (const std::filesystem::path& path : {testing::smollm2_file(), testing::gemma_file()}) {
     FQLAB_REQUIRE_FILE(path);
