@@ -17,7 +17,7 @@ struct Evaluator::State {
   Model model;
   EvaluatorOptions options;
   struct Lane {
-    std::unique_ptr<GraphPlayer> player;  // where GELU or a cut needs it; before the context, which calls it
+    std::unique_ptr<GraphPlayer> player;  // where an option needs it; before the context, which calls it
     ChunkContext chunk;
     // Of the last logits_keeping(): its chunk, how much of it was evaluated, and what entered these layers.
     std::vector<int32_t> kept_tokens;

@@ -122,7 +122,7 @@ void GraphPlayer::computed(ggml_tensor& node) {
     compute_gelu(node);
     node.flags |= GGML_TENSOR_FLAG_COMPUTE;  // the engine may use the graph again
   }
-  if (graphs_ == nullptr) return;
+  if (graphs_ == nullptr || strange_) return;
   const int number = next_ - 1;
   const size_t offset = stream_values(0, begin_), values = stream_values(begin_, end_);
   if (is_given(number))
