@@ -66,6 +66,7 @@ Result<AllocationGoal> understand_goal(const SweepOptions& options) {
     goal.budget_chunks = goal.chunks;  // the race may go deeper where it is open, within the same budget
     goal.chunks *= 2;
   }
+  goal.pilots = goal.kind == Kind::kMap && options.precision.empty();
   if (options.precision.empty()) return goal;
   const Result<double> precision = parse_fraction(options.precision, "--precision");
   if (!precision) return tl::unexpected(precision.error());

@@ -12,9 +12,9 @@ namespace {
 
 constexpr double kMapShare = 1.0 / 4;  // most of the exhaustive map's chunks and cost
 constexpr double kTopShare = 1.0 / 3;  // most of them that a race may take
-// Expected against the exhaustive map, where a map may stop. The expectation is optimistic
-// (docs/decisions/0006).
-constexpr double kSettledSpearman = 0.999;
+// Expected against the exhaustive map, where a map may stop. The expectation is optimistic where it rests on
+// the cells' scatter (docs/decisions/0006), not where pilots measured the error (docs/decisions/0016).
+constexpr double kSettledSpearman = 0.999, kSettledByPilots = 0.98;
 constexpr double kIndifference = 0.05;   // a race's winners may be this share below the K-th largest
 constexpr double kRaceDeviations = 3.5;  // of a paired difference, from which an order counts as known
 constexpr double kNormal95 = 1.959963984540054;
@@ -27,7 +27,10 @@ constexpr size_t kRoundsPerPass = 4;  // a round asks for at most this part of t
 class Ledger {
  public:
   Ledger(std::span<const CellEvidence> cells, const AllocationGoal& goal, double share)
-      : cells_(cells), chunks_(goal.chunks), count_(cells.size(), 0), cursor_(cells.size(), 0) {
+      : cells_(cells), count_(cells.size(), 0), cursor_(cells.size(), 0) {
+    order_.resize(static_cast<size_t>(goal.chunks));
+    std::iota(order_.begin(), order_.end(), 0);
+    if (goal.representative) order_ = goal.representative->order;
     const int budget_chunks = goal.budget_chunks.value_or(goal.chunks);
     for (size_t i = 0; i < cells.size(); ++i) {
       tokens_left_ += share * budget_chunks;
@@ -37,7 +40,9 @@ class Ledger {
     }
   }
   int count(size_t cell) const { return count_[cell]; }
-  bool open(size_t cell) const { return !cells_[cell].closed && count_[cell] < chunks_; }
+  bool open(size_t cell) const {
+    return !cells_[cell].closed && count_[cell] < static_cast<int>(order_.size());
+  }
   bool affords(size_t cell) const {
     return tokens_left_ >= 1 - kRounding && cost_left_ >= cells_[cell].cost * (1 - kRounding);
   }
@@ -45,10 +50,13 @@ class Ledger {
   // The first chunk that the cell neither has nor was given in this call.
   void ask(size_t cell) {
     const auto& known = cells_[cell].chunk_kl;
-    int& chunk = cursor_[cell];
-    while (static_cast<size_t>(chunk) < known.size() && known[static_cast<size_t>(chunk)]) ++chunk;
-    if (chunk >= chunks_) return;
-    next_.emplace_back(cell, chunk++);
+    const auto is_known = [&](int chunk) {
+      return static_cast<size_t>(chunk) < known.size() && known[static_cast<size_t>(chunk)];
+    };
+    size_t& place = cursor_[cell];
+    while (place < order_.size() && is_known(order_[place])) ++place;
+    if (place == order_.size()) return;
+    next_.emplace_back(cell, order_[place++]);
     charge(cell);
   }
 
@@ -68,9 +76,9 @@ class Ledger {
     cost_left_ -= cells_[cell].cost;
   }
   std::span<const CellEvidence> cells_;
-  int chunks_;
+  std::vector<int> order_;  // of the chunks
   std::vector<int> count_;
-  std::vector<int> cursor_;  // of each cell: chunks before it are known or asked for
+  std::vector<size_t> cursor_;  // of each cell: places before it in the order are known or asked for
   std::vector<std::pair<size_t, int>> next_;
   double tokens_left_ = 0, cost_left_ = 0;
 };
@@ -94,6 +102,12 @@ struct Order {
   double expected_spearman = 1;
 };
 
+// Variance of a cell's log KL on `count` chunks against all chunks.
+double log_variance(const CellEstimate& cell, int count, const AllocationGoal& goal) {
+  if (goal.representative) return goal.representative->log_variance[static_cast<size_t>(count) - 1];
+  return cell.scatter * cell.scatter * std::max(0.0, 1.0 / count - 1.0 / goal.chunks);
+}
+
 Order weigh_order(const ChunkModel& model, const Ledger& ledger, const AllocationGoal& goal) {
   Order order;
   order.ranks_moved.assign(model.cells.size(), 0);
@@ -103,8 +117,7 @@ Order weigh_order(const ChunkModel& model, const Ledger& ledger, const Allocatio
     if (!cell.kl || !(*cell.kl > 0)) continue;
     order.cells.push_back(i);
     log_kl[i] = std::log(*cell.kl);
-    const double left = 1.0 / ledger.count(i) - 1.0 / goal.chunks;
-    variance[i] = cell.scatter * cell.scatter * std::max(0.0, left);
+    variance[i] = log_variance(cell, ledger.count(i), goal);
   }
   const double n = static_cast<double>(order.cells.size());
   if (n < 2) return order;
@@ -138,9 +151,9 @@ void ask_for_order(std::span<const CellEvidence> cells, const ChunkModel& model,
   const int most = std::max(
       kLeastPairs, static_cast<int>(std::ceil(goal.budget_chunks.value_or(goal.chunks) * kMapShare)));
   const auto gain = [&](size_t i) {
-    const double n = ledger.count(i);
-    const double moved = order.ranks_moved[i] * model.cells[i].scatter;
-    return moved * moved / (n * (n + 1)) / cells[i].cost;
+    const int n = ledger.count(i);
+    const double spared = log_variance(model.cells[i], n, goal) - log_variance(model.cells[i], n + 1, goal);
+    return order.ranks_moved[i] * order.ranks_moved[i] * spared / cells[i].cost;
   };
   const size_t batch = std::max<size_t>(1, (order.cells.size() + kRoundsPerPass - 1) / kRoundsPerPass);
   for (size_t asked = 0; asked < batch; ++asked) {
@@ -163,7 +176,8 @@ Allocation allocate_map(std::span<const CellEvidence> cells, const AllocationGoa
     for (const size_t i : order.cells)
       if (ledger.open(i) && !is_precise(model.cells[i], goal)) ledger.ask(i);
   // A scatter that was only guessed settles nothing.
-  if (order.expected_spearman < kSettledSpearman || model.degrees == 0)
+  const double settled = goal.representative ? kSettledByPilots : kSettledSpearman;
+  if (order.expected_spearman < settled || model.degrees == 0)
     ask_for_order(cells, model, order, goal, ledger);
   return ledger.give();
 }

@@ -10,6 +10,8 @@
 #include <utility>
 #include <vector>
 
+#include "plan/representative_chunks.h"
+
 namespace fqlab {
 
 /// What is known of one cell: one group of tensors in one number format. The cells of one call share a
@@ -36,6 +38,11 @@ struct AllocationGoal {
   /// Chunks of the exhaustive map that limits are parts of; absent: `chunks`. A race of 16 chunks a cell on
   /// the budget of 8 settles what 8 chunks of every cell cannot: with 8 the cells beside the K-th look alike.
   std::optional<int> budget_chunks;
+  /// kMap without `precision_asked`: a few cells are measured on every chunk first and say which chunks stand
+  /// for all. For whoever sees the cells of all formats; allocate_next() goes by `representative`.
+  bool pilots = false;
+  /// Of these `chunks`; absent: they are taken as they come.
+  std::optional<RepresentativeChunks> representative;
 };
 
 struct Allocation {
@@ -44,8 +51,8 @@ struct Allocation {
 };
 
 /// What to measure next, a round at a time: call again with the new evidence until `done`. A cell gets chunks
-/// 0, 1, 2, ... in this order, so that cells are compared on the same texts; gaps are filled first. Every
-/// cell gets one chunk, whatever the limits.
+/// 0, 1, 2, ... (or the representative ones) in this order, so that cells are compared on the same texts;
+/// gaps are filled first. Every cell gets one chunk, whatever the limits.
 Allocation allocate_next(std::span<const CellEvidence> cells, const AllocationGoal& goal);
 
 }  // namespace fqlab

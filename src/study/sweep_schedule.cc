@@ -6,8 +6,9 @@
 namespace fqlab {
 namespace {
 
-constexpr double kExpectedOverFirstRound = 2;  // of an open race, for the time left
-constexpr size_t kLeastOwnFloors = 8;          // cells that may get a floor of their own: these, or a tenth
+// Of an open race, for the time left: as they come, and on chunks that stand for the text.
+constexpr double kExpectedOverFirstRound = 2, kExpectedOnRepresentative = 1.5;
+constexpr size_t kLeastOwnFloors = 8;  // cells that may get a floor of their own: these, or a tenth
 
 }  // namespace
 
@@ -16,6 +17,7 @@ SweepSchedule::SweepSchedule(const SweepPlan& plan, const AllocationGoal& goal, 
     : plan_(plan),
       cost_(std::move(cost)),
       cluster_of_chunk_(std::move(cluster_of_chunk)),
+      most_chunks_(goal.chunks),
       measured_(plan.trials.size()),
       failed_(plan.trials.size()),
       vacuous_(plan.trials.size()) {
@@ -32,12 +34,47 @@ SweepSchedule::SweepSchedule(const SweepPlan& plan, const AllocationGoal& goal, 
     if (curve && goal.kind == AllocationGoal::Kind::kTop)  // every point of a curve counts
       race.goal.kind = AllocationGoal::Kind::kMap;
     race.cells.push_back(i);
+    race.first_round += cost_[cell.trial];
   }
   for (auto& [format, race] : races) races_.push_back(std::move(race));
-  for (const size_t floor : plan.joint_floors)
-    for (int chunk = 0; chunk < std::min(goal.chunks, kFloorChunks); ++chunk)
-      fixed_.push_back({floor, chunk});
+  if (goal.pilots) ask_for_pilots();
+  for (const TrialChunk& pair : fixed_) want(pair, /*urgent=*/false);
   advance();
+}
+
+void SweepSchedule::ask_for_pilots() {
+  std::vector<PilotTrial> competing;
+  for (size_t r = 0; r < races_.size(); ++r)
+    for (const size_t cell : races_[r].cells) competing.push_back({r, plan_.cells[cell].trial});
+  for (const size_t i : choose_pilots(competing.size(), most_chunks_)) {
+    pilots_.push_back(competing[i]);
+    for (int chunk = 0; chunk < most_chunks_; ++chunk) {
+      races_[competing[i].race].visible[competing[i].trial].insert(chunk);
+      want({competing[i].trial, chunk}, /*urgent=*/true);
+    }
+  }
+}
+
+bool SweepSchedule::pilots_known() const {
+  for (const PilotTrial& pilot : pilots_)
+    for (int chunk = 0; chunk < most_chunks_; ++chunk)
+      if (!is_known({pilot.trial, chunk})) return false;
+  return true;
+}
+
+void SweepSchedule::start_races() {
+  std::vector<Pilot> pilots;
+  for (const PilotTrial& pilot : pilots_) {
+    if (failed_[pilot.trial]) continue;
+    pilots.push_back({pilot.race, {}});
+    for (int chunk = 0; chunk < most_chunks_; ++chunk)
+      pilots.back().chunk_kl.push_back(measured_[pilot.trial].at(chunk).kl_mean());
+  }
+  const std::optional<RepresentativeChunks> found = find_representative_chunks(pilots);
+  for (Race& race : races_) race.goal.representative = found;
+  for (const size_t floor : plan_.joint_floors)
+    for (int i = 0; i < std::min(most_chunks_, kFloorChunks); ++i)
+      fixed_.push_back({floor, found ? found->order[static_cast<size_t>(i)] : i});
   for (const TrialChunk& pair : fixed_) want(pair, /*urgent=*/false);
 }
 
@@ -110,7 +147,6 @@ bool SweepSchedule::advance_race(Race& race) {
     race.asked.push_back({trial, chunk});
     race.allocated += cost_[trial];
   }
-  if (race.first_round == 0) race.first_round = race.allocated;
   for (const TrialChunk& pair : race.asked) want(pair, /*urgent=*/true);
   return true;
 }
@@ -146,6 +182,11 @@ void SweepSchedule::ask_for_own_floors() {
 }
 
 void SweepSchedule::advance() {
+  if (stage_ == Stage::kPilots && pilots_known()) {
+    stage_ = Stage::kRaces;
+    start_races();
+  }
+  if (stage_ == Stage::kPilots) return;
   for (Race& race : races_)
     while (advance_race(race)) {
     }
@@ -161,8 +202,10 @@ void SweepSchedule::advance() {
 double SweepSchedule::cost_expected() const {
   double expected = cost_asked_;
   for (const Race& race : races_)
-    if (!race.done && race.goal.kind != AllocationGoal::Kind::kExhaustive && race.goal.chunks > 1)
-      expected += std::max(0.0, kExpectedOverFirstRound * race.first_round - race.allocated);
+    if (!race.done && race.goal.kind != AllocationGoal::Kind::kExhaustive && race.goal.chunks > 1) {
+      const double rounds = race.goal.representative ? kExpectedOnRepresentative : kExpectedOverFirstRound;
+      expected += std::max(0.0, rounds * race.first_round - race.allocated);
+    }
   return expected;
 }
 

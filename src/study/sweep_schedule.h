@@ -61,13 +61,19 @@ class SweepSchedule {
     double allocated = 0, first_round = 0;  // costs
     bool done = false;
   };
-  enum class Stage { kRaces, kOwnFloors, kDone };
+  struct PilotTrial {
+    size_t race = 0, trial = 0;
+  };
+  enum class Stage { kPilots, kRaces, kOwnFloors, kDone };
 
   bool is_known(const TrialChunk& pair) const;
   void want(const TrialChunk& pair, bool urgent);
   template <class Condition>
   void drop_wanted(const Condition& condition);
   void advance();
+  void ask_for_pilots();
+  bool pilots_known() const;
+  void start_races();
   bool advance_race(Race& race);
   void ask_for_own_floors();
   bool fixed_known() const;
@@ -75,14 +81,16 @@ class SweepSchedule {
   const SweepPlan& plan_;
   std::vector<double> cost_;
   std::vector<int> cluster_of_chunk_;
+  int most_chunks_;                       // of a cell
   std::vector<MeasuredChunks> measured_;  // by trial
   std::vector<bool> failed_, vacuous_;    // by trial
   std::vector<Race> races_;
-  std::vector<TrialChunk> fixed_;  // asked for whatever the races say
-  std::deque<TrialChunk> wanted_;  // the first urgent_ are what races ask for
+  std::vector<PilotTrial> pilots_;  // on every chunk, before the races start
+  std::vector<TrialChunk> fixed_;   // asked for whatever the races say
+  std::deque<TrialChunk> wanted_;   // the first urgent_ are what races ask for
   size_t urgent_ = 0;
   std::set<TrialChunk> queued_;  // wanted or running
-  Stage stage_ = Stage::kRaces;
+  Stage stage_ = Stage::kPilots;
   double cost_known_ = 0, cost_asked_ = 0;
   size_t pairs_known_ = 0;
 };

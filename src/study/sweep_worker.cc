@@ -6,6 +6,7 @@
 #include <cmath>
 #include <map>
 #include <optional>
+#include <set>
 
 #include "base/stopwatch.h"
 #include "fqlab/metrics.h"
@@ -142,12 +143,12 @@ class Worker {
       return changed;
     }
     answer.change = weights_.change;
-    // Where no weight differs the logits cannot: chunk 0 is evaluated as proof, the others are known. Kernels
-    // of real types round the activations, whatever the weights are.
+    // Where no weight differs the logits cannot: the first chunk is evaluated as proof, the others are known.
+    // Kernels of real types round the activations, whatever the weights are.
     const bool real = inputs_.trials[static_cast<size_t>(job.trial)].kind == TrialSpec::Kind::kReal;
     const bool may_differ = real || weights_.change.changed > 0;
     std::span<const float> logits = inputs_.captured.logits(job.chunk);
-    if (may_differ || job.chunk == 0) {
+    if (may_differ || proven_.insert(job.trial).second) {
       const Result<std::span<const float>> evaluated = evaluate(job.cut, job.chunk);
       if (!evaluated) return tl::unexpected(evaluated.error());
       logits = *evaluated;
@@ -173,6 +174,7 @@ class Worker {
   std::optional<int> trial_;
   TrialWeights weights_;
   std::map<int, std::vector<PositionScore>> scores_;
+  std::set<int> proven_;  // trials without a changed weight that were evaluated once
   double engine_seconds_ = 0;
 };
 

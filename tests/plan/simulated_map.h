@@ -55,6 +55,17 @@ inline TrueMap shuffle_chunks(TrueMap map, uint64_t seed) {
   return map;
 }
 
+/// The same map with its cells in a random order.
+inline TrueMap shuffle_cells(TrueMap map, uint64_t seed) {
+  Random random(seed);
+  for (size_t i = map.kl.size(); i > 1; --i) {
+    const size_t other = random.below(i);
+    std::swap(map.kl[i - 1], map.kl[other]);
+    std::swap(map.cost[i - 1], map.cost[other]);
+  }
+  return map;
+}
+
 inline double mean_over(std::span<const double> values, size_t n) {
   return std::accumulate(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(n), 0.0) /
          static_cast<double>(n);
@@ -68,24 +79,32 @@ struct MeasuredMap {
   int rounds = 0;
 };
 
-inline MeasuredMap measure(const TrueMap& map, const AllocationGoal& goal) {
-  MeasuredMap result;
-  double cost = 0, all_cost = 0;
-  for (size_t i = 0; i < map.kl.size(); ++i) {
-    CellEvidence cell;
-    cell.chunk_kl.resize(static_cast<size_t>(goal.chunks));
-    cell.cost = map.cost[i];
-    all_cost += cell.cost * goal.chunks;
-    result.cells.push_back(cell);
+/// Nothing known yet.
+inline std::vector<CellEvidence> no_evidence(const TrueMap& map, const AllocationGoal& goal) {
+  std::vector<CellEvidence> cells;
+  for (const double cost : map.cost) {
+    cells.emplace_back();
+    cells.back().chunk_kl.resize(static_cast<size_t>(goal.chunks));
+    cells.back().cost = cost;
   }
+  return cells;
+}
+
+inline MeasuredMap measure(const TrueMap& map, const AllocationGoal& goal, std::vector<CellEvidence> cells) {
+  MeasuredMap result;
+  result.cells = std::move(cells);
   for (;; ++result.rounds) {
     const Allocation allocation = allocate_next(result.cells, goal);
     if (allocation.done) break;
-    for (const auto& [cell, chunk] : allocation.next) {
+    for (const auto& [cell, chunk] : allocation.next)
       result.cells[cell].chunk_kl[static_cast<size_t>(chunk)] = map.kl[cell][static_cast<size_t>(chunk)];
-      cost += map.cost[cell];
-      ++result.evaluations;
-    }
+  }
+  double cost = 0, all_cost = 0;
+  for (const CellEvidence& cell : result.cells) {
+    const auto known = std::ranges::count_if(cell.chunk_kl, [](const auto& kl) { return kl.has_value(); });
+    result.evaluations += static_cast<int>(known);
+    cost += cell.cost * static_cast<double>(known);
+    all_cost += cell.cost * goal.chunks;
   }
   for (const CellEstimate& cell : fit_chunk_model(result.cells).cells)
     result.kl.push_back(cell.kl.value_or(0));
@@ -93,6 +112,31 @@ inline MeasuredMap measure(const TrueMap& map, const AllocationGoal& goal) {
                            static_cast<double>(map.kl.size() * static_cast<size_t>(goal.chunks));
   result.share_of_cost = cost / all_cost;
   return result;
+}
+
+inline MeasuredMap measure(const TrueMap& map, const AllocationGoal& goal) {
+  return measure(map, goal, no_evidence(map, goal));
+}
+
+/// Maps of several formats, one after the other, with pilots from all of them.
+inline std::vector<MeasuredMap> measure_with_pilots(std::span<const TrueMap> maps, AllocationGoal goal) {
+  std::vector<std::vector<CellEvidence>> cells;
+  std::vector<std::pair<size_t, size_t>> competing;  // map, cell
+  for (size_t m = 0; m < maps.size(); ++m) {
+    cells.push_back(no_evidence(maps[m], goal));
+    for (size_t i = 0; i < maps[m].kl.size(); ++i) competing.emplace_back(m, i);
+  }
+  std::vector<Pilot> pilots;
+  for (const size_t pilot : choose_pilots(competing.size(), goal.chunks)) {
+    const auto [m, i] = competing[pilot];
+    pilots.push_back({m, maps[m].kl[i]});
+    pilots.back().chunk_kl.resize(static_cast<size_t>(goal.chunks));
+    std::ranges::copy(pilots.back().chunk_kl, cells[m][i].chunk_kl.begin());
+  }
+  goal.representative = find_representative_chunks(pilots);
+  std::vector<MeasuredMap> measured;
+  for (size_t m = 0; m < maps.size(); ++m) measured.push_back(measure(maps[m], goal, std::move(cells[m])));
+  return measured;
 }
 
 /// Mean of each cell over its first `n` chunks.

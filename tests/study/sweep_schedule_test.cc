@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 
 #include <cmath>
+#include <map>
+#include <string_view>
 
 #include "base/random.h"
 
@@ -13,9 +15,10 @@ using ::testing::Contains;
 using ::testing::Not;
 
 constexpr int kCells = 12, kChunks = 4;
+constexpr int kManyCells = 120;  // of which twelve are pilots
 
-/// One format: "all", twelve groups, three joint floors, three own floors for each group.
-SweepPlan plan() {
+/// One format: "all", the groups, three joint floors, three own floors for each group.
+SweepPlan plan(int cells) {
   SweepPlan plan;
   const auto add = [&](TrialSpec::Kind kind) {
     plan.trials.push_back({kind, {}, 0, {}});
@@ -25,7 +28,7 @@ SweepPlan plan() {
   all.mode = "all";
   all.trial = add(TrialSpec::Kind::kRecipe);
   plan.cells.push_back(all);
-  for (int i = 0; i < kCells; ++i) {
+  for (int i = 0; i < cells; ++i) {
     SweepCell cell;
     cell.mode = "only";
     cell.trial = add(TrialSpec::Kind::kRecipe);
@@ -74,8 +77,26 @@ class SweepScheduleTest : public ::testing::Test {
     return ran;
   }
 
-  SweepPlan plan_ = plan();
+  SweepPlan plan_ = plan(kCells);
   double floor_ = 1e-12;
+};
+
+class SweepWithPilotsTest : public SweepScheduleTest {
+ protected:
+  SweepWithPilotsTest() { plan_ = plan(kManyCells); }
+
+  SweepSchedule schedule() const {
+    AllocationGoal goal;
+    goal.chunks = kChunks;
+    goal.pilots = true;
+    return {plan_, goal, std::vector<double>(plan_.trials.size(), 0.5), kClusters};
+  }
+  std::set<size_t> trials(std::string_view mode) const {
+    std::set<size_t> found;
+    for (const SweepCell& cell : plan_.cells)
+      if (cell.mode == mode) found.insert(cell.trial);
+    return found;
+  }
 };
 
 TEST_F(SweepScheduleTest, ExhaustiveAsksForEveryCellOnEveryChunk) {
@@ -153,6 +174,58 @@ TEST_F(SweepScheduleTest, OnlyWhatTheJointFloorHidesGetsAFloorOfItsOwn) {
     if (own.contains(pair.trial)) measured.insert(pair.trial);
   EXPECT_EQ(measured.size(), 8 * 3u) << "of at most eight cells, the largest first";
   EXPECT_TRUE(measured.contains(plan_.cells[kCells].own_floors[0]));
+}
+
+TEST_F(SweepWithPilotsTest, PilotsAreKnownOnEveryChunkBeforeAnotherCellIsAskedFor) {
+  SweepSchedule schedule = this->schedule();
+  const std::set<size_t> only = trials("only");
+  std::map<size_t, size_t> pilots;  // trial, chunks
+  for (const TrialChunk& pair : schedule.wanted())
+    if (only.contains(pair.trial)) ++pilots[pair.trial];
+  EXPECT_EQ(pilots.size(), 12u);
+  for (const auto& [trial, chunks] : pilots) EXPECT_EQ(chunks, size_t{kChunks});
+  const std::set<TrialChunk> ran = run(schedule, 1);
+  EXPECT_TRUE(schedule.done());
+  std::map<int, size_t> cells_on;  // chunk
+  std::set<size_t> measured;
+  for (const TrialChunk& pair : ran)
+    if (only.contains(pair.trial)) {
+      measured.insert(pair.trial);
+      cells_on[pair.chunk] += !pilots.contains(pair.trial);
+    }
+  EXPECT_EQ(measured, only);
+  const auto first = std::ranges::max_element(cells_on, {}, [](const auto& entry) { return entry.second; });
+  EXPECT_EQ(first->second, kManyCells - 12u) << "every cell is measured on the chunk that stands for all";
+}
+
+TEST_F(SweepWithPilotsTest, FloorsAreMeasuredOnTheChunksOfTheCells) {
+  SweepSchedule schedule = this->schedule();
+  const std::set<TrialChunk> ran = run(schedule, 1);
+  for (const TrialChunk& pair : ran) EXPECT_TRUE(ran.contains({plan_.joint_floors[0], pair.chunk}));
+}
+
+TEST_F(SweepWithPilotsTest, AResumedSweepMeasuresTheSameAsAnUndisturbedOne) {
+  SweepSchedule undisturbed = schedule();
+  const std::set<TrialChunk> expected = run(undisturbed, 1);
+  for (size_t killed_after = 0; killed_after < expected.size(); killed_after += 7) {
+    SweepSchedule first = schedule();
+    std::set<TrialChunk> all = run(first, killed_after, killed_after);
+    SweepSchedule second = schedule();
+    for (const TrialChunk& pair : all) second.know(pair, truth(pair), true);
+    for (const TrialChunk& pair : run(second, killed_after + 7)) EXPECT_TRUE(all.insert(pair).second);
+    EXPECT_EQ(all, expected) << killed_after;
+  }
+}
+
+TEST_F(SweepWithPilotsTest, APilotThatFailsHoldsNobodyUp) {
+  SweepSchedule schedule = this->schedule();
+  const std::set<size_t> only = trials("only");
+  std::set<size_t> pilots;
+  for (const TrialChunk& pair : schedule.wanted())
+    if (only.contains(pair.trial)) pilots.insert(pair.trial);
+  for (const size_t pilot : pilots) schedule.fail(pilot);
+  run(schedule, 1);
+  EXPECT_TRUE(schedule.done());
 }
 
 }  // namespace
