@@ -61,7 +61,8 @@ struct MapCell {
   CellState state = CellState::kNotMeasured;
   std::string reason;  ///< of a failed one, in the engine's or the system's words
 
-  std::optional<double> kl;  ///< mean KL divergence (original || changed) in nats; present where measured
+  std::optional<double> kl;  ///< mean KL divergence (original || changed) in nats, see estimate_cells();
+                             ///< present where measured
   std::optional<Interval> kl_interval;
   std::optional<double> log_ratio;  ///< ln(PPL changed / PPL original)
   std::optional<Interval> log_ratio_interval;
@@ -128,6 +129,15 @@ struct SensitivityMap {
   std::vector<MapCell> cells;
   std::vector<MapAdditivity> additivity;
 };
+
+/// Gives cells that were measured on few chunks what the others' chunks say: `kl` becomes the mean over all
+/// chunks that any cell of the format and mode has, the missing ones filled in by the chunks' effects
+/// (plan/chunk_model.h), and `kl_interval` is made of the scatter that all these cells share and of the
+/// chunks' effects: ln KL -+ t sqrt(scatter^2 / n + variance of the mean effect), Welch-Satterthwaite. Cells
+/// with every chunk keep their own mean and clustered interval, and so do all where no scatter is known.
+/// Blind spots: chunks count as independent, also of one document; one scatter for all cells, moved towards a
+/// cell's own where it has several chunks.
+void estimate_cells(SensitivityMap& map);
 
 /// Ranks the measured cells of every format and mode that has no ranks yet, by their mean KL with the chunks'
 /// effects taken out (plan/chunk_model.h), so that a cell is not ranked by which chunks it got. Equal means

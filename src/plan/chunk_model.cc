@@ -116,6 +116,7 @@ ChunkModel fit_chunk_model(std::span<const CellEvidence> cells) {
     const double own_degrees = std::max(0.0, static_cast<double>(logs[i].of_chunk.size()) - 1);
     estimate.scatter = std::sqrt((kSharedDegrees * model.scatter * model.scatter + logs[i].squares) /
                                  (kSharedDegrees + own_degrees));
+    if (model.degrees > 0) estimate.degrees = std::min(kSharedDegrees, model.degrees) + own_degrees;
     model.cells.push_back(estimate);
   }
   return model;

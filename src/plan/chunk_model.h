@@ -15,7 +15,9 @@ struct CellEstimate {
   /// effects; the plain mean where all were measured. Absent without evidence.
   std::optional<double> kl;
   double scatter =
-      0;           ///< standard deviation of one chunk's log KL around cell + chunk, own and shared evidence
+      0;  ///< standard deviation of one chunk's log KL around cell + chunk, own and shared evidence
+  double degrees =
+      0;  ///< of `scatter`: cells differ in it, so what they share counts as a few chunks; 0: a guess
   int chunks = 0;  ///< measured
   /// Standard error of ln(kl) against all `of` chunks measured: with every chunk there is none left.
   double log_error(int of) const;

@@ -4,8 +4,7 @@
 #include <map>
 #include <set>
 
-#include "fqlab/sensitivity_map.h"
-#include "plan/chunk_model.h"
+#include "plan/map_sets.h"
 
 namespace fqlab {
 namespace {
@@ -107,29 +106,13 @@ int certain_order(const MapCell& a, const MapCell& b, const Scatter& scatter, St
   return mean - half > 0 ? 1 : mean + half < 0 ? -1 : 0;
 }
 
-// Mean KL of every cell as if each had been measured on every chunk that any has: cells with different chunks
-// are comparable then.
-std::vector<double> comparable_kl(const std::vector<MapCell*>& cells) {
-  int chunks = 0;
-  for (const MapCell* cell : cells)
-    for (const ChunkMean& chunk : cell->chunks) chunks = std::max(chunks, chunk.chunk + 1);
-  std::vector<CellEvidence> evidence(cells.size());
-  for (size_t i = 0; i < cells.size(); ++i) {
-    evidence[i].chunk_kl.resize(static_cast<size_t>(chunks));
-    for (const ChunkMean& chunk : cells[i]->chunks)
-      evidence[i].chunk_kl[static_cast<size_t>(chunk.chunk)] = chunk.kl;
-  }
-  const ChunkModel model = fit_chunk_model(evidence);
-  std::vector<double> means;
-  for (size_t i = 0; i < cells.size(); ++i) means.push_back(model.cells[i].kl.value_or(*cells[i]->kl));
-  return means;
-}
-
 void rank_group(const std::vector<MapCell*>& cells) {
   const std::vector<const MapCell*> views(cells.begin(), cells.end());
   const Scatter scatter = shared_scatter(views);
   const bool any_scatter = scatter.degrees > 0;
-  const std::vector<double> kl = comparable_kl(cells);
+  const ChunkModel model = fit_chunk_model(cells);
+  std::vector<double> kl;
+  for (size_t i = 0; i < cells.size(); ++i) kl.push_back(model.cells[i].kl.value_or(*cells[i]->kl));
   const size_t n = cells.size();
   StudentQuantiles quantile;
   std::vector<double> certainly_larger(n, 0), certainly_smaller(n, 0);
@@ -158,13 +141,10 @@ void rank_group(const std::vector<MapCell*>& cells) {
 }  // namespace
 
 void rank_cells(SensitivityMap& map) {
-  std::map<std::pair<size_t, MapMode>, std::vector<MapCell*>> sets;
   std::set<std::pair<size_t, MapMode>> ranked;
-  for (MapCell& cell : map.cells) {
+  for (const MapCell& cell : map.cells)
     if (cell.rank) ranked.insert({cell.format, cell.mode});
-    if (cell.measured()) sets[{cell.format, cell.mode}].push_back(&cell);
-  }
-  for (const auto& [key, cells] : sets)
+  for (const auto& [key, cells] : measured_sets(map))
     if (!ranked.contains(key) && (key.second == MapMode::kOnly || key.second == MapMode::kExcept))
       rank_group(cells);
 }

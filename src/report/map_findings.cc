@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <filesystem>
 #include <map>
+#include <optional>
+#include <set>
 
 #include "report/map_view.h"
 #include "report/numbers.h"
@@ -21,20 +23,36 @@ double sum_of(const std::vector<const MapCell*>& cells) {
   return sum;
 }
 
-// The kinds whose cells sum to the most and to the least.
+struct KindSum {
+  double kl = 0, weights = 0;
+};
+
+// The kind whose cells sum to the most, and the one that costs the most for its size.
 std::string kinds_sentence(const SensitivityMap& map, const std::vector<const MapCell*>& cells,
                            const Text& text) {
-  std::map<std::string, double> sums;
+  std::map<std::string, KindSum> sums;
+  double weights = 0;
   for (const MapCell* cell : cells)
-    if (const MapGroup& group = map.groups[cell->group]; group.kind && group.layer)
-      sums[*group.kind] += *cell->kl;
-  if (sums.size() < 2) return "";
-  const auto [least, most] =
-      std::ranges::minmax_element(sums, {}, [](const auto& entry) { return entry.second; });
+    if (const MapGroup& group = map.groups[cell->group]; group.kind && group.layer) {
+      sums[*group.kind].kl += *cell->kl;
+      sums[*group.kind].weights += static_cast<double>(group.values);
+      weights += static_cast<double>(group.values);
+    }
+  if (sums.size() < 2 || !(weights > 0)) return "";
+  const auto most = std::ranges::max_element(sums, {}, [](const auto& entry) { return entry.second.kl; });
+  const auto dear = std::ranges::max_element(
+      sums, {}, [](const auto& entry) { return entry.second.kl / std::max(1.0, entry.second.weights); });
+  const auto share = [&](const KindSum& sum) { return margin_percent(sum.weights / weights); };
+  if (most == dear)
+    return text(
+        "map.finding.kind",
+        {{"most", code(most->first)}, {"kl", number(most->second.kl, 2)}, {"share", share(most->second)}});
   return text("map.finding.kinds", {{"most", code(most->first)},
-                                    {"kl", number(most->second, 2)},
-                                    {"least", code(least->first)},
-                                    {"small", number(least->second, 2)}});
+                                    {"kl", number(most->second.kl, 2)},
+                                    {"share", share(most->second)},
+                                    {"dear", code(dear->first)},
+                                    {"small", number(dear->second.kl, 2)},
+                                    {"part", share(dear->second)}});
 }
 
 std::string share_sentence(const std::vector<const MapCell*>& cells, const Text& text) {
@@ -57,7 +75,9 @@ std::string first_sentence(const MapCell& first, const Text& text) {
 std::string additivity_sentence(const SensitivityMap& map, size_t format, const Text& text) {
   for (const MapAdditivity& sum : map.additivity)
     if (sum.format == format && sum.ratio)
-      return text("map.finding.sum", {{"ratio", estimate(*sum.ratio, sum.interval)}});
+      return text("map.finding.sum",
+                  {{"chunks", text.plural(static_cast<uint64_t>(sum.chunks), "unit.chunk", "unit.chunks")},
+                   {"ratio", sum.interval ? estimate(*sum.ratio, sum.interval) : number(*sum.ratio, 2)}});
   return "";
 }
 
@@ -66,6 +86,16 @@ MapMode main_mode(const SensitivityMap& map) {
   return modes.empty() ? MapMode::kOnly : modes.front();
 }
 
+// Of "--option value" or "--option=value".
+std::optional<std::string> option_value(const std::vector<std::string>& command, const std::string& option) {
+  for (size_t i = 0; i < command.size(); ++i) {
+    if (command[i] == option && i + 1 < command.size()) return command[i + 1];
+    if (command[i].starts_with(option + "=")) return command[i].substr(option.size() + 1);
+  }
+  return std::nullopt;
+}
+
+// The same map, for these formats; what is asked of it comes after.
 std::vector<std::string> sweep_command(const SensitivityMap& map, const std::vector<std::string>& formats) {
   const MapStudy& study = map.study;
   std::string list;
@@ -75,6 +105,9 @@ std::vector<std::string> sweep_command(const SensitivityMap& map, const std::vec
   if (study.n_ctx != 512) command.insert(command.end(), {"--ctx", std::to_string(study.n_ctx)});
   if (study.score == "all") command.insert(command.end(), {"--score", "all"});
   if (!study.path.empty()) command.insert(command.end(), {"--study", study.path});
+  for (const char* option : {"--select", "--group", "--workers"})
+    if (const auto value = option_value(study.command, option))
+      command.insert(command.end(), {option, *value});
   return command;
 }
 
@@ -122,29 +155,49 @@ std::string question(const SensitivityMap& map, const Text& text) {
 }
 
 std::string headline(const SensitivityMap& map, const Text& text) {
-  constexpr size_t kNamed = 3;
+  constexpr size_t kNamed = 3, kHigh = 10;
   const MapMode mode = main_mode(map);
-  std::map<size_t, std::pair<double, size_t>> ranks;  // group -> sum of ranks, formats
-  size_t formats = 0;
+  std::string sentences;
+  std::map<size_t, size_t> high_in;  // group -> formats that have it among the first
+  size_t formats = 0, smallest = 0;
   for (size_t format = 0; format < map.formats.size(); ++format) {
     const std::vector<const MapCell*> cells = ranked(map, format, mode);
-    formats += cells.empty() ? 0 : 1;
-    for (size_t i = 0; i < cells.size(); ++i) {
-      auto& [sum, n] = ranks[cells[i]->group];
-      sum += static_cast<double>(i);
-      ++n;
+    if (cells.empty()) continue;
+    ++formats;
+    smallest = smallest == 0 ? cells.size() : std::min(smallest, cells.size());
+    std::vector<std::string> names;
+    for (size_t i = 0; i < std::min(kHigh, cells.size()); ++i) {
+      if (i < kNamed) names.push_back(label_code(map, *cells[i]));
+      ++high_in[cells[i]->group];
     }
+    sentences = text.sentences(sentences, text("map.headline", {{"format", code(map.formats[format])},
+                                                                {"names", text.list(names)}}));
   }
-  std::vector<std::pair<double, size_t>> order;
-  for (const auto& [group, rank] : ranks)
-    if (rank.second == formats) order.emplace_back(rank.first, group);
-  std::ranges::sort(order);
-  if (order.empty()) return "";
-  std::vector<std::string> names;
-  for (size_t i = 0; i < std::min(kNamed, order.size()); ++i)
-    names.push_back(code(label_of(map.groups[order[i].second])));
-  if (formats == 1) return text("map.headline_one", {{"names", text.list(names)}});
-  return text("map.headline", {{"names", text.list(names)}, {"n", count(formats)}});
+  if (formats < 2 || smallest < 2 * kHigh) return sentences;
+  std::vector<std::string> common;
+  for (const auto& [group, n] : high_in)
+    if (n == formats) common.push_back(code(label_of(map.groups[group])));
+  if (common.empty()) return sentences;
+  return text.sentences(sentences,
+                        text("map.headline_common", {{"high", count(kHigh)}, {"names", text.list(common)}}));
+}
+
+std::string text_per_cell(const SensitivityMap& map, const Text& text) {
+  size_t one = 0, few = 0, more = 0;
+  std::set<size_t> different;
+  for (const MapMode mode : single_modes(map))
+    for (size_t format = 0; format < map.formats.size(); ++format)
+      for (const MapCell* cell : ranked(map, format, mode)) {
+        const size_t chunks = cell->chunks.size();
+        ++(chunks < 2 ? one : chunks < 4 ? few : more);
+        different.insert(chunks);
+      }
+  if (different.size() < 2) return "";
+  return text("map.text_per_cell", {{"n", count(one + few + more)},
+                                    {"one", count(one)},
+                                    {"positions", count(map.study.positions_per_chunk)},
+                                    {"few", count(few)},
+                                    {"more", count(more)}});
 }
 
 std::string findings(const SensitivityMap& map, size_t format, const Text& text) {
@@ -152,7 +205,9 @@ std::string findings(const SensitivityMap& map, size_t format, const Text& text)
   const std::vector<const MapCell*> cells = ranked(map, format, mode);
   if (cells.empty()) return "";
   const MapCell& first = *cells.front();
-  const double median = *cells[cells.size() / 2]->kl;
+  std::vector<double> values;
+  for (const MapCell* cell : cells) values.push_back(*cell->kl);
+  const double median = quantile(values, 0.5);
   std::string sentence = text(
       "map.finding.first",
       {{"format", code(map.formats[format])}, {"name", label_code(map, first)}, {"kl", kl_estimate(first)}});
@@ -174,8 +229,8 @@ std::vector<NextStep> next_steps(const SensitivityMap& map, const Text& text) {
     missing += cell.state == CellState::kNotMeasured;
     failed += cell.state == CellState::kFailed;
   }
-  const auto add = [&](Key why, std::vector<std::string> command) {
-    steps.push_back({text(why), shell_command(command)});
+  const auto add = [&](Key why, const std::vector<std::string>& command, const std::string& format = "") {
+    steps.push_back({text(why, {{"format", code(format)}}), shell_command(command)});
   };
   if (missing > 0 && !map.study.command.empty()) add("map.next.resume", map.study.command);
   if (failed > 0 && !map.study.command.empty()) {
@@ -193,12 +248,13 @@ std::vector<NextStep> next_steps(const SensitivityMap& map, const Text& text) {
     if (!keep.empty() && keep.front() != ';')
       add("map.next.protect",
           {"fqlab", "compare", map.study.model_path, "--recipe", keep, "--corpus", map.study.corpus_path,
-           "--chunks", std::to_string(map.study.chunks), "--out", "protected"});
+           "--chunks", std::to_string(map.study.chunks), "--out", "protected"},
+          map.formats[format]);
     const bool open = cells.front()->rank_interval && cells.front()->rank_interval->high > 1;
     if (const std::string& selector = map.groups[cells.front()->group].selector; open && !selector.empty()) {
       std::vector<std::string> command = sweep_command(map, {map.formats[format]});
-      command.insert(command.end(), {"--top", "10", "--chunks", std::to_string(4 * map.study.chunks)});
-      add("map.next.more", command);
+      command.insert(command.end(), {"--top", "10", "--chunks", std::to_string(map.study.chunks)});
+      add("map.next.more", command, map.formats[format]);
     }
     break;  // one format shows the way
   }
@@ -210,6 +266,9 @@ std::vector<NextStep> next_steps(const SensitivityMap& map, const Text& text) {
     command.insert(command.end(), {"--mode", "cumulative"});
     add("map.next.cumulative", command);
   }
+  if (!cells_of(map, 0, mode).empty() && !map.study.model_path.empty())
+    add("map.next.plan", {"fqlab", "plan", map.study.model_path, "--budget", "like:Q4_K_M", "--corpus",
+                          map.study.corpus_path, "-o", "model.plan"});
   return steps;
 }
 

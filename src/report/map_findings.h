@@ -17,8 +17,10 @@ std::string group_count(const SensitivityMap& map, MapMode mode, size_t n, const
 
 /// One paragraph: what was asked, of what, on what text.
 std::string question(const SensitivityMap& map, const Text& text);
-/// The groups to look at first, over all formats; empty where nothing was measured.
+/// The groups to look at first, format by format; empty where nothing was measured.
 std::string headline(const SensitivityMap& map, const Text& text);
+/// On how many chunks how many cells rest; empty where all have as many.
+std::string text_per_cell(const SensitivityMap& map, const Text& text);
 /// The findings of one format, one sentence after the other; empty where nothing was measured.
 std::string findings(const SensitivityMap& map, size_t format, const Text& text);
 

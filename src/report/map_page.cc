@@ -57,6 +57,7 @@ class MapPage {
   void add_overview() {
     add(Heading{2, "overview", text_("map.overview")});
     add(Paragraph{question(map_, text_)});
+    if (std::string amount = text_per_cell(map_, text_); !amount.empty()) add(Paragraph{std::move(amount)});
     add(Paragraph{text_("map.kl_meaning")});
     if (const std::string top = headline(map_, text_); !top.empty()) add(Callout{false, top});
     std::vector<std::string> found;
@@ -199,8 +200,8 @@ class MapPage {
     section("limits", "map.limits", "map.limits_note");
     Bullets limits{{text_("limits.text", {{"corpus", map_.study.corpus_path}}),
                     text_("limits.context", {{"n_ctx", count(static_cast<uint64_t>(map_.study.n_ctx))}}),
-                    text_("limits.fake"), text_("map.limit.together"), text_("map.limit.ranks"),
-                    text_("map.limit.selection")}};
+                    text_("limits.fake"), text_("map.limit.unselected"), text_("map.limit.together"),
+                    text_("map.limit.ranks"), text_("map.limit.selection")}};
     add(std::move(limits));
   }
 

@@ -161,7 +161,7 @@ Table MapTables::additivity() const {
   Table table{text_("map.additivity"),
               {{text_("map.head.format")},
                {text_("map.head.sum"), true},
-               {text_("map.head.together"), true},
+               {text_("map.head.together_here"), true},
                {text_("map.head.ratio"), true},
                {text_("map.head.summed"), true},
                {text_("head.chunks"), true}},
@@ -169,7 +169,9 @@ Table MapTables::additivity() const {
   for (const MapAdditivity& sum : map_.additivity)
     table.rows.push_back(
         {code(map_.formats[sum.format]), number(sum.sum_of_singles), number(sum.joint_kl),
-         sum.ratio ? estimate(*sum.ratio, sum.interval) : text_("none"),
+         !sum.ratio     ? text_("none")
+         : sum.interval ? estimate(*sum.ratio, sum.interval)
+                        : number(*sum.ratio, 2),
          text_("map.of", {{"n", count(sum.groups)}, {"all", count(sum.groups + sum.missing)}}),
          count(static_cast<uint64_t>(sum.chunks))});
   return table;

@@ -27,6 +27,7 @@ class MapText {
   std::string build() {
     out_ = map_.study.model_name + ", " +
            text_.plural(static_cast<uint64_t>(map_.study.chunks), "unit.chunk", "unit.chunks") + "\n";
+    add_chunks();
     for (size_t format = 0; format < map_.formats.size(); ++format)
       for (const MapMode mode : single_modes(map_)) {
         add_ranking(format, mode);
@@ -36,6 +37,19 @@ class MapText {
   }
 
  private:
+  // How much text the cells rest on, where they differ in it.
+  void add_chunks() {
+    std::map<size_t, uint64_t> cells;  // by their number of chunks
+    for (const MapMode mode : single_modes(map_))
+      for (size_t format = 0; format < map_.formats.size(); ++format)
+        for (const MapCell* cell : ranked(map_, format, mode)) ++cells[cell->chunks.size()];
+    if (cells.size() < 2) return;
+    std::string list;
+    for (const auto& [chunks, n] : cells)
+      list += fmt::format("{}{}: {}", list.empty() ? "" : ", ", chunks, count(n));
+    out_ += text_("map.show.chunks", {{"list", list}}) + "\n";
+  }
+
   void add_ranking(size_t format, MapMode mode) {
     const std::vector<const MapCell*> cells = ranked(map_, format, mode);
     if (cells.empty()) {
@@ -47,13 +61,17 @@ class MapText {
             text_("map.show.ranking",
                   {{"format", title(format, mode)}, {"shown", count(shown)}, {"n", count(cells.size())}}) +
             "\n";
-    Table table{
-        "", {{text_("map.head.rank"), true}, {text_("map.head.group")}, {text_("head.kl_nats"), true}}, {}};
+    Table table{"",
+                {{text_("map.head.rank"), true},
+                 {text_("map.head.group")},
+                 {text_("head.kl_nats"), true},
+                 {text_("head.chunks"), true}},
+                {}};
     for (size_t i = 0; i < shown; ++i) {
       std::string kl = kl_estimate(*cells[i]);
       if (unresolved(*cells[i])) kl = "~ " + kl;
-      table.rows.push_back(
-          {rank_text(*cells[i]), cut(label_of(map_.groups[cells[i]->group]), 30), std::move(kl)});
+      table.rows.push_back({rank_text(*cells[i]), cut(label_of(map_.groups[cells[i]->group]), 30),
+                            std::move(kl), count(cells[i]->chunks.size())});
     }
     out_ += terminal_text(table);
   }

@@ -227,7 +227,8 @@ Result<SensitivityMap> read_map(StudyStore& store) {
   std::set<int> clusters;
   for (const MapCell& cell : map.cells)
     for (const ChunkMean& chunk : cell.chunks) clusters.insert(chunk.cluster);
-  if (static_cast<int>(clusters.size()) < kReliableClusters) map.study.warnings.push_back("few_clusters");
+  if (static_cast<int>(clusters.size()) < kReliableClusters) map.study.warnings.push_back("few_chunks");
+  estimate_cells(map);
   rank_cells(map);
   add_up_cells(map);
   return map;
