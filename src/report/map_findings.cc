@@ -173,6 +173,8 @@ std::string headline(const SensitivityMap& map, const Text& text) {
     sentences = text.sentences(sentences, text("map.headline", {{"format", code(map.formats[format])},
                                                                 {"names", text.list(names)}}));
   }
+  if (formats == 0) return "";
+  sentences = "**" + sentences + "**";
   if (formats < 2 || smallest < 2 * kHigh) return sentences;
   std::vector<std::string> common;
   for (const auto& [group, n] : high_in)
@@ -266,8 +268,8 @@ std::vector<NextStep> next_steps(const SensitivityMap& map, const Text& text) {
     command.insert(command.end(), {"--mode", "cumulative"});
     add("map.next.cumulative", command);
   }
-  if (!cells_of(map, 0, mode).empty() && !map.study.model_path.empty())
-    add("map.next.plan", {"fqlab", "plan", map.study.model_path, "--budget", "like:Q4_K_M", "--corpus",
+  if (!cells_of(map, 0, mode).empty() && !map.study.corpus_path.empty())
+    add("map.next.plan", {"fqlab", "plan", "ORIGINAL.gguf", "--budget", "like:Q4_K_M", "--corpus",
                           map.study.corpus_path, "-o", "model.plan"});
   return steps;
 }
