@@ -14,7 +14,7 @@ constexpr double kMapShare = 1.0 / 4;  // most of the exhaustive map's chunks an
 constexpr double kTopShare = 1.0 / 3;  // most of them that a race may take
 // Expected against the exhaustive map, where a map may stop. The expectation is optimistic where it rests on
 // the cells' scatter (docs/decisions/0006), not where pilots measured the error (docs/decisions/0016).
-constexpr double kSettledSpearman = 0.999, kSettledByPilots = 0.98;
+constexpr double kSettledSpearman = 0.999, kSettledByPilots = 0.985;
 constexpr double kIndifference = 0.05;   // a race's winners may be this share below the K-th largest
 constexpr double kRaceDeviations = 3.5;  // of a paired difference, from which an order counts as known
 constexpr double kNormal95 = 1.959963984540054;
