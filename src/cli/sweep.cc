@@ -211,7 +211,8 @@ void add_sweep(CLI::App& app, const std::vector<std::string>& arguments, Action&
       ->capture_default_str();
   command->add_option("--precision", options->precision,
                       "more chunks until every cell's KL is known within this share, such as 10% (default: "
-                      "a quarter of the chunks, fewer where the order is beyond doubt)");
+                      "until the order is settled, on the chunks that stand best for the text, a quarter of "
+                      "what --exhaustive takes at most)");
   command
       ->add_option("--top", options->top,
                    "instead: more chunks only where the K largest are still open; up to twice --chunks, "
