@@ -4,7 +4,6 @@
 #include <filesystem>
 #include <map>
 #include <optional>
-#include <set>
 
 #include "report/map_view.h"
 #include "report/numbers.h"
@@ -185,16 +184,10 @@ std::string headline(const SensitivityMap& map, const Text& text) {
 }
 
 std::string text_per_cell(const SensitivityMap& map, const Text& text) {
-  size_t one = 0, few = 0, more = 0;
-  std::set<size_t> different;
-  for (const MapMode mode : single_modes(map))
-    for (size_t format = 0; format < map.formats.size(); ++format)
-      for (const MapCell* cell : ranked(map, format, mode)) {
-        const size_t chunks = cell->chunks.size();
-        ++(chunks < 2 ? one : chunks < 4 ? few : more);
-        different.insert(chunks);
-      }
-  if (different.size() < 2) return "";
+  const std::map<size_t, uint64_t> cells = cells_by_chunks(map);
+  if (cells.size() < 2) return "";
+  uint64_t one = 0, few = 0, more = 0;
+  for (const auto& [chunks, n] : cells) (chunks < 2 ? one : chunks < 4 ? few : more) += n;
   return text("map.text_per_cell", {{"n", count(one + few + more)},
                                     {"one", count(one)},
                                     {"positions", count(map.study.positions_per_chunk)},

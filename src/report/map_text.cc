@@ -39,10 +39,7 @@ class MapText {
  private:
   // How much text the cells rest on, where they differ in it.
   void add_chunks() {
-    std::map<size_t, uint64_t> cells;  // by their number of chunks
-    for (const MapMode mode : single_modes(map_))
-      for (size_t format = 0; format < map_.formats.size(); ++format)
-        for (const MapCell* cell : ranked(map_, format, mode)) ++cells[cell->chunks.size()];
+    const std::map<size_t, uint64_t> cells = cells_by_chunks(map_);
     if (cells.size() < 2) return;
     std::string list;
     for (const auto& [chunks, n] : cells)

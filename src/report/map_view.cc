@@ -75,6 +75,14 @@ std::vector<std::string> groupings(const SensitivityMap& map, MapMode mode) {
   return list;
 }
 
+std::map<size_t, uint64_t> cells_by_chunks(const SensitivityMap& map) {
+  std::map<size_t, uint64_t> cells;
+  for (const MapMode mode : single_modes(map))
+    for (size_t format = 0; format < map.formats.size(); ++format)
+      for (const MapCell* cell : ranked(map, format, mode)) ++cells[cell->chunks.size()];
+  return cells;
+}
+
 std::string label_of(const MapGroup& group) { return group.selector.empty() ? group.name : group.selector; }
 
 std::optional<double> effect_of(const MapCell& cell) {

@@ -39,6 +39,9 @@ std::vector<MapMode> single_modes(const SensitivityMap& map);
 /// The groupings of the cells of a mode, in order of appearance.
 std::vector<std::string> groupings(const SensitivityMap& map, MapMode mode);
 
+/// How many measured cells of single_modes() rest on how many chunks, by the number of chunks.
+std::map<size_t, uint64_t> cells_by_chunks(const SensitivityMap& map);
+
 /// What a person types to select the group, else its name.
 std::string label_of(const MapGroup& group);
 /// A prediction or a measurement: what the cell's effect is taken to be.

@@ -10,7 +10,6 @@
 namespace fqlab {
 namespace {
 
-using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using testing::TrueMap;
 
