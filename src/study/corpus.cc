@@ -23,6 +23,20 @@ Result<std::string> read_text(const fs::path& path) {
   return std::string(std::istreambuf_iterator<char>(file), {});
 }
 
+/// 0..n-1, every beginning of it spread over the whole: the middle, the quarters, the eighths and so on (van
+/// der Corput's sequence in base 2).
+std::vector<size_t> spread(size_t n) {
+  std::vector<size_t> order;
+  std::vector<bool> taken(n, false);
+  for (size_t parts = 2; order.size() < n; parts *= 2)
+    for (size_t odd = 1; odd < parts; odd += 2) {
+      const size_t i = n * odd / parts;
+      if (!taken[i]) order.push_back(i);
+      taken[i] = true;
+    }
+  return order;
+}
+
 }  // namespace
 
 Result<Corpus> read_corpus(const fs::path& path) {
@@ -63,18 +77,22 @@ Result<std::vector<Chunk>> cut_chunks(const Corpus& corpus, const Model& model, 
   std::vector<std::optional<std::vector<int32_t>>> tokens(
       corpus.texts.size());  // tokenized when first needed
   std::map<size_t, int> cluster_of_document;
+  const std::vector<size_t> documents = spread(corpus.texts.size());
   std::vector<Chunk> chunks;
   for (size_t round = 0; chunks.size() < static_cast<size_t>(wanted); ++round) {
     const size_t before = chunks.size();
-    for (size_t d = 0; d < corpus.texts.size() && chunks.size() < static_cast<size_t>(wanted); ++d) {
+    for (const size_t d : documents) {
+      if (chunks.size() == static_cast<size_t>(wanted)) break;
       if (!tokens[d]) {
         Result<std::vector<int32_t>> found = model.tokenize(corpus.texts[d]);
         if (!found) return tl::unexpected(found.error());
         tokens[d] = std::move(*found);
       }
-      if (tokens[d]->size() / size <= round) continue;
+      const size_t n_chunks = tokens[d]->size() / size;
+      if (n_chunks <= round) continue;
       Chunk chunk;
-      const auto begin = tokens[d]->begin() + static_cast<std::ptrdiff_t>(round * size);
+      const size_t place = corpus.folder ? spread(n_chunks)[round] : round;
+      const auto begin = tokens[d]->begin() + static_cast<std::ptrdiff_t>(place * size);
       chunk.tokens.assign(begin, begin + n_ctx);
       if (bos >= 0) chunk.tokens[0] = bos;
       chunk.cluster =

@@ -231,7 +231,7 @@ TEST_F(CompareTest, ABatchSoShortThatTheEngineRoundsDifferentlyIsRefused) {
   EXPECT_THAT(result.error().what, HasSubstr("16"));
 }
 
-TEST_F(CompareTest, AFolderIsCutRoundRobinWithTheDocumentAsCluster) {
+TEST_F(CompareTest, AFewChunksOfAFolderAreSpreadOverItWithTheDocumentAsCluster) {
   const std::string text = testing::read_file(folder_ / "text.txt");
   std::filesystem::create_directory(folder_ / "corpus");
   testing::write_file(folder_ / "corpus" / "b.txt", text.substr(0, 900));
@@ -244,8 +244,36 @@ TEST_F(CompareTest, AFolderIsCutRoundRobinWithTheDocumentAsCluster) {
   ASSERT_THAT(chunks, SizeIs(5));
   std::vector<int> clusters;
   for (const Chunk& chunk : chunks) clusters.push_back(chunk.cluster);
-  EXPECT_THAT(clusters, ::testing::ElementsAre(0, 1, 0, 1, 0));  // a, b, a, b, a: c is too short
-  EXPECT_NE(chunks[0].tokens, chunks[2].tokens);
+  EXPECT_THAT(clusters, ::testing::ElementsAre(0, 1, 0, 1, 0));  // b, a, b, a, b: c is too short
+  // The middle of the document in the middle comes first, then what lies at the quarters.
+  const auto chunk_of = [&](size_t document, size_t place) {
+    std::vector<int32_t> tokens = model.tokenize(corpus.texts[document]).value();
+    tokens = {tokens.begin() + static_cast<std::ptrdiff_t>(64 * place),
+              tokens.begin() + static_cast<std::ptrdiff_t>(64 * (place + 1))};
+    if (model.chunk_bos() >= 0) tokens[0] = model.chunk_bos();
+    return tokens;
+  };
+  const size_t of_b = model.tokenize(corpus.texts[1]).value().size() / 64;
+  ASSERT_GE(of_b, 3u);
+  EXPECT_EQ(chunks[0].tokens, chunk_of(1, of_b / 2));
+  EXPECT_EQ(chunks[2].tokens, chunk_of(1, of_b / 4));
+  EXPECT_EQ(chunks[1].tokens, chunk_of(0, model.tokenize(corpus.texts[0]).value().size() / 64 / 2));
+  EXPECT_THAT(cut_chunks(corpus, model, 64, 3).value()[2].tokens, ::testing::Eq(chunks[2].tokens));
+}
+
+TEST_F(CompareTest, EveryChunkOfAFolderIsTakenOnce) {
+  std::filesystem::create_directory(folder_ / "corpus");
+  const std::string text = testing::read_file(folder_ / "text.txt");
+  for (const char* name : {"a.txt", "b.txt", "c.txt", "d.txt"})
+    testing::write_file(folder_ / "corpus" / name, text.substr(0, 1500));
+  const Corpus corpus = read_corpus(folder_ / "corpus").value();
+  const Model model = Model::load(GgufFile::open(testing::smollm2_file()).value()).value();
+  const std::vector<Chunk> chunks = cut_chunks(corpus, model, 64, 1000).value();
+  const size_t of_each = model.tokenize(corpus.texts[0]).value().size() / 64;
+  EXPECT_THAT(chunks, SizeIs(4 * of_each));
+  std::set<std::pair<int, std::vector<int32_t>>> seen;
+  for (const Chunk& chunk : chunks) seen.emplace(chunk.cluster, chunk.tokens);
+  EXPECT_THAT(seen, SizeIs(chunks.size()));
 }
 
 }  // namespace
