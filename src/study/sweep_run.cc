@@ -7,6 +7,15 @@
 namespace fqlab {
 namespace {
 
+/// The trials that hold a second whole model.
+std::vector<bool> trials_that_change_all(const SweepPlan& plan) {
+  std::vector<bool> all(plan.trials.size(), false);
+  for (const SweepCell& cell : plan.cells)
+    if (cell.mode == "all") all[cell.trial] = true;
+  for (const size_t floor : plan.joint_floors) all[floor] = true;
+  return all;
+}
+
 constexpr int kMostDeaths = 2;           // of a trial: the first one is retried in a fresh worker
 constexpr int kTakenMilliseconds = 200;  // between looks at what another process measures
 
@@ -22,6 +31,7 @@ SweepRun::SweepRun(const SweepRequest& request, const SweepSetup& setup, const C
       inputs_{setup.file,         *setup.image, setup.options,     setup.scored,
               setup.facts.chunks, captured,     setup.plan.trials, request.before_job},
       pool_(inputs_, static_cast<size_t>(setup.workers)),
+      changes_all_(trials_that_change_all(setup.plan)),
       captured_(setup.facts.chunks.size()),
       cuts_(static_cast<size_t>(std::max(1, setup.facts.layers))),
       verified_(pool_.size()),
@@ -50,10 +60,14 @@ std::optional<SweepJob> SweepRun::capture_ahead() {
   return capture_job(*needed.begin());
 }
 
-bool SweepRun::fits_memory(size_t worker, size_t trial) const {
+/// The changed values of all workers fit into memory, and one worker at a time changes everything.
+bool SweepRun::may_hold(size_t worker, size_t trial) const {
   uint64_t others = 0;
-  for (size_t w = 0; w < held_.size(); ++w)
-    if (w != worker && held_[w]) others += setup_.trial_bytes[*held_[w]];
+  for (size_t w = 0; w < held_.size(); ++w) {
+    if (w == worker || !held_[w]) continue;
+    if (changes_all_[trial] && changes_all_[*held_[w]]) return false;
+    others += setup_.trial_bytes[*held_[w]];
+  }
   return others == 0 || others + setup_.trial_bytes[trial] <= setup_.trial_budget();
 }
 
@@ -64,7 +78,7 @@ Result<std::optional<SweepJob>> SweepRun::job_for(size_t worker, const TrialChun
   if (captured_[chunk] == Known::kRunning) return std::optional<SweepJob>();
   const int cut = setup_.trial_cut[pair.trial];
   Cut& state = cuts_[static_cast<size_t>(cut)];
-  if (state == Cut::kRunning || !fits_memory(worker, pair.trial)) return std::optional<SweepJob>();
+  if (state == Cut::kRunning || !may_hold(worker, pair.trial)) return std::optional<SweepJob>();
   if (state == Cut::kUnknown) {
     state = Cut::kRunning;
     return std::optional(SweepJob{SweepJob::Kind::kCheckCut, 0, 0, cut});
@@ -93,12 +107,21 @@ SweepRun::Holder SweepRun::holder_of(size_t trial, size_t worker) const {
   return std::ranges::find(held_, std::optional(trial)) == held_.end() ? Holder::kNone : Holder::kOther;
 }
 
+/// In the schedule's order; but of several workers the first begins with what only one may have at a time,
+/// lest the others wait for it at the end.
+std::vector<TrialChunk> SweepRun::wanted_by(size_t worker) const {
+  std::vector<TrialChunk> wanted(schedule_.wanted().begin(), schedule_.wanted().end());
+  if (worker == 0 && pool_.size() > 1)
+    std::ranges::stable_partition(wanted, [&](const TrialChunk& pair) { return changes_all_[pair.trial]; });
+  return wanted;
+}
+
 Result<std::optional<SweepJob>> SweepRun::next_job(size_t worker) {
   if (schedule_.wanted().empty()) return std::optional<SweepJob>();
   if (captured_[0] == Known::kNo) return std::optional(capture_job(0));
   if (captured_[0] == Known::kRunning) return capture_ahead();
   if (!verified_[worker]) return std::optional(SweepJob{SweepJob::Kind::kVerify});
-  const std::vector<TrialChunk> wanted(schedule_.wanted().begin(), schedule_.wanted().end());
+  const std::vector<TrialChunk> wanted = wanted_by(worker);
   // First what the worker has the values for, then what no other has.
   for (const Holder holder : {Holder::kThis, Holder::kNone, Holder::kOther}) {
     for (const TrialChunk& pair : wanted) {

@@ -38,7 +38,8 @@ class SweepRun {
   Result<std::optional<SweepJob>> job_for(size_t worker, const TrialChunk& pair);
   std::optional<SweepJob> capture_ahead();
   SweepJob capture_job(int chunk);
-  bool fits_memory(size_t worker, size_t trial) const;
+  bool may_hold(size_t worker, size_t trial) const;
+  std::vector<TrialChunk> wanted_by(size_t worker) const;
   Result<void> handle(WorkerEvent& event);
   Result<void> handle_answer(size_t worker, const SweepAnswer& answer);
   Result<void> handle_trial(const SweepAnswer& answer);
@@ -60,6 +61,7 @@ class SweepRun {
   std::function<void(const SweepProgress&)> progress_;
   std::function<void(const std::string&)> warn_;
 
+  std::vector<bool> changes_all_;            // by trial: everything at once, or a floor of that
   std::vector<Known> captured_;              // by chunk
   std::vector<Cut> cuts_;                    // by layer
   std::vector<bool> verified_;               // by worker
