@@ -228,7 +228,7 @@ void add_plan(CLI::App& app, const std::vector<std::string>& arguments, Action& 
   command->add_option("-o,--output", options->output, "the plan, a text file to read and edit")->required();
   command
       ->add_option("--types", options->types,
-                   "types to choose from, such as q4_0,q5_1,q8_0 (default: twelve between 2.6 and 8.5 bits, "
+                   "types to choose from, such as q4_0,q5_1,q8_0 (default: eleven between 2.6 and 8.5 bits, "
                    "and a 16-bit original's own)")
       ->delimiter(',');
   command->add_option("--pin", options->pins, "SELECTOR=TYPE: these tensors get this type; may be repeated");
@@ -241,7 +241,7 @@ void add_plan(CLI::App& app, const std::vector<std::string>& arguments, Action& 
   command->add_option("--corpus", options->corpus,
                       "text to plan on: a file, or a folder of .txt documents (default: the fetched one)");
   command->add_option("--ctx", request.n_ctx, "tokens a chunk")->capture_default_str();
-  command->add_option("--chunks", request.chunks, "the most chunks for one type of one tensor")
+  command->add_option("--chunks", request.chunks, "chunks on which every type of every tensor is measured")
       ->check(CLI::Range(1, 100000))
       ->capture_default_str();
   command

@@ -233,6 +233,14 @@ Allocation allocate_all(std::span<const CellEvidence> cells, const AllocationGoa
   return ledger.give();
 }
 
+Allocation allocate_equally(std::span<const CellEvidence> cells, const AllocationGoal& goal) {
+  Ledger ledger(cells, goal, 1);
+  for (int n = 0; n < goal.each; ++n)
+    for (size_t i = 0; i < cells.size(); ++i)
+      if (ledger.open(i) && ledger.count(i) < goal.each) ledger.ask(i);
+  return ledger.give();
+}
+
 }  // namespace
 
 Allocation allocate_next(std::span<const CellEvidence> cells, const AllocationGoal& goal) {
@@ -241,6 +249,8 @@ Allocation allocate_next(std::span<const CellEvidence> cells, const AllocationGo
       return allocate_map(cells, goal);
     case AllocationGoal::Kind::kTop:
       return allocate_top(cells, goal);
+    case AllocationGoal::Kind::kEqual:
+      return allocate_equally(cells, goal);
     case AllocationGoal::Kind::kExhaustive:
       break;
   }

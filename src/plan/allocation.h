@@ -26,7 +26,8 @@ struct AllocationGoal {
   enum class Kind {
     kExhaustive,  ///< every chunk of every cell
     kMap,         ///< the order of all cells; every cell's value where `precision_asked`
-    kTop,  ///< which cells are the `top` largest, within 5 %, for a third of the exhaustive map at most
+    kTop,    ///< which cells are the `top` largest, within 5 %, for a third of the exhaustive map at most
+    kEqual,  ///< every cell on the same `each` chunks, as what is to be added up needs
   } kind = Kind::kMap;
   /// Half width of a cell's 95 % interval over its KL, against the KL of the exhaustive map.
   double precision = 0.10;
@@ -34,13 +35,18 @@ struct AllocationGoal {
   /// its order is settled, and at a quarter of the exhaustive map's chunks and cost in any case.
   bool precision_asked = false;
   int top = 10;
+  int each = 1;
   int chunks = 8;  ///< most that a cell may get
   /// Chunks of the exhaustive map that limits are parts of; absent: `chunks`. A race of 16 chunks a cell on
   /// the budget of 8 settles what 8 chunks of every cell cannot: with 8 the cells beside the K-th look alike.
   std::optional<int> budget_chunks;
-  /// kMap without `precision_asked`: a few cells are measured on every chunk first and say which chunks stand
-  /// for all. For whoever sees the cells of all formats; allocate_next() goes by `representative`.
+  /// kMap without `precision_asked`, and kEqual: a few cells are measured on every chunk first and say which
+  /// chunks stand for all. For whoever sees the cells of all formats; allocate_next() goes by
+  /// `representative`.
   bool pilots = false;
+  /// Cells of all formats compete, as the types of a plan do; else those of one format among themselves. For
+  /// whoever sees the cells of all formats.
+  bool formats_compete = false;
   /// Of these `chunks`; absent: they are taken as they come.
   std::optional<RepresentativeChunks> representative;
 };

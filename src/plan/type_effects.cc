@@ -59,7 +59,91 @@ struct MeanSquare {
   double root() const { return n == 0 ? 0 : std::sqrt(sum / static_cast<double>(n)); }
 };
 
+// Enough for figures that are rounded to four digits; more rounds do not change a plan.
+constexpr int kFactorRounds = 6, kCurveRounds = 12;
+constexpr double kFactorPrior = 2;  // groups that say that a type of a kind has the factor 1
+
+/// A measured type as its group's curve has it.
+struct CurvePoint {
+  size_t type = 0, option = 0;
+  double error = 0, kl = 0;
+};
+
+struct Curve {
+  double activations = 0, sensitivity = 0;
+  double at(double error) const { return activations + sensitivity * error; }
+};
+
+/// Least squares of (kl - curve) / scale, neither coefficient below 0; `kl` free of the types' factors.
+Curve fit_line(std::span<const CurvePoint> points, std::span<const double> kl,
+               std::span<const double> scale) {
+  double n = 0, x = 0, xx = 0, y = 0, xy = 0;
+  for (size_t i = 0; i < points.size(); ++i) {
+    const double weight = 1 / (scale[i] * scale[i]);
+    n += weight;
+    x += weight * points[i].error;
+    xx += weight * points[i].error * points[i].error;
+    y += weight * kl[i];
+    xy += weight * points[i].error * kl[i];
+  }
+  const double determinant = n * xx - x * x;
+  if (determinant > 0) {
+    const Curve both{(xx * y - x * xy) / determinant, (n * xy - x * y) / determinant};
+    if (both.activations >= 0 && both.sensitivity >= 0) return both;
+    if (both.activations < 0) return {0, xy / xx};
+  }
+  return {y / n, 0};
+}
+
+/// The scale of each point's error lies between what is measured and what the curve says.
+std::vector<double> fitted(std::span<const CurvePoint> points, std::span<const double> kl) {
+  std::vector<double> scale(kl.begin(), kl.end()), found(kl.size());
+  for (int round = 0; round < kCurveRounds; ++round) {
+    const Curve curve = fit_line(points, kl, scale);
+    for (size_t i = 0; i < points.size(); ++i) {
+      found[i] = std::max(curve.at(points[i].error), kLeastShare * kl[i]);
+      scale[i] = std::sqrt(found[i] * scale[i]);
+    }
+  }
+  return found;
+}
+
 }  // namespace
+
+std::vector<std::vector<double>> smoothed_effects(std::span<const GroupEffects> groups) {
+  std::vector<std::vector<double>> effects;
+  std::vector<std::vector<CurvePoint>> points;
+  for (const GroupEffects& group : groups) {
+    std::vector<double>& of_group = effects.emplace_back();
+    std::vector<CurvePoint>& measured = points.emplace_back();
+    for (size_t i = 0; i < group.types.size(); ++i) {
+      const TypeEffect& type = group.types[i];
+      of_group.push_back(type.kl.value_or(0));
+      if (type.quantized && type.kl && *type.kl > 0)
+        measured.push_back({type.type, i, type.weight_error, *type.kl});
+    }
+    if (measured.size() < kLeastPredicted) measured.clear();
+  }
+  std::map<std::pair<size_t, size_t>, double> log_factor;  // by kind and type
+  for (int round = 0; round <= kFactorRounds; ++round) {
+    std::map<std::pair<size_t, size_t>, std::pair<double, int>> off;
+    for (size_t g = 0; g < groups.size(); ++g) {
+      std::vector<double> kl;
+      for (const CurvePoint& point : points[g])
+        kl.push_back(point.kl / std::exp(log_factor[{groups[g].kind, point.type}]));
+      const std::vector<double> curve = fitted(points[g], kl);
+      for (size_t i = 0; i < curve.size(); ++i) {
+        const CurvePoint& point = points[g][i];
+        auto& [sum, n] = off[{groups[g].kind, point.type}];
+        sum += std::log(kl[i] / curve[i]);
+        ++n;
+        effects[g][point.option] = point.kl * std::sqrt(curve[i] / kl[i]);
+      }
+    }
+    for (const auto& [of, found] : off) log_factor[of] += found.first / (found.second + kFactorPrior);
+  }
+  return effects;
+}
 
 std::vector<size_t> anchor_types(std::span<const TypeEffect> types) {
   const std::vector<size_t> order = quantized_by_error(types);

@@ -45,6 +45,16 @@ struct PredictedEffects {
 /// tensor.
 PredictedEffects predict_effects(std::span<const GroupEffects> groups);
 
+/// What a type costs a group, steadied by what the other types cost it: by group and type, in nats, the
+/// geometric mean of the measured KL and of a curve fitted to all measured types of all groups,
+///     KL = factor(kind, type) (activations(group) + sensitivity(group) weight error),
+/// by least squares of the relative errors, both >= 0. A measured KL is that of a few chunks, and what these
+/// do to one rounding of a tensor they do not do to the next, so the curve knows better what another text
+/// would say; but a rounding's own part is real too (docs/decisions/0017). As measured: groups with fewer
+/// than kLeastPredicted measured quantized types, and types that are not quantized. 0 where nothing was
+/// measured.
+std::vector<std::vector<double>> smoothed_effects(std::span<const GroupEffects> groups);
+
 inline constexpr size_t kLeastHeldOut = 3;
 inline constexpr size_t kLeastPredicted = 4;  ///< types of a group; of fewer, all are anchors
 

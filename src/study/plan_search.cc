@@ -16,11 +16,12 @@
 namespace fqlab {
 namespace {
 
-constexpr int kKindChunks = 4;       // on which the kinds of a solution are measured together
-constexpr int kFirstHeat = 4;        // chunks on which every candidate is measured
-constexpr int kDrawn = 4;            // candidates from costs drawn within their errors
-constexpr int kMoreRounds = 3;       // of measuring what plans would take of what was predicted
-constexpr double kHeavyShare = 0.1;  // of the bytes: a group that gets more measurements than others
+constexpr int kChunksToChooseFrom = 16;  // those that stand for the text
+constexpr int kKindChunks = 8;           // on which the kinds of a solution are measured together
+constexpr int kFirstHeat = 8;            // chunks on which every candidate is measured
+constexpr int kDrawn = 4;                // candidates from costs drawn within their errors
+constexpr int kMoreRounds = 3;           // of measuring what plans would take of what was predicted
+constexpr double kHeavyShare = 0.1;      // of the bytes: a group that gets more measurements than others
 constexpr size_t kCurvePoints = 64;
 constexpr double kMegabyte = 1e6;
 constexpr double kLeastFactor = 0.5, kMostFactor = 2;  // of a kind's joint effect over its sum
@@ -104,7 +105,11 @@ Result<bool> PlanSearch::measure_singles() {
   solving_seconds_ += choosing.seconds();
   for (int round = 0;; ++round) {
     AllocationGoal goal;
-    goal.chunks = request_.chunks;
+    goal.kind = AllocationGoal::Kind::kEqual;
+    goal.each = request_.chunks;
+    goal.chunks = std::clamp(request_.candidate_chunks, request_.chunks,
+                             std::max(request_.chunks, kChunksToChooseFrom));
+    goal.pilots = goal.formats_compete = true;
     const Result<SweepOutcome> outcome =
         sweep(singles_.trials(), goal,
               round == 0 ? "single types" : "single types that a plan within the errors would take");
@@ -437,7 +442,7 @@ Result<PlanOutcome> PlanSearch::run() {
 std::vector<GgmlType> default_plan_types(const GgufFile& file) {
   std::vector<GgmlType> types;
   for (const char* name :
-       {"q2_K", "q3_K", "iq4_xs", "iq4_nl", "q4_0", "q4_K", "q4_1", "q5_0", "q5_K", "q5_1", "q6_K", "q8_0"})
+       {"q2_K", "q3_K", "iq4_xs", "iq4_nl", "q4_K", "q4_1", "q5_0", "q5_K", "q5_1", "q6_K", "q8_0"})
     if (const GgmlTypeInfo* info = ggml_type_info(std::string_view(name))) types.push_back(info->type);
   for (const GgmlType own : {GgmlType::kF16, GgmlType::kBf16})
     if (std::ranges::find(file.tensors(), own, &TensorInfo::type) != file.tensors().end())

@@ -23,9 +23,9 @@ struct PlanRequest {
   std::vector<GgmlType> types;    ///< empty: default_plan_types
   std::vector<TypePin> pins;
   Grouping grouping = Grouping::kTensor;
-  int n_ctx = 512;
-  int chunks = 6;             ///< the most that one type of one group gets
-  int candidate_chunks = 16;  ///< on which candidates are measured
+  int n_ctx = 256;
+  int chunks = 2;             ///< on which every type of every group is measured
+  int candidate_chunks = 32;  ///< on which candidates are measured
   /// Predicts the types that no plan within the errors would take, instead of measuring them.
   bool quick = false;
   int workers = 1;

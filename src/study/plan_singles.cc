@@ -23,28 +23,29 @@ std::vector<size_t> all_of(size_t n) {
 
 Result<PlanSingles> PlanSingles::choose(const PlanSpace& space, bool quick, uint64_t heavy_bytes,
                                         int threads) {
-  std::vector<std::vector<double>> errors;  // what predictions go by
-  if (quick) {
-    Result<std::vector<std::vector<double>>> measured = plan_weight_errors(space, threads);
-    if (!measured) return tl::unexpected(measured.error());
-    errors = std::move(*measured);
-  }
+  const Result<std::vector<std::vector<double>>> errors = plan_weight_errors(space, threads);
+  if (!errors) return tl::unexpected(errors.error());
   PlanSingles singles;
   std::map<std::string, size_t> kinds, of_kind;
+  size_t most_options = 0;
   for (size_t g = 0; g < space.groups().size(); ++g) {
     const PlanGroup& group = space.groups()[g];
     const size_t kind = kinds.emplace(group.kind, kinds.size()).first->second;
     std::vector<TypeEffect>& types = singles.groups_.emplace_back(GroupEffects{kind, {}}).types;
     for (size_t o = 0; o < group.options.size(); ++o)
-      types.push_back({static_cast<size_t>(group.options[o].type), quick ? errors[g][o] : 0, std::nullopt,
+      types.push_back({static_cast<size_t>(group.options[o].type), (*errors)[g][o], std::nullopt,
                        ggml_type_info(group.options[o].type)->quantized});
     const bool whole =
         !quick || group.options.back().bytes > heavy_bytes || of_kind[group.kind]++ % kCheckedEvery == 0;
     singles.measured_.push_back(whole ? all_of(group.options.size()) : anchor_types(types));
     singles.effects_.emplace_back(group.options.size(), CellEstimate{.kl = 0.0, .chunks = 1});
-    for (const size_t o : singles.measured_.back())
-      if (Result<void> added = singles.add_trial(space, g, o); !added) return tl::unexpected(added.error());
+    most_options = std::max(most_options, group.options.size());
   }
+  // Type by type, so that trials evenly spread over all of them are of every kind.
+  for (size_t o = 0; o < most_options; ++o)
+    for (size_t g = 0; g < space.groups().size(); ++g)
+      if (singles.is_measured(g, o))
+        if (Result<void> added = singles.add_trial(space, g, o); !added) return tl::unexpected(added.error());
   return singles;
 }
 
@@ -101,6 +102,8 @@ Result<void> PlanSingles::take(const SweepOutcome& outcome, const std::filesyste
     effects_[g][o] = model.cells[i];
     groups_[g].types[o].kl = model.cells[i].kl;
   }
+  const std::vector<std::vector<double>> smoothed = smoothed_effects(groups_);
+  for (const auto& [g, o] : option_of_) effects_[g][o].kl = smoothed[g][o];
   if (options_predicted() == 0) return {};
   predicted_ = predict_effects(groups_);
   for (size_t g = 0; g < groups_.size(); ++g)

@@ -32,6 +32,8 @@ std::string rule_of(const AllocationGoal& goal) {
       return "every chunk";
     case AllocationGoal::Kind::kTop:
       return fmt::format("top {}", goal.top);
+    case AllocationGoal::Kind::kEqual:
+      return fmt::format("{} each", goal.each);
     case AllocationGoal::Kind::kMap:
       break;
   }

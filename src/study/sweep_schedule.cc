@@ -21,14 +21,14 @@ SweepSchedule::SweepSchedule(const SweepPlan& plan, const AllocationGoal& goal, 
       measured_(plan.trials.size()),
       failed_(plan.trials.size()),
       vacuous_(plan.trials.size()) {
-  std::map<size_t, Race> races;  // by format
+  std::map<size_t, Race> races;  // by format, unless formats compete
   for (size_t i = 0; i < plan.cells.size(); ++i) {
     const SweepCell& cell = plan.cells[i];
     if (cell.mode == "all" || cell.mode == "mix") {
       for (int chunk = 0; chunk < goal.chunks; ++chunk) fixed_.push_back({cell.trial, chunk});
       continue;
     }
-    Race& race = races[cell.format];
+    Race& race = races[goal.formats_compete ? 0 : cell.format];
     race.goal = goal;
     const bool curve = cell.mode == "front" || cell.mode == "back";
     if (curve && goal.kind == AllocationGoal::Kind::kTop)  // every point of a curve counts
@@ -203,7 +203,9 @@ double SweepSchedule::cost_expected() const {
   double expected = cost_asked_;
   for (const Race& race : races_)
     if (!race.done && race.goal.kind != AllocationGoal::Kind::kExhaustive && race.goal.chunks > 1) {
-      const double rounds = race.goal.representative ? kExpectedOnRepresentative : kExpectedOverFirstRound;
+      const double rounds = race.goal.kind == AllocationGoal::Kind::kEqual ? race.goal.each
+                            : race.goal.representative                     ? kExpectedOnRepresentative
+                                                                           : kExpectedOverFirstRound;
       expected += std::max(0.0, rounds * race.first_round - race.allocated);
     }
   return expected;

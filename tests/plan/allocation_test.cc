@@ -39,9 +39,21 @@ TEST(AllocateNext, AsksForEveryChunkOfEveryCellWhenExhaustive) {
   EXPECT_FALSE(allocation.done);
 }
 
+TEST(AllocateNext, GivesEveryCellTheSameChunksWhenEqual) {
+  AllocationGoal goal = goal_of(Kind::kEqual, 4);
+  goal.each = 2;
+  std::vector<CellEvidence> cells(3);
+  cells[2].chunk_kl = {1.0, 1.0, 1.0, 1.0};  // a pilot
+  EXPECT_THAT(allocate_next(cells, goal).next, ElementsAre(Pair(0, 0), Pair(1, 0), Pair(0, 1), Pair(1, 1)));
+  goal.representative = RepresentativeChunks{{3, 1, 0, 2}, {0.3, 0.2, 0.1, 0}};
+  EXPECT_THAT(allocate_next(cells, goal).next, ElementsAre(Pair(0, 1), Pair(1, 1), Pair(0, 3), Pair(1, 3)));
+  cells[0].chunk_kl = cells[1].chunk_kl = {std::nullopt, 1.0, std::nullopt, 1.0};
+  EXPECT_TRUE(allocate_next(cells, goal).done);
+}
+
 TEST(AllocateNext, IsDoneWhereEverythingIsMeasured) {
   const std::vector<CellEvidence> cells = {{{1.0, 2.0}}, {{1.0, 3.0}}};
-  for (const Kind kind : {Kind::kExhaustive, Kind::kMap, Kind::kTop}) {
+  for (const Kind kind : {Kind::kExhaustive, Kind::kMap, Kind::kTop, Kind::kEqual}) {
     const Allocation allocation = allocate_next(cells, goal_of(kind, 2));
     EXPECT_TRUE(allocation.done);
     EXPECT_TRUE(allocation.next.empty());
@@ -49,12 +61,12 @@ TEST(AllocateNext, IsDoneWhereEverythingIsMeasured) {
 }
 
 TEST(AllocateNext, IsDoneWithoutCells) {
-  for (const Kind kind : {Kind::kExhaustive, Kind::kMap, Kind::kTop})
+  for (const Kind kind : {Kind::kExhaustive, Kind::kMap, Kind::kTop, Kind::kEqual})
     EXPECT_TRUE(allocate_next({}, goal_of(kind)).done);
 }
 
 TEST(AllocateNext, AsksForTheFirstChunkOfEveryCellFirst) {
-  for (const Kind kind : {Kind::kMap, Kind::kTop})
+  for (const Kind kind : {Kind::kMap, Kind::kTop, Kind::kEqual})
     EXPECT_THAT(allocate_next(std::vector<CellEvidence>(3), goal_of(kind)).next,
                 ElementsAre(Pair(0, 0), Pair(1, 0), Pair(2, 0)));
 }
@@ -62,7 +74,7 @@ TEST(AllocateNext, AsksForTheFirstChunkOfEveryCellFirst) {
 TEST(AllocateNext, NeverAsksForAClosedCell) {
   std::vector<CellEvidence> cells(3);
   cells[1].closed = true;
-  for (const Kind kind : {Kind::kExhaustive, Kind::kMap, Kind::kTop})
+  for (const Kind kind : {Kind::kExhaustive, Kind::kMap, Kind::kTop, Kind::kEqual})
     for (const auto& [cell, chunk] : allocate_next(cells, goal_of(kind)).next) EXPECT_NE(cell, 1u);
 }
 
@@ -78,9 +90,10 @@ TEST(AllocateNext, SpendsNothingMoreOnCellsWithoutDamage) {
 
 RC_GTEST_PROP(AllocateNext, AsksOnlyForWhatIsMissingAndForNothingTwice, ()) {
   Random random(*rc::gen::arbitrary<uint64_t>());
-  AllocationGoal goal = goal_of(static_cast<Kind>(random.below(3)), 1 + static_cast<int>(random.below(8)));
+  AllocationGoal goal = goal_of(static_cast<Kind>(random.below(4)), 1 + static_cast<int>(random.below(8)));
   goal.precision_asked = random.below(2) == 0;
   goal.top = static_cast<int>(random.below(12));
+  goal.each = 1 + static_cast<int>(random.below(8));
   std::vector<CellEvidence> cells(1 + random.below(30));
   for (CellEvidence& cell : cells) {
     cell.cost = 0.1 + random.uniform();

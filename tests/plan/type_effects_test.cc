@@ -132,5 +132,54 @@ TEST(PredictEffects, StaysAboveZeroWhereNoiseTurnsTheLine) {
   EXPECT_EQ(effects.held_out, 0u);
 }
 
+TEST(SmoothedEffects, AreTheMeasuredOnesWhereTheLawHolds) {
+  const std::vector<GroupEffects> groups = simulate_groups(20, {1, 1, 1, 1, 1}, 0, 1);
+  const std::vector<std::vector<double>> smoothed = smoothed_effects(groups);
+  for (size_t g = 0; g < groups.size(); ++g)
+    for (size_t i = 0; i < groups[g].types.size(); ++i)
+      EXPECT_NEAR(smoothed[g][i] / *groups[g].types[i].kl, 1, 1e-9);
+}
+
+TEST(SmoothedEffects, AreNearerToTheTruthThanTheMeasuredOnes) {
+  constexpr double kNoise = 0.3;
+  double measured_off = 0, smoothed_off = 0;
+  for (uint64_t seed = 1; seed <= 20; ++seed) {
+    const std::vector<GroupEffects> truth = simulate_groups(60, {1, 1.4, 0.7, 1.2, 1}, 0, seed);
+    std::vector<GroupEffects> groups = truth;
+    Random random(seed + 1000);
+    for (GroupEffects& group : groups)
+      for (TypeEffect& type : group.types) *type.kl *= std::exp(kNoise * random.normal());
+    const std::vector<std::vector<double>> smoothed = smoothed_effects(groups);
+    for (size_t g = 0; g < groups.size(); ++g)
+      for (size_t i = 0; i < groups[g].types.size(); ++i) {
+        measured_off += std::pow(std::log(*groups[g].types[i].kl / *truth[g].types[i].kl), 2);
+        smoothed_off += std::pow(std::log(smoothed[g][i] / *truth[g].types[i].kl), 2);
+      }
+  }
+  // Two coefficients are fitted to five types, so the curve keeps 2/5 of the noise's variance and half of the
+  // way to it (1 + 3 x 2/5) / 4 = 0.55; the factors' prior, 2 of 32 groups, adds little. 0.65 leaves room.
+  EXPECT_LT(smoothed_off, 0.65 * measured_off);
+}
+
+TEST(SmoothedEffects, LeaveAloneWhatTellsTooLittle) {
+  std::vector<GroupEffects> groups = simulate_groups(2, {1, 1, 1, 1, 1}, 0.5, 4);
+  groups[0].types.resize(kLeastPredicted - 1);
+  groups[1].types.push_back({9, 0, 0.0, false});  // stays as it is
+  groups[1].types[1].kl.reset();                  // not measured
+  const std::vector<std::vector<double>> smoothed = smoothed_effects(groups);
+  for (size_t i = 0; i < groups[0].types.size(); ++i) EXPECT_EQ(smoothed[0][i], *groups[0].types[i].kl);
+  EXPECT_EQ(smoothed[1].back(), 0);
+  EXPECT_EQ(smoothed[1][1], 0);
+  EXPECT_GT(smoothed[1][0], 0);
+  EXPECT_TRUE(smoothed_effects({}).empty());
+}
+
+TEST(SmoothedEffects, StayAboveZeroWhereNoiseTurnsTheLine) {
+  std::vector<TypeEffect> group = group_of({8, 6, 2, 1e-3});
+  for (size_t i = 0; i < group.size(); ++i) group[i].kl = 1e-6 * static_cast<double>(1 + 3 * i);
+  const std::vector<std::vector<double>> smoothed = smoothed_effects(std::vector{GroupEffects{0, group}});
+  for (const double kl : smoothed[0]) EXPECT_GT(kl, 0);
+}
+
 }  // namespace
 }  // namespace fqlab
