@@ -22,6 +22,7 @@ constexpr int kFirstHeat = 8;            // chunks on which every candidate is m
 constexpr int kDrawn = 4;                // candidates from costs drawn within their errors
 constexpr int kMoreRounds = 3;           // of measuring what plans would take of what was predicted
 constexpr double kHeavyShare = 0.1;      // of the bytes: a group that gets more measurements than others
+constexpr double kHopeless = 1.5;        // a neighbour whose predicted KL is so much above the optimum's
 constexpr size_t kCurvePoints = 64;
 constexpr double kMegabyte = 1e6;
 constexpr double kLeastFactor = 0.5, kMostFactor = 2;  // of a kind's joint effect over its sum
@@ -51,7 +52,8 @@ class PlanSearch {
   std::vector<ChoiceItem> items() const;
   std::vector<ChoiceItem> drawn_items(int draw) const;
   Result<void> add_candidate(const std::string& label, const Options& options);
-  Result<void> add_solved(const std::string& label, std::vector<ChoiceItem> items);
+  std::optional<Options> solve(const std::vector<ChoiceItem>& costs) const;
+  Result<void> add_solved(const std::string& label, const std::vector<ChoiceItem>& costs);
   Result<void> add_solutions(const Options& solution);
   Result<void> add_stock();
   std::optional<double> raw_kl(std::span<const GgmlType> types) const;
@@ -132,8 +134,7 @@ Result<size_t> PlanSearch::measure_what_plans_take() {
   std::vector<std::pair<size_t, size_t>> taken;
   for (int draw = 0; draw <= kDrawn; ++draw) {
     const std::vector<ChoiceItem> costs = draw == 0 ? items() : drawn_items(draw);
-    const TypeSolver solver(costs, budget_ - space_.fixed_bytes());
-    const auto options = solver.solve(budget_ - space_.fixed_bytes());
+    const auto options = solve(costs);
     for (size_t g = 0; options && g < options->size(); ++g) taken.emplace_back(g, (*options)[g]);
   }
   return singles_.also_measure(space_, taken);
@@ -227,9 +228,13 @@ Result<void> PlanSearch::add_candidate(const std::string& label, const Options& 
   return {};
 }
 
-Result<void> PlanSearch::add_solved(const std::string& label, std::vector<ChoiceItem> costs) {
-  const TypeSolver solver(std::move(costs), budget_ - space_.fixed_bytes());
-  const auto options = solver.solve(budget_ - space_.fixed_bytes());
+std::optional<Options> PlanSearch::solve(const std::vector<ChoiceItem>& costs) const {
+  const uint64_t data_bytes = budget_ - space_.fixed_bytes();
+  return TypeSolver(costs, data_bytes).solve(data_bytes);
+}
+
+Result<void> PlanSearch::add_solved(const std::string& label, const std::vector<ChoiceItem>& costs) {
+  const auto options = solve(costs);
   return options ? add_candidate(label, *options) : Result<void>();
 }
 
@@ -239,6 +244,7 @@ Result<void> PlanSearch::add_solutions(const Options& solution) {
   if (Result<void> added = add_candidate("sum of singles", solution); !added) return added;
   const std::vector<ChoiceItem> costs = items();
   if (Result<void> added = add_solved("with joint effects", costs); !added) return added;
+  const double optimum = total(costs, solution).kl;
   for (size_t g = 0; g < costs.size(); ++g) {
     const PlanGroup& group = space_.groups()[g];
     const size_t now = solution[g];
@@ -249,8 +255,10 @@ Result<void> PlanSearch::add_solutions(const Options& solution) {
       // The others are never taken; the choices keep their numbers.
       for (size_t o = 0; o < fixed[g].size(); ++o)
         if (o != other) fixed[g][o].kl = HUGE_VAL;
-      const Result<void> added = add_solved(
-          fmt::format("{} as {}", group.label, ggml_type_info(group.options[other].type)->name), fixed);
+      const auto options = solve(fixed);
+      if (!options || total(fixed, *options).kl > kHopeless * optimum) continue;
+      const Result<void> added = add_candidate(
+          fmt::format("{} as {}", group.label, ggml_type_info(group.options[other].type)->name), *options);
       if (!added) return added;
     }
   }
@@ -422,8 +430,7 @@ Result<PlanOutcome> PlanSearch::run() {
   if (!singles) return tl::unexpected(singles.error());
   if (!*singles) return finish();
   const Stopwatch solving;
-  const TypeSolver solver(items(), budget_ - space_.fixed_bytes());
-  const Options solution = *solver.solve(budget_ - space_.fixed_bytes());
+  const Options solution = *solve(items());
   solving_seconds_ += solving.seconds();
   const Result<bool> kinds = measure_kinds(solution);
   if (!kinds) return tl::unexpected(kinds.error());
