@@ -1,11 +1,14 @@
 #include "study/sweep.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
+#include <sys/file.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <bit>
 #include <csignal>
+#include <set>
 
 #include "study/compare.h"
 #include "study/read_map.h"
@@ -254,6 +257,35 @@ TEST_F(SweepTest, AnInterruptFinishesTheRunningTrialsAndLosesNothing) {
   const SweepOutcome rest = run().value();
   EXPECT_EQ(rest.runs_before, outcome.runs_now);
   EXPECT_TRUE(read_status(request_.study).value().sweeps[0].finished);
+}
+
+TEST_F(SweepTest, OneWorkerAtATimeHoldsATrialThatChangesEverything) {
+  const GgufFile file = GgufFile::open(model_).value();
+  const SweepPlan plan = plan_sweep(file, request_.selection, "").value();
+  std::set<int> joint(plan.joint_floors.begin(), plan.joint_floors.end());
+  for (const SweepCell& cell : plan.cells)
+    if (cell.mode == "all") joint.insert(static_cast<int>(cell.trial));
+  ASSERT_THAT(joint, SizeIs(1 + kFloorSeeds));
+  const std::string lock = folder_ / "lock", overlap = folder_ / "overlap";
+  request_.before_job = [&](const SweepJob& job) {
+    static int held = -1;  // of this worker: from a joint trial to its next job that is none
+    const bool is_joint = job.kind == SweepJob::Kind::kTrial && joint.contains(job.trial);
+    if (!is_joint && held >= 0) {
+      close(held);
+      held = -1;
+    }
+    if (!is_joint) return;
+    usleep(20'000);  // 17 joint runs: long beside the time in which the other worker notices its next job
+    if (held >= 0) return;
+    held = open(lock.c_str(), O_CREAT | O_RDWR, 0600);
+    bool mine = false;
+    for (int tries = 0; !mine && tries < 100; ++tries, usleep(1'000))
+      mine = flock(held, LOCK_EX | LOCK_NB) == 0;
+    if (!mine) testing::write_file(overlap, "two at once");
+  };
+  ASSERT_EQ(run().value().state, SweepOutcome::State::kFinished);
+  EXPECT_TRUE(std::filesystem::exists(lock));
+  EXPECT_FALSE(std::filesystem::exists(overlap));
 }
 
 TEST_F(SweepTest, ATimeLimitStopsItResumably) {
