@@ -40,13 +40,9 @@ struct AllocationGoal {
   /// Chunks of the exhaustive map that limits are parts of; absent: `chunks`. A race of 16 chunks a cell on
   /// the budget of 8 settles what 8 chunks of every cell cannot: with 8 the cells beside the K-th look alike.
   std::optional<int> budget_chunks;
-  /// kMap without `precision_asked`, and kEqual: a few cells are measured on every chunk first and say which
-  /// chunks stand for all. For whoever sees the cells of all formats; allocate_next() goes by
-  /// `representative`.
+  /// kMap without `precision_asked`: a few cells are measured on every chunk first and say which chunks stand
+  /// for all. For whoever sees the cells of all formats; allocate_next() goes by `representative`.
   bool pilots = false;
-  /// Cells of all formats compete, as the types of a plan do; else those of one format among themselves. For
-  /// whoever sees the cells of all formats.
-  bool formats_compete = false;
   /// Of these `chunks`; absent: they are taken as they come.
   std::optional<RepresentativeChunks> representative;
 };

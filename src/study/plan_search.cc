@@ -42,12 +42,13 @@ class PlanSearch {
   Result<PlanOutcome> run();
 
  private:
+  Result<bool> find_representative();
   Result<bool> measure_singles();
   Result<bool> measure_kinds(const Options& solution);
   Result<bool> race();
   Result<bool> measure(std::vector<PlanCandidate*> candidates, int chunks);
-  Result<SweepOutcome> sweep(std::vector<RealTrial> trials, const AllocationGoal& goal,
-                             const std::string& stage);
+  Result<SweepOutcome> sweep(const std::vector<FormatSpec>& formats, std::vector<RealTrial> trials,
+                             const AllocationGoal& goal, const std::string& stage);
   Result<size_t> measure_what_plans_take();
   std::vector<ChoiceItem> items() const;
   std::vector<ChoiceItem> drawn_items(int draw) const;
@@ -65,6 +66,7 @@ class PlanSearch {
   PlanSpace space_;
   const std::function<void(const std::string&, const SweepProgress&)>& progress_;
   const std::function<void(const std::string&)>& warn_;
+  std::optional<RepresentativeChunks> representative_;
   PlanSingles singles_;
   std::map<std::string, double> kind_factor_;  // joint over sum, 1 where not measured
   uint64_t budget_ = 0;
@@ -74,13 +76,13 @@ class PlanSearch {
   SweepOutcome::State state_ = SweepOutcome::State::kFinished;
 };
 
-Result<SweepOutcome> PlanSearch::sweep(std::vector<RealTrial> trials, const AllocationGoal& goal,
-                                       const std::string& stage) {
+Result<SweepOutcome> PlanSearch::sweep(const std::vector<FormatSpec>& formats, std::vector<RealTrial> trials,
+                                       const AllocationGoal& goal, const std::string& stage) {
   SweepRequest request;
   request.model = request_.model;
   request.corpus = request_.corpus;
   request.study = request_.study;
-  request.selection.formats = singles_.formats();
+  request.selection.formats = formats;
   request.selection.real = std::move(trials);
   request.goal = goal;
   request.n_ctx = request_.n_ctx;
@@ -96,6 +98,32 @@ Result<SweepOutcome> PlanSearch::sweep(std::vector<RealTrial> trials, const Allo
   return outcome;
 }
 
+/// Which chunks stand for the text. The same pilots for all plans of a model, whatever types, pins and budget
+/// they have, so that they find the same chunks and share what is measured there. False: interrupted.
+Result<bool> PlanSearch::find_representative() {
+  AllocationGoal goal;
+  goal.kind = AllocationGoal::Kind::kExhaustive;
+  goal.chunks = std::min(request_.candidate_chunks, kChunksToChooseFrom);
+  const Result<PlanSpace> usual =
+      PlanSpace::create(space_.file(), source_, default_plan_types(space_.file()), {}, request_.grouping);
+  const Result<PlanSingles> pilots = PlanSingles::pilots(usual ? *usual : space_, goal.chunks);
+  if (!pilots) return tl::unexpected(pilots.error());
+  if (pilots->trials().empty()) return true;
+  const Result<SweepOutcome> outcome =
+      sweep(pilots->formats(), pilots->trials(), goal, "which chunks stand for the text");
+  if (!outcome) return tl::unexpected(outcome.error());
+  if (outcome->state != SweepOutcome::State::kFinished) return false;
+  const size_t chunks = outcome->cluster_of_chunk.size();
+  std::vector<Pilot> known;
+  for (const MeasuredChunks& measured : outcome->measured) {
+    if (measured.size() != chunks) continue;
+    Pilot& pilot = known.emplace_back();
+    for (const auto& [chunk, result] : measured) pilot.chunk_kl.push_back(result.kl_mean());
+  }
+  representative_ = find_representative_chunks(known);
+  return true;
+}
+
 /// What the options of every group cost alone. False: interrupted.
 Result<bool> PlanSearch::measure_singles() {
   const Stopwatch choosing;
@@ -109,11 +137,11 @@ Result<bool> PlanSearch::measure_singles() {
     AllocationGoal goal;
     goal.kind = AllocationGoal::Kind::kEqual;
     goal.each = request_.chunks;
-    goal.chunks = std::clamp(request_.candidate_chunks, request_.chunks,
-                             std::max(request_.chunks, kChunksToChooseFrom));
-    goal.pilots = goal.formats_compete = true;
+    goal.chunks = std::max(request_.chunks, std::min(request_.candidate_chunks, kChunksToChooseFrom));
+    if (representative_ && static_cast<size_t>(request_.chunks) <= representative_->order.size())
+      goal.representative = representative_;
     const Result<SweepOutcome> outcome =
-        sweep(singles_.trials(), goal,
+        sweep(singles_.formats(), singles_.trials(), goal,
               round == 0 ? "single types" : "single types that a plan within the errors would take");
     if (!outcome) return tl::unexpected(outcome.error());
     if (outcome->state != SweepOutcome::State::kFinished) return false;
@@ -205,7 +233,7 @@ Result<bool> PlanSearch::measure_kinds(const Options& solution) {
   AllocationGoal goal;
   goal.kind = AllocationGoal::Kind::kExhaustive;
   goal.chunks = std::min(kKindChunks, request_.candidate_chunks);
-  const Result<SweepOutcome> outcome = sweep(std::move(trials), goal, "kinds together");
+  const Result<SweepOutcome> outcome = sweep(singles_.formats(), std::move(trials), goal, "kinds together");
   if (!outcome) return tl::unexpected(outcome.error());
   if (outcome->state != SweepOutcome::State::kFinished) return false;
   for (size_t i = 0; i < kinds.size(); ++i) {
@@ -298,7 +326,8 @@ Result<bool> PlanSearch::measure(std::vector<PlanCandidate*> candidates, int chu
   goal.kind = AllocationGoal::Kind::kExhaustive;
   goal.chunks = chunks;
   const Result<SweepOutcome> outcome =
-      sweep(std::move(trials), goal, fmt::format("{} candidates on {} chunks", candidates.size(), chunks));
+      sweep(singles_.formats(), std::move(trials), goal,
+            fmt::format("{} candidates on {} chunks", candidates.size(), chunks));
   if (!outcome) return tl::unexpected(outcome.error());
   if (outcome->state != SweepOutcome::State::kFinished) return false;
   for (size_t i = 0; i < candidates.size(); ++i) {
@@ -426,6 +455,9 @@ Result<PlanOutcome> PlanSearch::run() {
                             request_.pins.empty() ? "" : " with these pins"),
                 "--budget " + request_.budget, "allow more bytes, or smaller types with --types");
 
+  const Result<bool> found = find_representative();
+  if (!found) return tl::unexpected(found.error());
+  if (!*found) return finish();
   const Result<bool> singles = measure_singles();
   if (!singles) return tl::unexpected(singles.error());
   if (!*singles) return finish();

@@ -5,6 +5,7 @@
 #include <numeric>
 #include <string>
 
+#include "plan/representative_chunks.h"
 #include "study/plan_weight_errors.h"
 
 namespace fqlab {
@@ -27,7 +28,6 @@ Result<PlanSingles> PlanSingles::choose(const PlanSpace& space, bool quick, uint
   if (!errors) return tl::unexpected(errors.error());
   PlanSingles singles;
   std::map<std::string, size_t> kinds, of_kind;
-  size_t most_options = 0;
   for (size_t g = 0; g < space.groups().size(); ++g) {
     const PlanGroup& group = space.groups()[g];
     const size_t kind = kinds.emplace(group.kind, kinds.size()).first->second;
@@ -39,14 +39,27 @@ Result<PlanSingles> PlanSingles::choose(const PlanSpace& space, bool quick, uint
         !quick || group.options.back().bytes > heavy_bytes || of_kind[group.kind]++ % kCheckedEvery == 0;
     singles.measured_.push_back(whole ? all_of(group.options.size()) : anchor_types(types));
     singles.effects_.emplace_back(group.options.size(), CellEstimate{.kl = 0.0, .chunks = 1});
-    most_options = std::max(most_options, group.options.size());
+    for (const size_t o : singles.measured_.back())
+      if (Result<void> added = singles.add_trial(space, g, o); !added) return tl::unexpected(added.error());
   }
-  // Type by type, so that trials evenly spread over all of them are of every kind.
-  for (size_t o = 0; o < most_options; ++o)
-    for (size_t g = 0; g < space.groups().size(); ++g)
-      if (singles.is_measured(g, o))
-        if (Result<void> added = singles.add_trial(space, g, o); !added) return tl::unexpected(added.error());
   return singles;
+}
+
+Result<PlanSingles> PlanSingles::pilots(const PlanSpace& space, int chunks) {
+  // Type by type, so that evenly spread ones are of every kind.
+  std::vector<std::pair<size_t, size_t>> options;
+  size_t most = 0;
+  for (const PlanGroup& group : space.groups()) most = std::max(most, group.options.size());
+  for (size_t o = 0; o < most; ++o)
+    for (size_t g = 0; g < space.groups().size(); ++g)
+      if (o < space.groups()[g].options.size() && !space.groups()[g].options[o].changes.empty())
+        options.emplace_back(g, o);
+  PlanSingles pilots;
+  for (const size_t i : choose_pilots(options.size(), chunks)) {
+    const auto& [g, o] = options[i];
+    if (Result<void> added = pilots.add_trial(space, g, o); !added) return tl::unexpected(added.error());
+  }
+  return pilots;
 }
 
 Result<void> PlanSingles::add_trial(const PlanSpace& space, size_t group, size_t option) {

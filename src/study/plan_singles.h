@@ -22,6 +22,9 @@ class PlanSingles {
   /// of groups whose largest one has more than `heavy_bytes` and of every eighth group of a kind.
   static Result<PlanSingles> choose(const PlanSpace& space, bool quick, uint64_t heavy_bytes, int threads);
 
+  /// A few options of all types and kinds, which are to say what chunks stand for a text of so many.
+  static Result<PlanSingles> pilots(const PlanSpace& space, int chunks);
+
   /// What has to be measured; the formats of the trials are indices into formats().
   const std::vector<RealTrial>& trials() const { return trials_; }
   const std::vector<FormatSpec>& formats() const { return formats_; }

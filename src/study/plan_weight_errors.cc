@@ -10,7 +10,7 @@
 namespace fqlab {
 namespace {
 
-constexpr uint64_t kSampledRows = 128;
+constexpr uint64_t kSampledRows = 32;
 
 /// Where the error of one tensor in one option belongs.
 struct Place {

@@ -21,14 +21,14 @@ SweepSchedule::SweepSchedule(const SweepPlan& plan, const AllocationGoal& goal, 
       measured_(plan.trials.size()),
       failed_(plan.trials.size()),
       vacuous_(plan.trials.size()) {
-  std::map<size_t, Race> races;  // by format, unless formats compete
+  std::map<size_t, Race> races;  // by format
   for (size_t i = 0; i < plan.cells.size(); ++i) {
     const SweepCell& cell = plan.cells[i];
     if (cell.mode == "all" || cell.mode == "mix") {
       for (int chunk = 0; chunk < goal.chunks; ++chunk) fixed_.push_back({cell.trial, chunk});
       continue;
     }
-    Race& race = races[goal.formats_compete ? 0 : cell.format];
+    Race& race = races[cell.format];
     race.goal = goal;
     const bool curve = cell.mode == "front" || cell.mode == "back";
     if (curve && goal.kind == AllocationGoal::Kind::kTop)  // every point of a curve counts
@@ -71,7 +71,8 @@ void SweepSchedule::start_races() {
       pilots.back().chunk_kl.push_back(measured_[pilot.trial].at(chunk).kl_mean());
   }
   const std::optional<RepresentativeChunks> found = find_representative_chunks(pilots);
-  for (Race& race : races_) race.goal.representative = found;
+  if (!pilots_.empty())
+    for (Race& race : races_) race.goal.representative = found;
   for (const size_t floor : plan_.joint_floors)
     for (int i = 0; i < std::min(most_chunks_, kFloorChunks); ++i)
       fixed_.push_back({floor, found ? found->order[static_cast<size_t>(i)] : i});

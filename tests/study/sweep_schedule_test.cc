@@ -228,26 +228,17 @@ TEST_F(SweepWithPilotsTest, APilotThatFailsHoldsNobodyUp) {
   EXPECT_TRUE(schedule.done());
 }
 
-TEST_F(SweepWithPilotsTest, WhereFormatsCompeteAllCellsAreMeasuredOnTheSameChunks) {
+TEST_F(SweepWithPilotsTest, EqualCellsOfAllFormatsAreMeasuredOnTheChunksThatWereGiven) {
   for (size_t i = 0; i < plan_.cells.size(); ++i) plan_.cells[i].format = i % 3;
   AllocationGoal goal;
   goal.kind = AllocationGoal::Kind::kEqual;
   goal.each = 2;
   goal.chunks = kChunks;
-  goal.pilots = goal.formats_compete = true;
+  goal.representative = RepresentativeChunks{{3, 1, 0, 2}, {0.3, 0.2, 0.1, 0}};
   SweepSchedule schedule(plan_, goal, std::vector<double>(plan_.trials.size(), 0.5), kClusters);
   std::map<size_t, std::set<int>> chunks;
   for (const auto& [trial, chunk] : run(schedule, 1)) chunks[trial].insert(chunk);
-  std::set<std::set<int>> of_others;
-  size_t pilots = 0;
-  for (const size_t trial : trials("only"))
-    if (chunks[trial].size() == kChunks)
-      ++pilots;
-    else
-      of_others.insert(chunks[trial]);
-  EXPECT_EQ(pilots, choose_pilots(kManyCells, kChunks).size());
-  ASSERT_EQ(of_others.size(), 1u);
-  EXPECT_EQ(of_others.begin()->size(), 2u);
+  for (const size_t trial : trials("only")) EXPECT_EQ(chunks[trial], (std::set<int>{1, 3}));
 }
 
 }  // namespace
