@@ -84,18 +84,19 @@ TEST_F(ImatrixCommand, OfAFloat32ModelTheArithmeticChangesNothingButItsName) {
     EXPECT_TRUE(std::ranges::equal(native.data(native.tensors()[i]), reference.data(reference.tensors()[i])));
 }
 
-TEST_F(ImatrixCommand, TakesTheFirstChunkOfEveryDocumentOfAFolder) {
-  std::filesystem::create_directory(folder_ / "documents");
-  testing::write_file(folder_ / "documents" / "a.txt", text("birds", 40));
-  testing::write_file(folder_ / "documents" / "b.txt", text("trees", 40));
+TEST_F(ImatrixCommand, TakesOneChunkOfEveryDocumentOfAFolder) {
+  for (const char* folder : {"documents", "a", "b"}) std::filesystem::create_directory(folder_ / folder);
+  for (const auto& [name, word] : {std::pair("a", "birds"), std::pair("b", "trees")})
+    for (const char* folder : {"documents", name})
+      testing::write_file(folder_ / folder / (std::string(name) + ".txt"), text(word, 40));
   corpus_ = (folder_ / "documents").string();
   chunks_ = "2";
   ASSERT_EQ(imatrix({}).code, 0);
   const GgufFile both = GgufFile::open(out_).value();
   std::vector<float> sum(64);
   chunks_ = "1";
-  for (const char* name : {"a.txt", "b.txt"}) {
-    corpus_ = (folder_ / "documents" / name).string();
+  for (const char* folder : {"a", "b"}) {
+    corpus_ = (folder_ / folder).string();
     ASSERT_EQ(imatrix({"--force"}).code, 0);
     const GgufFile one = GgufFile::open(out_).value();
     const std::vector<float> sums = one.read_floats(*one.find_tensor("blk.0.attn_q.weight.in_sum2")).value();
