@@ -35,7 +35,7 @@ struct AllocationGoal {
   /// its order is settled, and at a quarter of the exhaustive map's chunks and cost in any case.
   bool precision_asked = false;
   int top = 10;
-  int each = 1;
+  int each = 1;    ///< chunks that kEqual gives every cell
   int chunks = 8;  ///< most that a cell may get
   /// Chunks of the exhaustive map that limits are parts of; absent: `chunks`. A race of 16 chunks a cell on
   /// the budget of 8 settles what 8 chunks of every cell cannot: with 8 the cells beside the K-th look alike.

@@ -32,8 +32,8 @@ class PlanSingles {
   /// added.
   Result<size_t> also_measure(const PlanSpace& space,
                               std::span<const std::pair<size_t, size_t>> group_options);
-  /// Estimates every option from a finished sweep of trials(). kEngine where one of them has no result;
-  /// `study`, the sweep's file, is for the message.
+  /// Estimates every option from a finished sweep of trials(), steadied (smoothed_effects). kEngine where one
+  /// of them has no result; `study`, the sweep's file, is for the message.
   Result<void> take(const SweepOutcome& outcome, const std::filesystem::path& study);
 
   /// Of a group's option; `kl` is known after take().
