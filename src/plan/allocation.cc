@@ -225,19 +225,11 @@ Allocation allocate_top(std::span<const CellEvidence> cells, const AllocationGoa
   return ledger.give();
 }
 
-Allocation allocate_all(std::span<const CellEvidence> cells, const AllocationGoal& goal) {
+Allocation allocate_equally(std::span<const CellEvidence> cells, const AllocationGoal& goal, int each) {
   Ledger ledger(cells, goal, 1);
-  for (int chunk = 0; chunk < goal.chunks; ++chunk)
+  for (int n = 0; n < each; ++n)
     for (size_t i = 0; i < cells.size(); ++i)
-      if (ledger.open(i)) ledger.ask(i);
-  return ledger.give();
-}
-
-Allocation allocate_equally(std::span<const CellEvidence> cells, const AllocationGoal& goal) {
-  Ledger ledger(cells, goal, 1);
-  for (int n = 0; n < goal.each; ++n)
-    for (size_t i = 0; i < cells.size(); ++i)
-      if (ledger.open(i) && ledger.count(i) < goal.each) ledger.ask(i);
+      if (ledger.open(i) && ledger.count(i) < each) ledger.ask(i);
   return ledger.give();
 }
 
@@ -250,11 +242,11 @@ Allocation allocate_next(std::span<const CellEvidence> cells, const AllocationGo
     case AllocationGoal::Kind::kTop:
       return allocate_top(cells, goal);
     case AllocationGoal::Kind::kEqual:
-      return allocate_equally(cells, goal);
+      return allocate_equally(cells, goal, goal.each);
     case AllocationGoal::Kind::kExhaustive:
       break;
   }
-  return allocate_all(cells, goal);
+  return allocate_equally(cells, goal, goal.chunks);
 }
 
 }  // namespace fqlab

@@ -42,6 +42,10 @@ struct Residual {
 struct TypeFactor {
   double sum = 0;
   size_t n = 0;
+  void add(double log_ratio) {
+    sum += log_ratio;
+    ++n;
+  }
   double mean_without(const Residual* one) const {
     const size_t left = n - (one != nullptr);
     return left < kLeastHeldOut ? 0
@@ -126,7 +130,7 @@ std::vector<std::vector<double>> smoothed_effects(std::span<const GroupEffects> 
   }
   std::map<std::pair<size_t, size_t>, double> log_factor;  // by kind and type
   for (int round = 0; round <= kFactorRounds; ++round) {
-    std::map<std::pair<size_t, size_t>, std::pair<double, int>> off;
+    std::map<std::pair<size_t, size_t>, TypeFactor> off;
     for (size_t g = 0; g < groups.size(); ++g) {
       std::vector<double> kl;
       for (const CurvePoint& point : points[g])
@@ -134,13 +138,12 @@ std::vector<std::vector<double>> smoothed_effects(std::span<const GroupEffects> 
       const std::vector<double> curve = fitted(points[g], kl);
       for (size_t i = 0; i < curve.size(); ++i) {
         const CurvePoint& point = points[g][i];
-        auto& [sum, n] = off[{groups[g].kind, point.type}];
-        sum += std::log(kl[i] / curve[i]);
-        ++n;
+        off[{groups[g].kind, point.type}].add(std::log(kl[i] / curve[i]));
         effects[g][point.option] = point.kl * std::sqrt(curve[i] / kl[i]);
       }
     }
-    for (const auto& [of, found] : off) log_factor[of] += found.first / (found.second + kFactorPrior);
+    for (const auto& [of, found] : off)
+      log_factor[of] += found.sum / (static_cast<double>(found.n) + kFactorPrior);
   }
   return effects;
 }
@@ -175,9 +178,7 @@ PredictedEffects predict_effects(std::span<const GroupEffects> groups) {
       const double line = on_line(types, anchors.back(), types[i].weight_error);
       if (!(line > 0)) continue;
       residuals.push_back({kind, types[i].type, std::log(*types[i].kl / line)});
-      TypeFactor& factor = factors[types[i].type];
-      factor.sum += residuals.back().log_ratio;
-      ++factor.n;
+      factors[types[i].type].add(residuals.back().log_ratio);
     }
   }
 

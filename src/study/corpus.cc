@@ -6,6 +6,7 @@
 #include <fstream>
 #include <iterator>
 #include <map>
+#include <numeric>
 #include <optional>
 
 #include "base/hash.h"
@@ -35,6 +36,21 @@ std::vector<size_t> spread(size_t n) {
       taken[i] = true;
     }
   return order;
+}
+
+/// A document, tokenized, and the order in which its chunks are taken.
+struct Document {
+  std::vector<int32_t> tokens;
+  std::vector<size_t> order;
+};
+
+Result<Document> tokenized(const Corpus& corpus, size_t document, const Model& model, size_t n_ctx) {
+  Result<std::vector<int32_t>> tokens = model.tokenize(corpus.texts[document]);
+  if (!tokens) return tl::unexpected(tokens.error());
+  const size_t chunks = tokens->size() / n_ctx;
+  std::vector<size_t> order(chunks);
+  std::iota(order.begin(), order.end(), size_t{0});
+  return Document{std::move(*tokens), corpus.folder ? spread(chunks) : std::move(order)};
 }
 
 }  // namespace
@@ -74,25 +90,23 @@ Result<Corpus> read_corpus(const fs::path& path) {
 Result<std::vector<Chunk>> cut_chunks(const Corpus& corpus, const Model& model, int n_ctx, int wanted) {
   const size_t size = static_cast<size_t>(n_ctx);
   const int32_t bos = model.chunk_bos();
-  std::vector<std::optional<std::vector<int32_t>>> tokens(
-      corpus.texts.size());  // tokenized when first needed
+  std::vector<std::optional<Document>> documents(corpus.texts.size());  // tokenized when first needed
   std::map<size_t, int> cluster_of_document;
-  const std::vector<size_t> documents = spread(corpus.texts.size());
+  const std::vector<size_t> order = spread(documents.size());
   std::vector<Chunk> chunks;
   for (size_t round = 0; chunks.size() < static_cast<size_t>(wanted); ++round) {
     const size_t before = chunks.size();
-    for (const size_t d : documents) {
+    for (const size_t d : order) {
       if (chunks.size() == static_cast<size_t>(wanted)) break;
-      if (!tokens[d]) {
-        Result<std::vector<int32_t>> found = model.tokenize(corpus.texts[d]);
+      if (!documents[d]) {
+        Result<Document> found = tokenized(corpus, d, model, size);
         if (!found) return tl::unexpected(found.error());
-        tokens[d] = std::move(*found);
+        documents[d] = std::move(*found);
       }
-      const size_t n_chunks = tokens[d]->size() / size;
-      if (n_chunks <= round) continue;
+      const Document& document = *documents[d];
+      if (document.order.size() <= round) continue;
       Chunk chunk;
-      const size_t place = corpus.folder ? spread(n_chunks)[round] : round;
-      const auto begin = tokens[d]->begin() + static_cast<std::ptrdiff_t>(place * size);
+      const auto begin = document.tokens.begin() + static_cast<std::ptrdiff_t>(document.order[round] * size);
       chunk.tokens.assign(begin, begin + n_ctx);
       if (bos >= 0) chunk.tokens[0] = bos;
       chunk.cluster =
@@ -105,7 +119,7 @@ Result<std::vector<Chunk>> cut_chunks(const Corpus& corpus, const Model& model, 
   }
   if (chunks.empty()) {
     size_t longest = 0;
-    for (const auto& document : tokens) longest = std::max(longest, document->size());
+    for (const auto& document : documents) longest = std::max(longest, document->tokens.size());
     return fail(ErrorCode::kInput,
                 fmt::format("the text is too short for one chunk: {} tokens, {} needed", longest, n_ctx),
                 corpus.identity.path, "give a longer text or a smaller --ctx");
