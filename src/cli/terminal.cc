@@ -132,6 +132,9 @@ void Progress::update(uint64_t done, uint64_t total, std::string_view what, doub
 void Progress::finish() {
   if (terminal_ && shown_) write_("\r\x1b[K");
   shown_ = false;
+  tenths_ = 0;
+  last_ = -1;
+  start_ = seconds_();
 }
 
 }  // namespace fqlab::cli

@@ -53,7 +53,7 @@ class Progress {
   /// The same where pieces take different times: `share` of the work is done, from which the time left
   /// follows.
   void update(uint64_t done, uint64_t total, std::string_view what, double share);
-  /// Removes the line from a terminal. Called again it does nothing.
+  /// Removes the line from a terminal. The next update begins another piece of work, with a clock of its own.
   void finish();
 
  private:

@@ -70,5 +70,16 @@ TEST(Progress, WritesAtMostALineEveryTenthWhereThereIsNoTerminal) {
   EXPECT_EQ(recorded.lines.back(), "[200/200] x\n");
 }
 
+TEST(Progress, BegunAnewHasLinesAndAClockOfItsOwn) {
+  Recorded recorded;
+  Progress progress = recorded.progress(false);
+  recorded.now = 100;
+  progress.update(10, 10, "first");
+  progress.finish();
+  recorded.now = 104;
+  progress.update(2, 10, "second");
+  EXPECT_EQ(recorded.lines.back(), "[ 2/10] second  16s left\n");
+}
+
 }  // namespace
 }  // namespace fqlab::cli
