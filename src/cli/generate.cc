@@ -1,0 +1,72 @@
+// fqlab generate MODEL -o FOLDER: text that the model writes itself, for plans.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <memory>
+
+#include "base/stopwatch.h"
+#include "base/system.h"
+#include "cli/commands.h"
+#include "cli/quantities.h"
+#include "cli/terminal.h"
+#include "study/generate_text.h"
+#include "study/supervise.h"
+
+namespace fqlab::cli {
+namespace {
+
+Result<ExitCode> run_generate(const GenerateRequest& request) {
+  // llama.cpp may abort; in a child process that costs one message.
+  const Result<int> code = run_supervised([&]() -> int {
+    const Stopwatch watch;
+    Progress progress;
+    const Result<GenerateOutcome> outcome =
+        generate_text(request, [&](size_t done, size_t all) { progress.update(done, all, "documents"); });
+    progress.finish();
+    if (!outcome) {
+      say_error(to_string(outcome.error()));
+      return exit_code(outcome.error());
+    }
+    say(fmt::format("wrote {}: {} of at least {} tokens, {} bytes, {}", printable(request.output.string()),
+                    counted(outcome->documents, "document"), request.tokens, with_commas(outcome->bytes),
+                    duration(watch.seconds())));
+    return kDone;
+  });
+  if (!code) return tl::unexpected(code.error());
+  return static_cast<ExitCode>(*code);
+}
+
+}  // namespace
+
+void add_generate(CLI::App& app, Action& action) {
+  CLI::App* command = app.add_subcommand(
+      "generate", "Let the model write text of its own, so that a plan is not fitted to one text alone");
+  auto request = std::make_shared<GenerateRequest>();
+  request->threads = hardware_threads();
+  command->add_option("MODEL", request->model, "a GGUF file")->required();
+  command->add_option("-o,--output", request->output, "the new folder of .txt documents")->required();
+  command->add_option("--documents", request->documents, "documents to write")
+      ->check(CLI::Range(1, 100000))
+      ->capture_default_str();
+  command
+      ->add_option("--tokens", request->tokens,
+                   "tokens of each, at least; a little more than a chunk (--ctx) of what will read them")
+      ->check(CLI::Range(16, 1 << 20))
+      ->capture_default_str();
+  command
+      ->add_option("--temperature", request->temperature,
+                   "1: as the model's own probabilities say; less: only what it finds likely")
+      ->check(CLI::Range(0.01, 10.0))
+      ->capture_default_str();
+  command->add_option("--seed", request->seed, "another seed, other texts")->capture_default_str();
+  command->add_option("--threads", request->threads, "documents written at the same time")
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
+  command->footer(
+      "Examples:\n"
+      "  fqlab generate MODEL.gguf -o own-words\n"
+      "  fqlab plan MODEL.gguf --budget like:Q4_K_M --corpus TEXT --corpus own-words -o MODEL.plan");
+  command->callback([&action, request] { action = [request] { return run_generate(*request); }; });
+}
+
+}  // namespace fqlab::cli
