@@ -34,8 +34,8 @@ struct QuantizationPlan {
   std::string model_sha256;
   std::string imatrix;  ///< the path as given; empty: none
   std::string imatrix_sha256;
-  std::string corpus;  ///< the path as given, of the text that was planned on
-  std::string budget;  ///< as asked, "105MB" or "like:Q4_K_M"
+  std::vector<std::string> corpora;  ///< the paths as given, of the texts that were planned on
+  std::string budget;                ///< as asked, "105MB" or "like:Q4_K_M"
   uint64_t budget_bytes = 0;
   uint64_t file_bytes = 0;             ///< of the file that `fqlab build` makes
   std::optional<double> predicted_kl;  ///< nats, on the planning text

@@ -108,6 +108,7 @@ struct MapStudy {
   std::string model_path, model_name, model_sha256, architecture;
   int layers = 0;
   std::string corpus_path, corpus_sha256;
+  std::vector<std::string> corpora;  ///< what --corpus was given, "PATH" or "NAME=PATH"
   uint64_t corpus_bytes = 0;
   int corpus_documents = 0;
   int chunks = 0;  ///< the most that a cell got

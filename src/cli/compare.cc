@@ -37,16 +37,9 @@ Result<CompareRequest> understand(const CompareOptions& options) {
     request.recipes.push_back(std::move(*recipe));
   }
   if (!options.variant.empty()) request.variant = options.variant;
-  std::vector<std::string> texts = options.corpora;
-  if (texts.empty() && !default_corpus().empty()) texts.push_back(default_corpus());
-  for (const std::string& text : texts) {
-    Result<CorpusSource> source = parse_corpus_source(text);
-    if (!source) return tl::unexpected(source.error());
-    request.corpora.push_back(std::move(*source));
-  }
-  if (request.corpora.empty())
-    return fail(ErrorCode::kUsage, "there is no text to measure on", "--corpus",
-                "give a text file or a folder of .txt documents");
+  Result<std::vector<CorpusSource>> corpora = corpora_or_default(options.corpora);
+  if (!corpora) return tl::unexpected(corpora.error());
+  request.corpora = std::move(*corpora);
   if (!options.arithmetic.empty())
     request.arithmetic = options.arithmetic == "native" ? Arithmetic::kNative : Arithmetic::kReference;
   request.gelu = options.gelu == "engine" ? Gelu::kEngine : Gelu::kExact;

@@ -19,16 +19,26 @@ std::string default_corpus() {
   return fs::is_directory(folder / "corpora" / "sotu", ignored) ? (folder / "corpora" / "sotu").string() : "";
 }
 
-Result<fs::path> corpus_or_default(const std::string& given) {
-  const fs::path corpus = given.empty() ? default_corpus() : given;
-  if (!corpus.empty()) return corpus;
-  return fail(ErrorCode::kUsage, "there is no text to measure on", "--corpus",
-              "give a text file or a folder of .txt documents");
+Result<std::vector<CorpusSource>> corpora_or_default(const std::vector<std::string>& given) {
+  std::vector<std::string> texts = given;
+  if (texts.empty() && !default_corpus().empty()) texts.push_back(default_corpus());
+  if (texts.empty())
+    return fail(ErrorCode::kUsage, "there is no text to measure on", "--corpus",
+                "give a text file or a folder of .txt documents");
+  std::vector<CorpusSource> corpora;
+  for (const std::string& text : texts) {
+    Result<CorpusSource> source = parse_corpus_source(text);
+    if (!source) return tl::unexpected(source.error());
+    corpora.push_back(std::move(*source));
+  }
+  return corpora;
 }
 
-fs::path default_study(const fs::path& model, const fs::path& corpus) {
-  const fs::path last = corpus.has_filename() ? corpus.filename() : corpus.parent_path().filename();
-  return model.stem().string() + "-" + last.stem().string() + ".fqlab";
+fs::path default_study(const fs::path& model, std::span<const CorpusSource> corpora) {
+  std::string names;
+  for (const CorpusSource& corpus : corpora)
+    names += (names.empty() ? "" : "+") + fs::path(corpus.name).stem().string();
+  return model.stem().string() + "-" + names + ".fqlab";
 }
 
 }  // namespace fqlab::cli

@@ -2,19 +2,23 @@
 #pragma once
 
 #include <filesystem>
+#include <span>
 #include <string>
+#include <vector>
 
 #include "fqlab/result.h"
+#include "study/corpora.h"
 
 namespace fqlab::cli {
 
 /// The text that scripts/setup fetched, where it is; else empty.
 std::string default_corpus();
 
-/// `given`, or the default; kUsage where there is neither.
-Result<std::filesystem::path> corpus_or_default(const std::string& given);
+/// The texts `given` ("PATH" or "NAME=PATH"), or the default; kUsage where there is neither.
+Result<std::vector<CorpusSource>> corpora_or_default(const std::vector<std::string>& given);
 
-/// "SmolLM2-135M-Instruct.Q4_1-sotu.fqlab" in the working folder.
-std::filesystem::path default_study(const std::filesystem::path& model, const std::filesystem::path& corpus);
+/// "SmolLM2-135M-Instruct.Q4_1-sotu.fqlab" in the working folder; several texts are joined by "+".
+std::filesystem::path default_study(const std::filesystem::path& model,
+                                    std::span<const CorpusSource> corpora);
 
 }  // namespace fqlab::cli

@@ -24,8 +24,8 @@ namespace {
 namespace fs = std::filesystem;
 
 struct PlanOptions {
-  std::string model, corpus, study, imatrix, group = "tensor", output, limit_memory, export_as;
-  std::vector<std::string> types, pins;
+  std::string model, study, imatrix, group = "tensor", output, limit_memory, export_as;
+  std::vector<std::string> corpora, types, pins;
   bool frontier = false, force = false;
   PlanRequest request;
 };
@@ -57,11 +57,11 @@ Result<PlanRequest> understand(const PlanOptions& options) {
   PlanRequest request = options.request;
   request.model = options.model;
   request.imatrix = options.imatrix;
-  const Result<fs::path> corpus = corpus_or_default(options.corpus);
-  if (!corpus) return tl::unexpected(corpus.error());
-  request.corpus = *corpus;
+  Result<std::vector<CorpusSource>> corpora = corpora_or_default(options.corpora);
+  if (!corpora) return tl::unexpected(corpora.error());
+  request.corpora = std::move(*corpora);
   request.study =
-      options.study.empty() ? default_study(request.model, request.corpus) : fs::path(options.study);
+      options.study.empty() ? default_study(request.model, request.corpora) : fs::path(options.study);
   for (const std::string& text : options.types) {
     const Result<GgmlType> type = parse_type(text, "--types");
     if (!type) return tl::unexpected(type.error());
@@ -238,8 +238,10 @@ void add_plan(CLI::App& app, const std::vector<std::string>& arguments, Action& 
       ->add_option("--group", options->group,
                    "what gets one type together: tensor, kind, layer or layer-kind")
       ->capture_default_str();
-  command->add_option("--corpus", options->corpus,
-                      "text to plan on: a file, or a folder of .txt documents (default: the fetched one)");
+  command->add_option(
+      "--corpus", options->corpora,
+      "text to plan on: a file, or a folder of .txt documents (default: the fetched one); repeated, "
+      "the texts take turns, such as yours and one that fqlab generate made");
   command->add_option("--ctx", request.n_ctx, "tokens a chunk")->capture_default_str();
   command->add_option("--chunks", request.chunks, "chunks on which every type of every tensor is measured")
       ->check(CLI::Range(1, 100000))

@@ -22,9 +22,9 @@ namespace {
 namespace fs = std::filesystem;
 
 struct SweepOptions {
-  std::string model, corpus, study, select, group, mode = "only", score = "second-half", precision,
-                                                   limit_time, limit_memory;
-  std::vector<std::string> formats;
+  std::string model, study, select, group, mode = "only", score = "second-half", precision, limit_time,
+                                           limit_memory;
+  std::vector<std::string> corpora, formats;
   bool exhaustive = false, dry_run = false;
   int top = 0;
   SweepRequest request;
@@ -78,11 +78,11 @@ Result<AllocationGoal> understand_goal(const SweepOptions& options) {
 Result<SweepRequest> understand(const SweepOptions& options) {
   SweepRequest request = options.request;
   request.model = options.model;
-  const Result<fs::path> corpus = corpus_or_default(options.corpus);
-  if (!corpus) return tl::unexpected(corpus.error());
-  request.corpus = *corpus;
+  Result<std::vector<CorpusSource>> corpora = corpora_or_default(options.corpora);
+  if (!corpora) return tl::unexpected(corpora.error());
+  request.corpora = std::move(*corpora);
   request.study =
-      options.study.empty() ? default_study(request.model, request.corpus) : fs::path(options.study);
+      options.study.empty() ? default_study(request.model, request.corpora) : fs::path(options.study);
   Result<SweepSelection> selection = understand_selection(options);
   if (!selection) return tl::unexpected(selection.error());
   request.selection = std::move(*selection);
@@ -201,8 +201,10 @@ void add_sweep(CLI::App& app, const std::vector<std::string>& arguments, Action&
       ->add_option("--mode", options->mode,
                    "only: one group is changed; except: all but one; cumulative: layers 0..k and k..last")
       ->capture_default_str();
-  command->add_option("--corpus", options->corpus,
-                      "text to measure on: a file, or a folder of .txt documents (default: the fetched one)");
+  command->add_option(
+      "--corpus", options->corpora,
+      "text to measure on: a file, or a folder of .txt documents (default: the fetched one); repeated, "
+      "the texts take turns");
   command->add_option("--ctx", request.n_ctx, "tokens a chunk")->capture_default_str();
   command->add_option("--chunks", request.goal.chunks, "the most chunks that a cell gets")
       ->capture_default_str();

@@ -38,16 +38,9 @@ Result<VerifyRequest> understand(const VerifyOptions& options) {
   request.model = options.model;
   request.output = options.output;
   request.against.assign(options.against.begin(), options.against.end());
-  std::vector<std::string> texts = options.corpora;
-  if (texts.empty() && !default_corpus().empty()) texts.push_back(default_corpus());
-  for (const std::string& text : texts) {
-    Result<CorpusSource> source = parse_corpus_source(text);
-    if (!source) return tl::unexpected(source.error());
-    request.corpora.push_back(std::move(*source));
-  }
-  if (request.corpora.empty())
-    return fail(ErrorCode::kUsage, "there is no text to verify on", "--corpus",
-                "give a text file or a folder of .txt documents that the plan has not seen");
+  Result<std::vector<CorpusSource>> corpora = corpora_or_default(options.corpora);
+  if (!corpora) return tl::unexpected(corpora.error());
+  request.corpora = std::move(*corpora);
   if (!options.plan.empty()) {
     Result<QuantizationPlan> plan = read_plan(options.plan);
     if (!plan) return tl::unexpected(plan.error());

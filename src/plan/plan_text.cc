@@ -18,6 +18,7 @@ namespace {
 
 using Keys = std::vector<std::pair<std::string_view, std::string>>;
 
+constexpr std::string_view kCorpus = "corpus";  // the one key of which there may be several
 constexpr std::string_view kTensors = "[tensors]", kFrontier = "[frontier]", kNats = " nat",
                            kPredicted = ", predicted";
 
@@ -39,7 +40,7 @@ Keys header_of(const QuantizationPlan& plan) {
   add_text("model_sha256", plan.model_sha256);
   add_text("imatrix", plan.imatrix);
   add_text("imatrix_sha256", plan.imatrix_sha256);
-  add_text("corpus", plan.corpus);
+  for (const std::string& corpus : plan.corpora) add_text(kCorpus, corpus);
   add_text("budget", plan.budget);
   add_count("budget_bytes", plan.budget_bytes);
   add_count("file_bytes", plan.file_bytes);
@@ -92,7 +93,9 @@ class Parser {
       section_ = parts->name;
       return {};
     }
-    const auto [earlier, is_new] = lines_.emplace(section_ + parts->name, line_);
+    const bool may_repeat = section_.empty() && parts->name == kCorpus;
+    const std::string name = may_repeat ? parts->name + *parts->value : section_ + parts->name;
+    const auto [earlier, is_new] = lines_.emplace(name, line_);
     if (!is_new)
       return refuse(
           fmt::format("{} stands here again; first in line {}", shown(parts->name), earlier->second),
@@ -172,12 +175,17 @@ class Parser {
   }
 
   Result<void> read_key(const std::string& key, const std::string& value) {
-    const std::map<std::string_view, std::string*> texts = {
-        {"model", &plan_.model},     {"model_sha256", &plan_.model_sha256},
-        {"imatrix", &plan_.imatrix}, {"imatrix_sha256", &plan_.imatrix_sha256},
-        {"corpus", &plan_.corpus},   {"budget", &plan_.budget}};
+    const std::map<std::string_view, std::string*> texts = {{"model", &plan_.model},
+                                                            {"model_sha256", &plan_.model_sha256},
+                                                            {"imatrix", &plan_.imatrix},
+                                                            {"imatrix_sha256", &plan_.imatrix_sha256},
+                                                            {"budget", &plan_.budget}};
     if (const auto text = texts.find(key); text != texts.end()) {
       *text->second = value;
+      return {};
+    }
+    if (key == kCorpus) {
+      plan_.corpora.push_back(value);
       return {};
     }
     if (key == "budget_bytes") return read_number(value, plan_.budget_bytes);
@@ -186,8 +194,9 @@ class Parser {
     if (key == "measured_kl") return read_optional(value, plan_.measured_kl);
     if (key == "measured_interval") return read_interval(value);
     if (key == "measured_chunks") return read_number(value, plan_.measured_chunks);
-    std::vector<std::string> names = {"budget_bytes", "file_bytes",        "predicted_kl",
-                                      "measured_kl",  "measured_interval", "measured_chunks"};
+    std::vector<std::string> names = {std::string(kCorpus), "budget_bytes", "file_bytes",
+                                      "predicted_kl",       "measured_kl",  "measured_interval",
+                                      "measured_chunks"};
     for (const auto& [name, field] : texts) names.emplace_back(name);
     const std::string near = did_you_mean(key, names);
     return refuse(fmt::format("a plan has no key {}", shown(key)),

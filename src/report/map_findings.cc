@@ -94,13 +94,17 @@ std::optional<std::string> option_value(const std::vector<std::string>& command,
   return std::nullopt;
 }
 
+void add_corpora(std::vector<std::string>& command, const MapStudy& study) {
+  for (const std::string& corpus : study.corpora) command.insert(command.end(), {"--corpus", corpus});
+}
+
 // The same map, for these formats; what is asked of it comes after.
 std::vector<std::string> sweep_command(const SensitivityMap& map, const std::vector<std::string>& formats) {
   const MapStudy& study = map.study;
   std::string list;
   for (const std::string& format : formats) list += (list.empty() ? "" : ",") + format;
-  std::vector<std::string> command = {"fqlab", "sweep",    study.model_path, "--formats",
-                                      list,    "--corpus", study.corpus_path};
+  std::vector<std::string> command = {"fqlab", "sweep", study.model_path, "--formats", list};
+  add_corpora(command, study);
   if (study.n_ctx != 512) command.insert(command.end(), {"--ctx", std::to_string(study.n_ctx)});
   if (study.score == "all") command.insert(command.end(), {"--score", "all"});
   if (!study.path.empty()) command.insert(command.end(), {"--study", study.path});
@@ -240,11 +244,12 @@ std::vector<NextStep> next_steps(const SensitivityMap& map, const Text& text) {
     for (size_t i = 0; i < 3; ++i)
       if (const std::string& selector = map.groups[cells[i]->group].selector; !selector.empty())
         keep += ";" + selector + "=f32";
-    if (!keep.empty() && keep.front() != ';')
-      add("map.next.protect",
-          {"fqlab", "compare", map.study.model_path, "--recipe", keep, "--corpus", map.study.corpus_path,
-           "--chunks", std::to_string(map.study.chunks), "--out", "protected"},
-          map.formats[format]);
+    if (!keep.empty() && keep.front() != ';') {
+      std::vector<std::string> command = {"fqlab", "compare", map.study.model_path, "--recipe", keep};
+      add_corpora(command, map.study);
+      command.insert(command.end(), {"--chunks", std::to_string(map.study.chunks), "--out", "protected"});
+      add("map.next.protect", command, map.formats[format]);
+    }
     const bool open = cells.front()->rank_interval && cells.front()->rank_interval->high > 1;
     if (const std::string& selector = map.groups[cells.front()->group].selector; open && !selector.empty()) {
       std::vector<std::string> command = sweep_command(map, {map.formats[format]});
@@ -261,9 +266,12 @@ std::vector<NextStep> next_steps(const SensitivityMap& map, const Text& text) {
     command.insert(command.end(), {"--mode", "cumulative"});
     add("map.next.cumulative", command);
   }
-  if (!cells_of(map, 0, mode).empty() && !map.study.corpus_path.empty())
-    add("map.next.plan", {"fqlab", "plan", "ORIGINAL.gguf", "--budget", "like:Q4_K_M", "--corpus",
-                          map.study.corpus_path, "-o", "model.plan"});
+  if (!cells_of(map, 0, mode).empty() && !map.study.corpus_path.empty()) {
+    std::vector<std::string> command = {"fqlab", "plan", "ORIGINAL.gguf", "--budget", "like:Q4_K_M"};
+    add_corpora(command, map.study);
+    command.insert(command.end(), {"-o", "model.plan"});
+    add("map.next.plan", command);
+  }
   return steps;
 }
 

@@ -27,6 +27,7 @@ void fields(Archive& archive, MapStudy& study) {
   archive("layers", study.layers);
   archive("corpus_path", study.corpus_path);
   archive("corpus_sha256", study.corpus_sha256);
+  archive("corpora", study.corpora);
   archive("corpus_bytes", study.corpus_bytes);
   archive("corpus_documents", study.corpus_documents);
   archive("chunks", study.chunks);

@@ -170,7 +170,7 @@ Json plan(const Verification& v) {
   return {{"path", v.plan_path},
           {"model_sha256", v.plan->model_sha256},
           {"imatrix", v.plan->imatrix},
-          {"corpus", v.plan->corpus},
+          {"corpora", v.plan->corpora},
           {"budget", v.plan->budget},
           {"budget_bytes", v.plan->budget_bytes},
           {"file_bytes", v.plan->file_bytes},

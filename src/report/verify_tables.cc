@@ -202,7 +202,9 @@ Table verify_plan_table(const Verification& v, const Text& say) {
   Table table{say("verify.plan_table"), {{say("head.setting")}, {say("head.value")}}, {}};
   const auto add = [&](Key key, std::string value) { table.rows.push_back({say(key), std::move(value)}); };
   add("verify.plan_file", code(v.plan_path));
-  add("verify.plan_text", plan.corpus.empty() ? say("none") : code(plan.corpus));
+  std::string texts;
+  for (const std::string& corpus : plan.corpora) texts += (texts.empty() ? "" : ", ") + code(corpus);
+  add("verify.plan_text", texts.empty() ? say("none") : texts);
   if (!plan.imatrix.empty()) add("verify.plan_imatrix", code(plan.imatrix));
   add("verify.plan_budget", plan.budget.empty() ? say("none") : code(plan.budget));
   add("verify.plan_bytes", count(plan.file_bytes));

@@ -9,7 +9,13 @@
 namespace fqlab {
 namespace {
 
+std::string last_part(const std::filesystem::path& path) {
+  return (path.has_filename() ? path.filename() : path.parent_path().filename()).string();
+}
+
 const char* kind_of(const Corpus& corpus) { return corpus.folder ? "document" : "chunk"; }
+
+}  // namespace
 
 CorpusIdentity identity_of(const Corpora& corpora) {
   if (corpora.texts.size() == 1) return corpora.texts.front().identity;
@@ -26,26 +32,26 @@ CorpusIdentity identity_of(const Corpora& corpora) {
   return all;
 }
 
-std::string kind_of_all(const Corpora& corpora) {
+std::string cluster_kind_of(const Corpora& corpora) {
   const auto same = [&](const Corpus& corpus) { return corpus.folder == corpora.texts.front().folder; };
   const bool agree = std::all_of(corpora.texts.begin(), corpora.texts.end(), same);
   return agree ? kind_of(corpora.texts.front()) : "mixed";
 }
 
-}  // namespace
-
 Result<CorpusSource> parse_corpus_source(const std::string& text) {
   std::error_code ignored;
   const size_t equals = text.find('=');
-  if (equals == std::string::npos || std::filesystem::exists(text, ignored)) {
-    const std::filesystem::path path = text;
-    const std::filesystem::path last = path.has_filename() ? path.filename() : path.parent_path().filename();
-    return CorpusSource{last.string(), path};
-  }
+  if (equals == std::string::npos || std::filesystem::exists(text, ignored))
+    return CorpusSource{last_part(text), text};
   if (equals == 0 || equals + 1 == text.size())
     return fail(ErrorCode::kUsage, "a corpus is a path, or a name and a path", "--corpus " + text,
                 "write --corpus NAME=PATH");
   return CorpusSource{text.substr(0, equals), text.substr(equals + 1)};
+}
+
+std::string to_string(const CorpusSource& source) {
+  const std::string path = source.path.string();
+  return source.name == last_part(source.path) ? path : source.name + "=" + path;
 }
 
 Result<Corpora> read_corpora(std::span<const CorpusSource> sources) {
@@ -89,7 +95,7 @@ Result<CutText> cut_corpora(const Corpora& corpora, const Model& model, int n_ct
     }
   }
   cut.identity = identity_of(corpora);
-  cut.cluster_kind = kind_of_all(corpora);
+  cut.cluster_kind = cluster_kind_of(corpora);
   if (!several) return cut;
   for (size_t k = 0; k < of_text.size(); ++k) {
     const CorpusIdentity& identity = corpora.texts[k].identity;

@@ -19,6 +19,8 @@ struct CorpusSource {
 
 /// "PATH" (its file name is the name) or "NAME=PATH"; an existing path is taken as a whole.
 Result<CorpusSource> parse_corpus_source(const std::string& text);
+/// What parse_corpus_source() takes for `source`.
+std::string to_string(const CorpusSource& source);
 
 /// The texts in memory. kUsage where two have one name.
 struct Corpora {
@@ -27,11 +29,15 @@ struct Corpora {
 };
 Result<Corpora> read_corpora(std::span<const CorpusSource> sources);
 
-/// What is measured. `corpus_of_chunk` and `corpora` are empty where there is one text; `identity` is then
-/// that text's, else of all: names joined, sizes added, sha256 of the lines "NAME SHA256".
+/// One text's own identity, else of all: names joined, sizes added, sha256 of the lines "NAME SHA256".
+CorpusIdentity identity_of(const Corpora& corpora);
+/// "document", "chunk", or "mixed" where texts differ in it.
+std::string cluster_kind_of(const Corpora& corpora);
+
+/// What is measured. `corpus_of_chunk` and `corpora` are empty where there is one text.
 struct CutText {
   CorpusIdentity identity;
-  std::string cluster_kind;  ///< "document", "chunk", or "mixed" where texts differ in it
+  std::string cluster_kind;
   std::vector<Chunk>
       chunks;  ///< the first of every text, then the second of every text, ...; clusters of their own
   std::vector<int> corpus_of_chunk;

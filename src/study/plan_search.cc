@@ -80,7 +80,7 @@ Result<SweepOutcome> PlanSearch::sweep(const std::vector<FormatSpec>& formats, s
                                        const AllocationGoal& goal, const std::string& stage) {
   SweepRequest request;
   request.model = request_.model;
-  request.corpus = request_.corpus;
+  request.corpora = request_.corpora;
   request.study = request_.study;
   request.selection.formats = formats;
   request.selection.real = std::move(trials);
@@ -384,7 +384,7 @@ Result<void> PlanSearch::describe(PlanOutcome& outcome) {
   QuantizationPlan& plan = outcome.plan;
   plan.model = request_.model.string();
   plan.imatrix = request_.imatrix.string();
-  plan.corpus = request_.corpus.string();
+  for (const CorpusSource& corpus : request_.corpora) plan.corpora.push_back(corpus.path.string());
   plan.budget = request_.budget;
   plan.budget_bytes = budget_;
   plan.file_bytes = chosen.file_bytes;

@@ -17,10 +17,11 @@
 namespace fqlab {
 
 struct PlanRequest {
-  std::filesystem::path model, corpus, study;
-  std::filesystem::path imatrix;  ///< empty: none
-  std::string budget;             ///< "105MB", "4.8bpw", "like:Q4_K_M" or "like:FILE.gguf"
-  std::vector<GgmlType> types;    ///< empty: default_plan_types
+  std::filesystem::path model, study;
+  std::vector<CorpusSource> corpora;  ///< at least one; several take turns, chunk by chunk
+  std::filesystem::path imatrix;      ///< empty: none
+  std::string budget;                 ///< "105MB", "4.8bpw", "like:Q4_K_M" or "like:FILE.gguf"
+  std::vector<GgmlType> types;        ///< empty: default_plan_types
   std::vector<TypePin> pins;
   Grouping grouping = Grouping::kTensor;
   int n_ctx = 256;

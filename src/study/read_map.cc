@@ -6,6 +6,7 @@
 #include <charconv>
 #include <map>
 #include <set>
+#include <sstream>
 #include <tuple>
 
 #include "study/floor_rule.h"
@@ -113,6 +114,9 @@ MapStudy describe(StudyContents& contents, const std::string& path) {
   study.architecture = property["architecture"];
   study.layers = static_cast<int>(number_of(contents, "layers"));
   study.corpus_path = property["corpus"];
+  std::istringstream sources(property["corpora"]);
+  for (std::string source; std::getline(sources, source);) study.corpora.push_back(source);
+  if (study.corpora.empty()) study.corpora = {study.corpus_path};  // a study of an older version
   study.corpus_sha256 = property["corpus_sha256"];
   study.corpus_bytes = number_of(contents, "corpus_bytes");
   study.corpus_documents = static_cast<int>(number_of(contents, "corpus_documents"));

@@ -11,6 +11,7 @@
 
 #include "fqlab/result.h"
 #include "plan/allocation.h"
+#include "study/corpora.h"
 #include "study/floor_rule.h"
 #include "study/sweep_plan.h"
 #include "study/sweep_worker.h"
@@ -24,7 +25,8 @@ enum class ScoredPart { kSecondHalf, kAll };
 ScoredRange scored_range(int n_ctx, ScoredPart part);
 
 struct SweepRequest {
-  std::filesystem::path model, corpus, study;
+  std::filesystem::path model, study;
+  std::vector<CorpusSource> corpora;  ///< at least one; several take turns, chunk by chunk
   SweepSelection selection;
   AllocationGoal goal;  ///< `chunks` is the most that a cell gets
   int n_ctx = 512;

@@ -30,7 +30,7 @@ struct FactsArrays {
 struct Question {
   const GgufFile& file;
   const WeightImage& image;
-  const Corpus& corpus;
+  const Corpora& corpora;
   const EvaluatorOptions& options;
   ScoredRange scored;
   int wanted = 0;
@@ -41,13 +41,14 @@ Result<void> tell_text(const Question& asked, const FactsArrays& arrays, FactsMe
   const Result<Model> model = Model::load(asked.image);
   if (!model) return tl::unexpected(model.error());
   message.trained_context = model->trained_context();
-  const Result<std::vector<Chunk>> chunks =
-      cut_chunks(asked.corpus, *model, asked.options.n_ctx, asked.wanted);
-  if (!chunks) return tl::unexpected(chunks.error());
-  message.chunks = static_cast<int>(chunks->size());
-  for (size_t c = 0; c < chunks->size(); ++c) {
-    arrays.clusters[c] = (*chunks)[c].cluster;
-    std::ranges::copy((*chunks)[c].tokens,
+  const int texts = static_cast<int>(asked.corpora.texts.size());
+  const Result<CutText> cut =
+      cut_corpora(asked.corpora, *model, asked.options.n_ctx, (asked.wanted + texts - 1) / texts);
+  if (!cut) return tl::unexpected(cut.error());
+  message.chunks = std::min(asked.wanted, static_cast<int>(cut->chunks.size()));
+  for (size_t c = 0; c < static_cast<size_t>(message.chunks); ++c) {
+    arrays.clusters[c] = cut->chunks[c].cluster;
+    std::ranges::copy(cut->chunks[c].tokens,
                       arrays.tokens.begin() + static_cast<std::ptrdiff_t>(c) * asked.options.n_ctx);
   }
   return {};
@@ -83,7 +84,7 @@ Result<void> tell_model(const Question& asked, const FactsArrays& arrays, FactsM
 
 }  // namespace
 
-Result<SweepFacts> find_facts(const GgufFile& file, const WeightImage& image, const Corpus& corpus,
+Result<SweepFacts> find_facts(const GgufFile& file, const WeightImage& image, const Corpora& corpora,
                               const EvaluatorOptions& options, const ScoredRange& scored, int wanted_chunks,
                               bool timed) {
   const size_t wanted = static_cast<size_t>(wanted_chunks), n_ctx = static_cast<size_t>(options.n_ctx);
@@ -95,7 +96,7 @@ Result<SweepFacts> find_facts(const GgufFile& file, const WeightImage& image, co
     if (!*memory) return tl::unexpected(memory->error());
   const FactsArrays arrays{cuts->as<int32_t>(), operations->as<double>(), clusters->as<int32_t>(),
                            tokens->as<int32_t>()};
-  const Question asked{file, image, corpus, options, scored, wanted_chunks, timed};
+  const Question asked{file, image, corpora, options, scored, wanted_chunks, timed};
   Result<ChildProcess> child = ChildProcess::start([&](int socket) {
     FactsMessage message;
     Result<void> told = tell_text(asked, arrays, message);

@@ -34,10 +34,17 @@ Result<void> check_settings(const SweepRequest& request) {
   return {};
 }
 
+/// A line each.
+std::string source_lines(std::span<const CorpusSource> corpora) {
+  std::string lines;
+  for (const CorpusSource& corpus : corpora) lines += (lines.empty() ? "" : "\n") + to_string(corpus);
+  return lines;
+}
+
 Result<std::vector<StudyProperty>> describe_study(const SweepSetup& setup, const SweepRequest& request) {
   const Result<std::string> model_hash = sha256_of_file(setup.file.path());
   if (!model_hash) return tl::unexpected(model_hash.error());
-  const CorpusIdentity& corpus = setup.corpus.identity;
+  const CorpusIdentity corpus = identity_of(setup.corpora);
   uint64_t parameters = 0;
   for (const TensorInfo& tensor : setup.file.tensors()) parameters += tensor.values();
   const auto number = [](uint64_t value) { return std::to_string(value); };
@@ -60,7 +67,8 @@ Result<std::vector<StudyProperty>> describe_study(const SweepSetup& setup, const
       {"corpus", corpus.path},
       {"corpus_bytes", number(corpus.bytes)},
       {"corpus_documents", number(corpus.documents)},
-      {"cluster_kind", setup.corpus.folder ? "document" : "chunk"},
+      {"corpora", source_lines(request.corpora)},
+      {"cluster_kind", cluster_kind_of(setup.corpora)},
       {"fqlab_version", FQLAB_VERSION},
   };
 }
@@ -166,9 +174,9 @@ Result<SweepSetup> set_up_sweep(const SweepRequest& request, bool timed) {
   setup.options = {request.n_ctx, std::min(request.n_ctx, 512), /*threads=*/1};
   setup.options.exact_gelu = setup.options.fast_attention = reference;
   setup.limit_bytes = request.limit_bytes.value_or(memory_available_bytes());
-  Result<Corpus> corpus = read_corpus(request.corpus);
-  if (!corpus) return tl::unexpected(corpus.error());
-  setup.corpus = std::move(*corpus);
+  Result<Corpora> corpora = read_corpora(request.corpora);
+  if (!corpora) return tl::unexpected(corpora.error());
+  setup.corpora = std::move(*corpora);
   Result<std::vector<StudyProperty>> properties = describe_study(setup, request);
   if (!properties) return tl::unexpected(properties.error());
   setup.properties = std::move(*properties);
@@ -184,7 +192,7 @@ Result<SweepSetup> set_up_sweep(const SweepRequest& request, bool timed) {
   Result<WeightImage> image = WeightImage::create(setup.file, everything);
   if (!image) return tl::unexpected(image.error());
   setup.image = std::make_unique<WeightImage>(std::move(*image));
-  Result<SweepFacts> facts = find_facts(setup.file, *setup.image, setup.corpus, setup.options, setup.scored,
+  Result<SweepFacts> facts = find_facts(setup.file, *setup.image, setup.corpora, setup.options, setup.scored,
                                         request.goal.chunks, timed);
   if (!facts) return tl::unexpected(facts.error());
   setup.facts = std::move(*facts);

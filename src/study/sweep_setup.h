@@ -18,7 +18,7 @@ namespace fqlab {
 
 struct SweepSetup {
   GgufFile file;
-  Corpus corpus;
+  Corpora corpora;
   std::vector<StudyProperty> properties;
   std::string identity;  ///< hash of the properties that can change numbers
   SweepPlan plan;

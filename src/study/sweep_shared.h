@@ -13,7 +13,7 @@
 #include "fqlab/gguf.h"
 #include "fqlab/result.h"
 #include "study/chunk_passes.h"
-#include "study/corpus.h"
+#include "study/corpora.h"
 #include "study/shared_memory.h"
 
 namespace fqlab {
@@ -51,7 +51,7 @@ class CapturedChunks {
 
 /// Finds the facts in a child process: loads the model from the image, cuts the text. `timed`: also measures
 /// the time of a chunk.
-Result<SweepFacts> find_facts(const GgufFile& file, const WeightImage& image, const Corpus& corpus,
+Result<SweepFacts> find_facts(const GgufFile& file, const WeightImage& image, const Corpora& corpora,
                               const EvaluatorOptions& options, const ScoredRange& scored, int wanted_chunks,
                               bool timed);
 

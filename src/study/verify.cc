@@ -95,7 +95,7 @@ Result<Verification> describe(const VerifyRequest& request, const GgufFile& orig
 
 /// One entry a text: what it is, and whether the plan has seen it.
 void describe_texts(const Corpora& corpora, Verification& v) {
-  const std::optional<Corpus> planned = v.plan ? planning_text(*v.plan) : std::nullopt;
+  const std::optional<std::vector<Corpus>> planned = v.plan ? planning_texts(*v.plan) : std::nullopt;
   if (v.plan && !planned) v.warnings.push_back("plan_text_unknown");
   for (size_t k = 0; k < corpora.texts.size(); ++k) {
     const Corpus& corpus = corpora.texts[k];
@@ -103,7 +103,9 @@ void describe_texts(const Corpora& corpora, Verification& v) {
     text.name = corpora.names[k];
     text.corpus = corpus.identity;
     text.cluster_kind = corpus.folder ? "document" : "chunk";
-    if (planned) text.planned_on = share_a_document(*planned, corpus);
+    if (planned)
+      text.planned_on =
+          std::ranges::any_of(*planned, [&](const Corpus& seen) { return share_a_document(seen, corpus); });
     if (text.planned_on.value_or(false)) text.warnings.push_back("planned_on");
   }
 }

@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <set>
 
-#include "study/corpora.h"
-
 namespace fqlab {
 
 std::vector<std::string> plan_warnings(const QuantizationPlan& plan, const ModelIdentity& original,
@@ -21,13 +19,15 @@ std::vector<std::string> plan_warnings(const QuantizationPlan& plan, const Model
   return warnings;
 }
 
-std::optional<Corpus> planning_text(const QuantizationPlan& plan) {
-  if (plan.corpus.empty()) return std::nullopt;
-  Result<CorpusSource> source = parse_corpus_source(plan.corpus);
-  if (!source) return std::nullopt;
-  Result<Corpus> corpus = read_corpus(source->path);
-  if (!corpus) return std::nullopt;
-  return std::move(*corpus);
+std::optional<std::vector<Corpus>> planning_texts(const QuantizationPlan& plan) {
+  if (plan.corpora.empty()) return std::nullopt;
+  std::vector<Corpus> texts;
+  for (const std::string& path : plan.corpora) {
+    Result<Corpus> corpus = read_corpus(path);
+    if (!corpus) return std::nullopt;
+    texts.push_back(std::move(*corpus));
+  }
+  return texts;
 }
 
 bool share_a_document(const Corpus& a, const Corpus& b) {

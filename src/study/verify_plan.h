@@ -16,8 +16,8 @@ namespace fqlab {
 std::vector<std::string> plan_warnings(const QuantizationPlan& plan, const ModelIdentity& original,
                                        const GgufFile& output);
 
-/// The documents that the plan was made on; absent where they cannot be read (any more).
-std::optional<Corpus> planning_text(const QuantizationPlan& plan);
+/// The texts that the plan was made on; absent where one of them cannot be read (any more).
+std::optional<std::vector<Corpus>> planning_texts(const QuantizationPlan& plan);
 
 /// Whether the texts have a document in common.
 bool share_a_document(const Corpus& a, const Corpus& b);

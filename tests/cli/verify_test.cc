@@ -100,7 +100,7 @@ TEST_F(VerifyCommand, SeveralTextsHaveASectionEach) {
 
 TEST_F(VerifyCommand, DrawsThePlansCurveAndChecksItsText) {
   QuantizationPlan plan;
-  plan.corpus = text_.string();
+  plan.corpora = {text_.string()};
   const GgufFile file = GgufFile::open(file_).value();
   for (const TensorInfo& tensor : file.tensors())
     if (tensor.is_matrix()) plan.tensors.push_back({tensor.name, tensor.type, {}});

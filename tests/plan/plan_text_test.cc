@@ -43,9 +43,9 @@ bool same(const QuantizationPlan& a, const QuantizationPlan& b) {
   const auto same_point = [](const PlanPoint& x, const PlanPoint& y) {
     return x.file_bytes == y.file_bytes && x.kl == y.kl;
   };
-  return std::tie(a.model, a.model_sha256, a.imatrix, a.imatrix_sha256, a.corpus, a.budget, a.budget_bytes,
+  return std::tie(a.model, a.model_sha256, a.imatrix, a.imatrix_sha256, a.corpora, a.budget, a.budget_bytes,
                   a.file_bytes, a.predicted_kl, a.measured_kl, a.measured_chunks) ==
-             std::tie(b.model, b.model_sha256, b.imatrix, b.imatrix_sha256, b.corpus, b.budget,
+             std::tie(b.model, b.model_sha256, b.imatrix, b.imatrix_sha256, b.corpora, b.budget,
                       b.budget_bytes, b.file_bytes, b.predicted_kl, b.measured_kl, b.measured_chunks) &&
          interval(a) == interval(b) && std::ranges::equal(a.tensors, b.tensors, same_tensor) &&
          std::ranges::equal(a.frontier, b.frontier, same_point);
@@ -89,6 +89,11 @@ std::string any_text() {
       rc::gen::oneOf(rc::gen::elementOf(favoured), rc::gen::arbitrary<char>()));
 }
 
+TEST(ParsePlan, TakesSeveralTextsButNoneTwice) {
+  EXPECT_EQ(parse_plan("corpus = a\ncorpus = b\n", "").value().corpora, (std::vector<std::string>{"a", "b"}));
+  EXPECT_THAT(error_of("corpus = a\ncorpus = a\n").what, HasSubstr("stands here again"));
+}
+
 double any_number() {
   const double number = *rc::gen::arbitrary<double>();
   return *rc::gen::inRange(0, 10) == 0 ? std::numeric_limits<double>::infinity() : number;
@@ -102,8 +107,11 @@ auto maybe(Make make) -> std::optional<decltype(make())> {
 RC_GTEST_PROP(ParsePlan, GivesThePlanThatWasPrinted, ()) {
   QuantizationPlan plan;
   for (std::string* text :
-       {&plan.model, &plan.model_sha256, &plan.imatrix, &plan.imatrix_sha256, &plan.corpus, &plan.budget})
+       {&plan.model, &plan.model_sha256, &plan.imatrix, &plan.imatrix_sha256, &plan.budget})
     *text = any_text();
+  for (int i = *rc::gen::inRange(0, 4); i > 0; --i)
+    if (const std::string corpus = any_text(); !corpus.empty() && !std::ranges::count(plan.corpora, corpus))
+      plan.corpora.push_back(corpus);
   plan.budget_bytes = *rc::gen::arbitrary<uint64_t>();
   plan.file_bytes = *rc::gen::arbitrary<uint64_t>();
   plan.predicted_kl = maybe(any_number);

@@ -49,6 +49,7 @@ inline SensitivityMap small_study() {
   study.architecture = "llama";
   study.layers = 30;
   study.corpus_path = "wikitext-2-raw.test.txt";
+  study.corpora = {study.corpus_path};
   study.corpus_sha256 = std::string(64, 'b');
   study.corpus_bytes = 1290590;
   study.corpus_documents = 1;

@@ -139,7 +139,7 @@ inline Verification full_verification() {
   }
   QuantizationPlan plan;
   plan.model_sha256 = v.original.sha256;
-  plan.corpus = "texts/odd";
+  plan.corpora = {"texts/odd"};
   plan.imatrix = "smol.imatrix.gguf";
   plan.budget = "like:Q4_K_M";
   plan.budget_bytes = plan.file_bytes = 105454368;

@@ -201,6 +201,8 @@ TEST(CorpusSource, IsAPathOrANameAndAPath) {
   EXPECT_EQ(parse_corpus_source("news=texts/news")->path, "texts/news");
   EXPECT_EQ(parse_corpus_source("texts/news.txt")->name, "news.txt");
   EXPECT_EQ(parse_corpus_source("texts/news/")->name, "news");
+  for (const char* text : {"papers=texts/news", "texts/news.txt", "texts/news/"})
+    EXPECT_EQ(to_string(*parse_corpus_source(text)), text);
   EXPECT_EQ(parse_corpus_source("=x").error().code, ErrorCode::kUsage);
   EXPECT_EQ(parse_corpus_source("x=").error().code, ErrorCode::kUsage);
 }

@@ -21,9 +21,9 @@ class PlanSearchTest : public ::testing::Test {
  protected:
   void SetUp() override {
     request_.model = testing::shared_file("data/stories260k-f32.gguf");
-    request_.corpus = testing::shared_file("data/wikitext-2-raw.test.txt");
+    request_.corpora = {{"wikitext-2", testing::shared_file("data/wikitext-2-raw.test.txt")}};
     FQLAB_REQUIRE_FILE(request_.model);
-    FQLAB_REQUIRE_FILE(request_.corpus);
+    FQLAB_REQUIRE_FILE(request_.corpora.front().path);
     request_.study = folder_ / "plan.fqlab";
     request_.budget = "8bpw";
     request_.types = {type("q4_0"), type("q5_1"), type("q8_0")};
@@ -80,7 +80,7 @@ TEST_F(PlanSearchTest, MeasuresACandidateAsTheFileThatIsBuiltFromIt) {
   CompareRequest compared;
   compared.model = request_.model;
   compared.variant = build.output;
-  compared.corpus = request_.corpus;
+  compared.corpora = request_.corpora;
   compared.n_ctx = request_.n_ctx;
   compared.chunks = request_.candidate_chunks;
   compared.arithmetic = Arithmetic::kNative;

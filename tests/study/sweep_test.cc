@@ -21,6 +21,7 @@ namespace {
 
 using ::testing::Contains;
 using ::testing::Each;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
@@ -61,7 +62,7 @@ class SweepTest : public ::testing::Test {
       testing::write_file(folder_ / ("text/" + std::to_string(document) + ".txt"), text);
     }
     request_.model = model_;
-    request_.corpus = folder_ / "text";
+    request_.corpora = {{"text", folder_ / "text"}};
     request_.study = folder_ / "a.fqlab";
     request_.n_ctx = 128;
     request_.goal.kind = AllocationGoal::Kind::kExhaustive;
@@ -84,7 +85,7 @@ class SweepTest : public ::testing::Test {
     CompareRequest request;
     request.model = request_.model;
     request.recipes = {Recipe::parse(recipe).value()};
-    request.corpus = request_.corpus;
+    request.corpora = request_.corpora;
     request.n_ctx = request_.n_ctx;
     request.chunks = chunks;
     request.arithmetic = Arithmetic::kReference;
@@ -130,6 +131,25 @@ TEST_F(SweepTest, AnotherModeAndGroupingIsCompareToo) {
     const std::string recipe = map.groups[cell.group].selector + "=int4:g32";
     EXPECT_EQ(*cell.kl, compared(recipe, 2).kl.mean) << recipe;
   }
+}
+
+TEST_F(SweepTest, SeveralTextsTakeTurns) {
+  testing::write_file(
+      folder_ / "letter.txt",
+      std::string(40, 'x') + " Dear reader, the weather is fine today. " + std::string(4000, '.'));
+  request_.corpora.push_back({"letter", folder_ / "letter.txt"});
+  request_.goal.chunks = 3;  // two of the folder, one of the letter
+  select("1/attn_q");
+  const SweepOutcome outcome = run().value();
+  EXPECT_THAT(outcome.cluster_of_chunk, SizeIs(3));
+  EXPECT_EQ(std::set(outcome.cluster_of_chunk.begin(), outcome.cluster_of_chunk.end()).size(), 3u);
+  const SensitivityMap map = read_map(request_.study).value();
+  EXPECT_THAT(map.study.corpora,
+              ElementsAre((folder_ / "text").string(), "letter=" + (folder_ / "letter.txt").string()));
+  const Comparison c = compared("1/attn_q=int4:g32", 2);  // two of each text
+  const MapCell& cell = map.cells.back();
+  ASSERT_THAT(cell.chunks, SizeIs(3));
+  for (size_t i = 0; i < 3; ++i) EXPECT_EQ(cell.chunks[i].kl, c.chunks[i].kl_mean) << i;
 }
 
 TEST_F(SweepTest, AFormatThatChangesNothingGivesExactlyZero) {
@@ -386,7 +406,7 @@ void expect_a_cell_to_be_compare(const std::filesystem::path& model, const std::
   testing::write_file(folder / "text.txt", text);
   SweepRequest sweep;
   sweep.model = model;
-  sweep.corpus = folder / "text.txt";
+  sweep.corpora = {{"text.txt", folder / "text.txt"}};
   sweep.study = folder / "a.fqlab";
   sweep.n_ctx = 64;
   sweep.goal.chunks = 2;
@@ -399,7 +419,7 @@ void expect_a_cell_to_be_compare(const std::filesystem::path& model, const std::
   CompareRequest request;
   request.model = sweep.model;
   request.recipes = {Recipe::parse(layer + "/attn_q=int4:g32").value()};
-  request.corpus = sweep.corpus;
+  request.corpora = sweep.corpora;
   request.n_ctx = request.n_batch = 64;
   request.chunks = 2;
   request.arithmetic = Arithmetic::kReference;

@@ -274,7 +274,7 @@ class VerifyWithPlan : public VerifyTest {
     if (IsSkipped()) return;
     request_.chunks = 1;
     QuantizationPlan plan;
-    plan.corpus = (folder_ / "two.txt").string();
+    plan.corpora = {(folder_ / "two.txt").string()};
     const GgufFile file = GgufFile::open(request_.output).value();
     for (const TensorInfo& tensor : file.tensors()) plan.tensors.push_back({tensor.name, tensor.type, {}});
     request_.plan = plan;
@@ -290,14 +290,14 @@ TEST_F(VerifyWithPlan, ATextThatThePlanHasNotSeenNeedsNoWarning) {
 TEST_F(VerifyWithPlan, ATextThatThePlanHasSeenIsFoundByItsWords) {
   fs::create_directory(folder_ / "texts");
   fs::copy_file(folder_ / "one.txt", folder_ / "texts" / "renamed.txt");
-  request_.plan->corpus = (folder_ / "texts").string();
+  request_.plan->corpora = {(folder_ / "two.txt").string(), (folder_ / "texts").string()};
   const Verification v = measured();
   EXPECT_EQ(v.texts[0].planned_on, true);
   EXPECT_THAT(v.texts[0].warnings, Contains("planned_on"));
 }
 
 TEST_F(VerifyWithPlan, SaysWhereThePlansTextCannotBeRead) {
-  request_.plan->corpus = "gone.txt";
+  request_.plan->corpora = {(folder_ / "two.txt").string(), "gone.txt"};
   const Verification v = measured();
   EXPECT_THAT(v.warnings, Contains("plan_text_unknown"));
   EXPECT_FALSE(v.texts[0].planned_on.has_value());
