@@ -205,6 +205,7 @@ std::string findings(const SensitivityMap& map, size_t format, const Text& text)
   if (cells.empty()) return "";
   const MapCell& first = *cells.front();
   std::vector<double> values;
+  values.reserve(cells.size());
   for (const MapCell* cell : cells) values.push_back(*cell->kl);
   const double median = quantile(values, 0.5);
   std::string sentence = text(

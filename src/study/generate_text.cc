@@ -142,6 +142,7 @@ Result<GenerateOutcome> generate_text(const GenerateRequest& request,
 
   std::vector<std::string> documents(count);
   std::vector<Random> seeds;
+  seeds.reserve(count);
   for (Random random(request.seed); seeds.size() < count;) seeds.emplace_back(random.next());
   std::mutex lock;  // of what follows, and of `progress`
   std::optional<Error> failure;

@@ -285,7 +285,7 @@ Result<void> PlanSearch::add_solutions(const Options& solution) {
         if (o != other) fixed[g][o].kl = HUGE_VAL;
       const auto options = solve(fixed);
       if (!options || total(fixed, *options).kl > kHopeless * optimum) continue;
-      const Result<void> added = add_candidate(
+      Result<void> added = add_candidate(
           fmt::format("{} as {}", group.label, ggml_type_info(group.options[other].type)->name), *options);
       if (!added) return added;
     }
@@ -349,7 +349,7 @@ Result<bool> PlanSearch::race() {
   const auto is_stock = [](const PlanCandidate* candidate) { return candidate->label.starts_with("stock "); };
   for (int chunks = std::min(kFirstHeat, request_.candidate_chunks);;
        chunks = std::min(2 * chunks, request_.candidate_chunks)) {
-    const Result<bool> measured = measure(left, chunks);
+    Result<bool> measured = measure(left, chunks);
     if (!measured || !*measured) return measured;
     std::ranges::sort(left, {}, [](const PlanCandidate* candidate) { return *candidate->measured_kl; });
     if (chunks == request_.candidate_chunks) return true;
