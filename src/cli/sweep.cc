@@ -201,10 +201,12 @@ void add_sweep(CLI::App& app, const std::vector<std::string>& arguments, Action&
       ->add_option("--mode", options->mode,
                    "only: one group is changed; except: all but one; cumulative: layers 0..k and k..last")
       ->capture_default_str();
-  command->add_option(
-      "--corpus", options->corpora,
-      "text to measure on: a file, or a folder of .txt documents (default: the fetched one); repeated, "
-      "the texts take turns");
+  command
+      ->add_option(
+          "--corpus", options->corpora,
+          "text to measure on: a file, or a folder of .txt documents (default: the fetched one); repeated, "
+          "the texts take turns")
+      ->allow_extra_args(false);  // a MODEL may follow
   command->add_option("--ctx", request.n_ctx, "tokens a chunk")->capture_default_str();
   command->add_option("--chunks", request.goal.chunks, "the most chunks that a cell gets")
       ->capture_default_str();

@@ -78,6 +78,13 @@ TEST_F(SweepCommand, ADryRunSaysWhatItTakesAndWritesNothing) {
   EXPECT_EQ(testing::files_in(folder_.path()), 1u);
 }
 
+TEST_F(SweepCommand, TheModelMayFollowTheText) {
+  const testing::Ran ran = testing::fqlab(
+      {"sweep", "--dry-run", "--ctx", "64", "--study", study(), "--formats", "int4:g32", "--corpus",
+       (folder_ / "text.txt").string(), testing::shared_file("data/stories260k-f32.gguf").string()});
+  EXPECT_EQ(ran.code, 0) << ran.err;
+}
+
 TEST_F(SweepCommand, BadInputIsOneMessageAndLeavesNothing) {
   const struct {
     std::vector<std::string> arguments;
