@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """fqlab's plans against llama-quantize's mixes of the same size, on text that the plans have not seen (make bench-plan).
 
-    bench/plan_vs_stock.py FOLDER [--mixes Q3_K_M,...] [--budgets 10] [--chunks 64] [--no-imatrix] [--no-own-words]
+    bench/plan_vs_stock.py FOLDER [--mixes Q3_K_M,...] [--budgets 10] [--chunks 64] [--no-imatrix] [--own-words]
 
-The original is ../shared/tools/make_reference.py of SmolLM2. The imatrix comes from the odd-numbered State of the Union addresses, plans from these and from
-text that the model writes itself (fqlab generate; --no-own-words: the addresses alone), the judgement from the even-numbered ones and wikitext-2. FOLDER keeps the study and the files, so that a second run goes on where the first ended. For each mix: the stock file,
+The original is ../shared/tools/make_reference.py of SmolLM2. Imatrix and plans come from the odd-numbered State of the Union addresses (--own-words: plans also
+from text that the model writes itself, fqlab generate), the judgement from the even-numbered ones and wikitext-2. FOLDER keeps the study and the files, so that a second run goes on where the first ended. For each mix: the stock file,
 the plan of at most its bytes, and the plan with an imatrix that has an entry for the tied embedding. Bars: KL lower than stock by at least what the first
 attempt reached (issue 8), never more bytes, predicted joint KL within 15 % of the measured one. With --budgets N instead: N sizes evenly between 85 and
 145 MB, each against the largest of llama-quantize's mixes that is not larger; bar: never higher.
@@ -89,7 +89,7 @@ def main():
     parser.add_argument("--chunks", type=int, default=64)
     parser.add_argument("--imatrix-chunks", type=int, default=100)
     parser.add_argument("--no-imatrix", action="store_true", help="plans and stock mixes without an imatrix instead")
-    parser.add_argument("--no-own-words", action="store_true", help="plans from the addresses alone; give each way a FOLDER of its own")
+    parser.add_argument("--own-words", action="store_true", help="plans from the model's own words too; give each way a FOLDER of its own")
     options = parser.parse_args()
     folder = options.folder
     folder.mkdir(parents=True, exist_ok=True)
@@ -98,7 +98,7 @@ def main():
         [peers.python(), SHARED / "tools/make_reference.py", peers.setup("model"), folder / "original.gguf"], check=True))
     study = folder / "study.fqlab"
     texts = [folder / "odd"]
-    if not options.no_own_words:
+    if options.own_words:
         texts.append(once(folder / "own", lambda: fqlab("generate", model, "-o", folder / "own")))
     variants = {"plan": None}
     if not options.no_imatrix:
