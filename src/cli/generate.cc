@@ -40,7 +40,8 @@ Result<ExitCode> run_generate(const GenerateRequest& request) {
 
 void add_generate(CLI::App& app, Action& action) {
   CLI::App* command = app.add_subcommand(
-      "generate", "Let the model write text of its own, so that a plan is not fitted to one text alone");
+      "generate",
+      "Let the model write text of its own: a corpus where there is none, or a second one for a plan");
   auto request = std::make_shared<GenerateRequest>();
   request->threads = hardware_threads();
   command->add_option("MODEL", request->model, "a GGUF file")->required();
@@ -65,7 +66,8 @@ void add_generate(CLI::App& app, Action& action) {
   command->footer(
       "Examples:\n"
       "  fqlab generate MODEL.gguf -o own-words\n"
-      "  fqlab plan MODEL.gguf --budget like:Q4_K_M --corpus TEXT --corpus own-words -o MODEL.plan");
+      "  fqlab plan MODEL.gguf --budget like:Q4_K_M --chunks 4 --corpus TEXT \\\n    --corpus own-words -o "
+      "MODEL.plan");
   command->callback([&action, request] { action = [request] { return run_generate(*request); }; });
 }
 
