@@ -12,11 +12,11 @@
 #include "base/system.h"
 #include "cli/commands.h"
 #include "cli/map_source.h"
+#include "cli/supervised.h"
 #include "cli/terminal.h"
 #include "fqlab/quantization_plan.h"
 #include "fqlab/quantizer.h"
 #include "report/sections.h"
-#include "study/supervise.h"
 
 namespace fqlab::cli {
 namespace {
@@ -164,20 +164,15 @@ Result<ExitCode> run_build(const BuildOptions& options) {
   if (Result<void> possible = check_output(options.output, existing); !possible)
     return tl::unexpected(possible.error());
   // llama.cpp may abort; in a child process that costs one message.
-  const Result<int> code = run_supervised([&]() -> int {
+  return supervised([&]() -> Result<ExitCode> {
     const Result<GgufLayout> layout = make_file(options, *plan, *model);
-    if (!layout) {
-      say_error(to_string(layout.error()));
-      return exit_code(layout.error());
-    }
+    if (!layout) return tl::unexpected(layout.error());
     print_types(*layout);
     say(fmt::format(
         "wrote {} ({} bytes{})", options.output, with_commas(layout->file_bytes),
         plan->budget_bytes == 0 ? "" : fmt::format(" of a budget of {}", with_commas(plan->budget_bytes))));
     return kDone;
   });
-  if (!code) return tl::unexpected(code.error());
-  return static_cast<ExitCode>(*code);
 }
 
 }  // namespace

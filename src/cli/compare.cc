@@ -12,9 +12,9 @@
 #include "cli/commands.h"
 #include "cli/default_corpus.h"
 #include "cli/report_folder.h"
+#include "cli/supervised.h"
 #include "cli/terminal.h"
 #include "fqlab/report.h"
-#include "study/supervise.h"
 
 namespace fqlab::cli {
 namespace {
@@ -132,14 +132,7 @@ Result<ExitCode> run_compare(const CompareOptions& options) {
   if (Result<void> possible = check_report_folder(options.out, options.force); !possible)
     return tl::unexpected(possible.error());
   // llama.cpp may abort; in a child process that costs one message.
-  const Result<int> code = run_supervised([&]() -> int {
-    const Result<ExitCode> done = measure_and_report(*request, *output);
-    if (done) return *done;
-    say_error(to_string(done.error()));
-    return exit_code(done.error());
-  });
-  if (!code) return tl::unexpected(code.error());
-  return static_cast<ExitCode>(*code);
+  return supervised([&] { return measure_and_report(*request, *output); });
 }
 
 }  // namespace

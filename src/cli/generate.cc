@@ -8,32 +8,26 @@
 #include "base/system.h"
 #include "cli/commands.h"
 #include "cli/quantities.h"
+#include "cli/supervised.h"
 #include "cli/terminal.h"
 #include "study/generate_text.h"
-#include "study/supervise.h"
 
 namespace fqlab::cli {
 namespace {
 
 Result<ExitCode> run_generate(const GenerateRequest& request) {
-  // llama.cpp may abort; in a child process that costs one message.
-  const Result<int> code = run_supervised([&]() -> int {
+  return supervised([&]() -> Result<ExitCode> {
     const Stopwatch watch;
     Progress progress;
-    const Result<GenerateOutcome> outcome =
+    const Result<uint64_t> bytes =
         generate_text(request, [&](size_t done, size_t all) { progress.update(done, all, "documents"); });
     progress.finish();
-    if (!outcome) {
-      say_error(to_string(outcome.error()));
-      return exit_code(outcome.error());
-    }
+    if (!bytes) return tl::unexpected(bytes.error());
     say(fmt::format("wrote {}: {} of at least {} tokens, {} bytes, {}", printable(request.output.string()),
-                    counted(outcome->documents, "document"), request.tokens, with_commas(outcome->bytes),
-                    duration(watch.seconds())));
+                    counted(static_cast<uint64_t>(request.documents), "document"), request.tokens,
+                    with_commas(*bytes), duration(watch.seconds())));
     return kDone;
   });
-  if (!code) return tl::unexpected(code.error());
-  return static_cast<ExitCode>(*code);
 }
 
 }  // namespace

@@ -9,9 +9,9 @@
 #include "cli/commands.h"
 #include "cli/default_corpus.h"
 #include "cli/quantities.h"
+#include "cli/supervised.h"
 #include "cli/terminal.h"
 #include "study/make_imatrix.h"
-#include "study/supervise.h"
 
 namespace fqlab::cli {
 namespace {
@@ -52,22 +52,16 @@ void tell_outcome(const ImatrixRequest& request, const ImatrixOutcome& outcome, 
 Result<ExitCode> run_imatrix(const ImatrixOptions& options) {
   const Result<ImatrixRequest> request = understand(options);
   if (!request) return tl::unexpected(request.error());
-  // llama.cpp may abort; in a child process that costs one message.
-  const Result<int> code = run_supervised([&]() -> int {
+  return supervised([&]() -> Result<ExitCode> {
     const Stopwatch watch;
     Progress progress;
     const Result<ImatrixOutcome> outcome =
         make_imatrix(*request, [&](size_t done, size_t all) { progress.update(done, all, "chunks"); });
     progress.finish();
-    if (outcome) {
-      tell_outcome(*request, *outcome, watch.seconds());
-      return kDone;
-    }
-    say_error(to_string(outcome.error()));
-    return exit_code(outcome.error());
+    if (!outcome) return tl::unexpected(outcome.error());
+    tell_outcome(*request, *outcome, watch.seconds());
+    return kDone;
   });
-  if (!code) return tl::unexpected(code.error());
-  return static_cast<ExitCode>(*code);
 }
 
 }  // namespace

@@ -13,10 +13,10 @@
 #include "cli/commands.h"
 #include "cli/default_corpus.h"
 #include "cli/quantities.h"
+#include "cli/supervised.h"
 #include "cli/terminal.h"
 #include "formats/ggml_names.h"
 #include "study/plan_search.h"
-#include "study/supervise.h"
 
 namespace fqlab::cli {
 namespace {
@@ -200,15 +200,9 @@ Result<ExitCode> run_plan(const PlanOptions& options) {
   if (!request) return tl::unexpected(request.error());
   if (Result<void> possible = check_outputs(options); !possible) return tl::unexpected(possible.error());
   // llama.cpp's quantizer tells what it would do, and may abort; in a child process that costs one message.
-  const Result<int> code = run_supervised([&]() -> int {
-    const Result<ExitCode> done = search_and_write(options, *request);
-    if (done) return *done;
-    say_error(to_string(done.error()));
-    return exit_code(done.error());
-  });
+  Result<ExitCode> code = supervised([&] { return search_and_write(options, *request); });
   if (!code && code.error().code == ErrorCode::kInterrupted) return interrupted(*request);  // not in a sweep
-  if (!code) return tl::unexpected(code.error());
-  return static_cast<ExitCode>(*code);
+  return code;
 }
 
 }  // namespace

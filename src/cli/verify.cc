@@ -12,9 +12,9 @@
 #include "cli/default_corpus.h"
 #include "cli/map_source.h"
 #include "cli/report_folder.h"
+#include "cli/supervised.h"
 #include "cli/terminal.h"
 #include "fqlab/verification_report.h"
-#include "study/supervise.h"
 
 namespace fqlab::cli {
 namespace {
@@ -86,14 +86,7 @@ Result<ExitCode> run_verify(const VerifyOptions& options) {
         !possible)
       return tl::unexpected(possible.error());
   // llama.cpp may abort; in a child process that costs one message.
-  const Result<int> code = run_supervised([&]() -> int {
-    const Result<ExitCode> done = measure_and_report(*request, *languages, options.out);
-    if (done) return *done;
-    say_error(to_string(done.error()));
-    return exit_code(done.error());
-  });
-  if (!code) return tl::unexpected(code.error());
-  return static_cast<ExitCode>(*code);
+  return supervised([&] { return measure_and_report(*request, *languages, options.out); });
 }
 
 }  // namespace

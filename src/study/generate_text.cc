@@ -120,8 +120,8 @@ Result<uint64_t> write_folder(const fs::path& path, std::span<const std::string>
 
 }  // namespace
 
-Result<GenerateOutcome> generate_text(const GenerateRequest& request,
-                                      const std::function<void(size_t done, size_t all)>& progress) {
+Result<uint64_t> generate_text(const GenerateRequest& request,
+                               const std::function<void(size_t done, size_t all)>& progress) {
   Result<GgufFile> file = GgufFile::open(request.model);
   if (!file) return tl::unexpected(file.error());
   const size_t count = static_cast<size_t>(request.documents);
@@ -170,9 +170,7 @@ Result<GenerateOutcome> generate_text(const GenerateRequest& request,
   }
   if (failure) return tl::unexpected(*failure);
 
-  const Result<uint64_t> bytes = write_folder(request.output, documents);
-  if (!bytes) return tl::unexpected(bytes.error());
-  return GenerateOutcome{count, *bytes};
+  return write_folder(request.output, documents);
 }
 
 }  // namespace fqlab
