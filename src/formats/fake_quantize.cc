@@ -162,10 +162,14 @@ struct Nvfp4Maxima {
     std::atomic<uint32_t> most = 0;
     const uint64_t grain = std::max<uint64_t>(1, kValuesPerThread / work.columns);
     share_out(work.rows(), grain, work.threads, [&](int, uint64_t begin, uint64_t end) {
+      const float* values = work.in.data() + begin * work.columns;
+      uint32_t* found = of_blocks.get() + begin * blocks_a_row;
       uint32_t part = 0;
-      for (uint64_t row = begin; row < end; ++row)
-        part = std::max(part, kernels::nvfp4_maxima(work.in.data() + row * work.columns, work.columns,
-                                                    of_blocks.get() + row * blocks_a_row));
+      if (work.columns % kernels::kNvfp4Block == 0)
+        part = kernels::nvfp4_maxima(values, (end - begin) * work.columns, found);
+      else
+        for (uint64_t row = begin; row < end; ++row, values += work.columns, found += blocks_a_row)
+          part = std::max(part, kernels::nvfp4_maxima(values, work.columns, found));
       uint32_t before = most;
       while (before < part && !most.compare_exchange_weak(before, part)) {
       }

@@ -508,6 +508,7 @@ HWY_INLINE Counts GroupRows(const Segment& row, const Grid& grid, size_t group, 
 constexpr float kNvfp4Limit = 6.5f;
 
 /// NVFP4 blocks within that limit, all finite, rounded to nearest even: nothing saturates.
+template <bool kStream>
 Counts Nvfp4Chunk(const Segment& chunk, const float* scales) {
   constexpr size_t kBlock = kNvfp4Block;
   const DF df;
@@ -515,25 +516,25 @@ Counts Nvfp4Chunk(const Segment& chunk, const float* scales) {
   const size_t lanes = hn::Lanes(df), size = chunk.size;
   const float* in = chunk.in;
   float* out = chunk.out;
-  const bool stream = chunk.stream;
-  const VF one = hn::Set(df, 1.0f), magic = hn::Set(df, 0x1p22f);
+  const VF one = hn::Set(df, 1.0f), magic = hn::Set(df, 0x1.8p22f);
   VectorCounts counts;
   for (size_t at = 0; at < size; at += kBlock, ++scales) {
     const VF scale = hn::Set(df, *scales);
-    for (size_t i = at; i < at + kBlock; i += lanes) {
-      hwy::Prefetch(in + i + kChunk / 4);  // the maxima are known: nothing wants a whole chunk at once
-      const VI x = hn::BitCast(di, hn::LoadU(df, in + i));
-      const VI magnitude = hn::And(x, Bits(~kSignBit));
-      const VF quotient = hn::Div(hn::BitCast(df, magnitude), scale);
+    hwy::Prefetch(in + at + kChunk / 4);  // the maxima are known: nothing wants a whole chunk at once
+    HWY_UNROLL(4)
+    for (size_t i = 0; i < kBlock; i += lanes) {
+      const VF x = hn::LoadU(df, in + at + i);
+      const VI bits = hn::BitCast(di, x);
+      const VF quotient = hn::Div(x, scale);
       // One bit of mantissa: what lies in [2^e, 2^(e + 1)) becomes a multiple of 2^(e - 1), the unit in the
-      // last place of 2^(e + 22); below 1 the step stays 1/2.
+      // last place of 1.5 * 2^(e + 22), for both signs; below 1 the step stays 1/2.
       const VF power = hn::BitCast(df, hn::And(hn::BitCast(di, quotient), Bits(kInfinityBits)));
       const VF shifter = hn::Mul(hn::Max(power, one), magic);
       const VF rounded = hn::Sub(hn::Add(quotient, shifter), shifter);
       const VI product = hn::BitCast(di, hn::Mul(rounded, scale));
-      const VI result = hn::Or(product, hn::And(x, Bits(kSignBit)));
-      counts.AddFiniteSigned(x, result, product);
-      Put(result, out + i, stream);
+      const VI result = hn::Or(product, hn::And(bits, Bits(kSignBit)));  // a zero has lost its sign
+      counts.AddFiniteSigned(bits, result, product);
+      Put(result, out + at + i, kStream);
     }
   }
   return counts.Total();
@@ -574,7 +575,9 @@ Counts Nvfp4RowT(const Segment& row, const uint32_t* maxima_of_blocks, const Gri
   return GroupRows<R, false>(row, grid, kNvfp4Block, keys, maxima_of_blocks, scale_of, scale_of_rare,
                              [&](const Segment& chunk, const float* scales) HWY_ATTR {
                                if constexpr (R == Rounding::kNearestEven)
-                                 if (!may_saturate) return Nvfp4Chunk(chunk, scales);
+                                 if (!may_saturate)
+                                   return chunk.stream ? Nvfp4Chunk<true>(chunk, scales)
+                                                       : Nvfp4Chunk<false>(chunk, scales);
                                return GroupChunk<R, false, true>(chunk, grid, kNvfp4Block, scales, keys);
                              });
 }
@@ -587,14 +590,25 @@ Counts Nvfp4Row(const Segment& row, const uint32_t* maxima, const Grid& grid, fl
   });
 }
 
-uint32_t Nvfp4Maxima(const float* row, size_t size, uint32_t* maxima) {
+uint32_t Nvfp4Maxima(const float* in, size_t size, uint32_t* maxima) {
   constexpr size_t kBlock = kNvfp4Block;
+  // Memory answers more requests from several pages at once than from one after the other.
+  constexpr size_t kAtOnce = 4, kStretch = (size_t{1} << 18) / sizeof(float) / kBlock, kVisit = 4;
   const size_t whole = size / kBlock, blocks = (size + kBlock - 1) / kBlock;
-  BlockMaxima(row, kBlock, whole, maxima);
-  if (whole < blocks) maxima[whole] = MaxMagnitude(row + whole * kBlock, size - whole * kBlock);
-  uint32_t least, most;
-  Extremes(maxima, blocks, least, most);
-  return most;
+  uint32_t least, most = 0, some;
+  size_t done = 0;
+  for (; done + kAtOnce * kStretch <= whole; done += kAtOnce * kStretch) {
+    for (size_t at = done; at < done + kStretch; at += kVisit)
+      for (size_t block = at; block < at + kAtOnce * kStretch; block += kStretch)
+        BlockMaxima(in + block * kBlock, kBlock, kVisit, maxima + block);
+    Extremes(maxima + done, kAtOnce * kStretch, least, some);
+    most = HWY_MAX(most, some);
+  }
+  BlockMaxima(in + done * kBlock, kBlock, whole - done, maxima + done);
+  if (whole < blocks) maxima[whole] = MaxMagnitude(in + whole * kBlock, size - whole * kBlock);
+  if (done == blocks) return most;
+  Extremes(maxima + done, blocks - done, least, some);
+  return HWY_MAX(most, some);
 }
 
 template <Rounding R, bool kInteger, bool kNegativeZero>
@@ -664,8 +678,8 @@ Counts cast(const Segment& segment, const Grid& grid, uint64_t seed) {
 }
 Counts cast_e8m0(const Segment& segment) { return HWY_DYNAMIC_DISPATCH(CastE8m0)(segment); }
 Counts mx_row(const Segment& row, const MxRule& rule) { return HWY_DYNAMIC_DISPATCH(MxRow)(row, rule); }
-uint32_t nvfp4_maxima(const float* row, size_t size, uint32_t* maxima) {
-  return HWY_DYNAMIC_DISPATCH(Nvfp4Maxima)(row, size, maxima);
+uint32_t nvfp4_maxima(const float* in, size_t size, uint32_t* maxima) {
+  return HWY_DYNAMIC_DISPATCH(Nvfp4Maxima)(in, size, maxima);
 }
 Counts nvfp4_row(const Segment& row, const uint32_t* maxima, const Grid& grid, float tensor_scale,
                  uint64_t seed) {

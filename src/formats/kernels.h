@@ -53,8 +53,9 @@ Counts mx_row(const Segment& row, const MxRule& rule);
 
 /// Values of a block of NVFP4; the last one of a row may be shorter.
 inline constexpr uint64_t kNvfp4Block = 16;
-/// Writes the largest magnitude of each block of a row, as bits, NaN and Inf included; the largest of them.
-uint32_t nvfp4_maxima(const float* row, size_t size, uint32_t* maxima);
+/// Writes the largest magnitude of each block of a row, or of rows of whole blocks, as bits, NaN and Inf
+/// included; the largest of them.
+uint32_t nvfp4_maxima(const float* in, size_t size, uint32_t* maxima);
 /// One row of NVFP4 blocks, given their maxima, with the tensor's scale; `grid` is E2M1.
 Counts nvfp4_row(const Segment& row, const uint32_t* maxima, const Grid& grid, float tensor_scale,
                  uint64_t seed);

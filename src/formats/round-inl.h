@@ -130,7 +130,11 @@ struct VectorCounts {
   VI changed, saturated, flushed, nan, overflowed;
 
   static HWY_INLINE void Tally(VI& count, MI where) {
-    count = hn::IfThenElse(where, hn::Add(count, Bits(1)), count);
+#if HWY_TARGET <= HWY_AVX3
+    count = hn::IfThenElse(where, hn::Add(count, Bits(1)), count);  // one masked instruction
+#else
+    count = hn::Sub(count, hn::VecFromMask(DI(), where));  // the mask's lanes are -1
+#endif
   }
   /// `magnitude` of finite inputs only, as is the output.
   HWY_INLINE void AddFinite(VI in, VI magnitude, VI out, VI out_magnitude) {
@@ -140,9 +144,9 @@ struct VectorCounts {
   }
   /// The same where a zero keeps its sign: what is changed was not zero.
   HWY_INLINE void AddFiniteSigned(VI in, VI out, VI out_magnitude) {
-    const MI differs = hn::Ne(in, out);
-    Tally(changed, differs);
-    Tally(flushed, hn::And(differs, hn::Eq(out_magnitude, hn::Zero(DI()))));
+    const MI same = hn::Eq(in, out);
+    Tally(changed, hn::Not(same));
+    Tally(flushed, hn::AndNot(same, hn::Eq(out_magnitude, hn::Zero(DI()))));
   }
   HWY_INLINE void Add(VI in, VI magnitude, VI out, MI is_saturated, MI is_nan) {
     const DI di;
