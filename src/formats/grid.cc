@@ -87,6 +87,12 @@ bool fits_vector_kernel(const Grid& grid, int shift) {
   return min_exponent >= -126 && step_exponent + 23 <= 127 && random_is_exact;
 }
 
+bool rounds_by_adding(const Grid& grid, int shift) {
+  const int largest_exponent = static_cast<int>(grid.largest_bits >> 23) - 127 + shift;
+  return grid.rounding == Rounding::kNearestEven && grid.mantissa_bits > 0 && !grid.flip_parity &&
+         grid.min_exponent + shift >= -126 && largest_exponent + 23 - grid.mantissa_bits <= 127;
+}
+
 uint32_t random_bits(uint32_t index, uint32_t key0, uint32_t key1) {
   uint32_t h = index ^ key0;
   for (int round = 0; round < 2; ++round) {

@@ -31,6 +31,10 @@ Grid grid_of(const MiniFloat& element, Overflow overflow, Rounding rounding);
 /// 2^shift.
 bool fits_vector_kernel(const Grid& grid, int shift);
 
+/// True where adding a large number and subtracting it again rounds all magnitudes up to the largest, times
+/// 2^shift, to nearest even: ties are those of a mantissa, and the sums stay within float32.
+bool rounds_by_adding(const Grid& grid, int shift);
+
 /// 24 random bits for the value with that index; the vector kernels compute the same.
 uint32_t random_bits(uint32_t index, uint32_t key0, uint32_t key1);
 

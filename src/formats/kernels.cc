@@ -65,10 +65,17 @@ HWY_INLINE VI CastVector(const VectorGrid& grid, VI x, VU random, VectorCounts& 
 }
 
 /// The same for magnitudes that are not beyond the largest number: nothing saturates and nothing is special.
-template <Rounding R>
+/// kByAdding: the grid rounds_by_adding() and has a negative zero.
+template <Rounding R, bool kByAdding>
 HWY_INLINE VI CastInRange(const VectorGrid& grid, VI x, VU random, VectorCounts& counts) {
   const VI magnitude = hn::And(x, Bits(~kSignBit));
   const VI sign = hn::And(x, Bits(kSignBit));
+  if constexpr (kByAdding) {
+    const VI rounded = RoundByAdding(grid, magnitude);
+    const VI out = hn::Or(rounded, sign);
+    counts.AddFiniteSigned(x, out, rounded);
+    return out;
+  }
   const VI rounded = RoundMagnitude<R>(grid, magnitude, sign, random);
   const VI kept_sign = hn::IfThenElse(hn::Eq(rounded, hn::Zero(DI())), hn::And(sign, grid.zero_sign), sign);
   const VI out = hn::Or(rounded, kept_sign);
@@ -76,7 +83,7 @@ HWY_INLINE VI CastInRange(const VectorGrid& grid, VI x, VU random, VectorCounts&
   return out;
 }
 
-template <Rounding R>
+template <Rounding R, bool kByAdding>
 Counts CastT(const Segment& segment, const Grid& scalar_grid, RandomKeys keys) {
   const DF df;
   const DI di;
@@ -86,16 +93,19 @@ Counts CastT(const Segment& segment, const Grid& scalar_grid, RandomKeys keys) {
   size_t i = 0;
   for (; i + 4 * lanes <= segment.size; i += 4 * lanes) {
     VI x[4];
+    HWY_UNROLL(4)
     for (size_t k = 0; k < 4; ++k) x[k] = hn::BitCast(di, hn::LoadU(df, segment.in + i + k * lanes));
     VI most = hn::Zero(di);
-    for (size_t k = 0; k < 4; ++k) most = hn::Max(most, hn::And(x[k], Bits(~kSignBit)));
+    HWY_UNROLL(4) for (size_t k = 0; k < 4; ++k) most = hn::Max(most, hn::And(x[k], Bits(~kSignBit)));
     const uint64_t index = segment.index + i;
     float* out = segment.out + i;
     if (HWY_LIKELY(hn::AllFalse(di, hn::Gt(most, grid.largest)))) {
+      HWY_UNROLL(4)
       for (size_t k = 0; k < 4; ++k)
-        Put(CastInRange<R>(grid, x[k], RandomFor<R>(index + k * lanes, keys), vector_counts), out + k * lanes,
-            segment.stream);
+        Put(CastInRange<R, kByAdding>(grid, x[k], RandomFor<R>(index + k * lanes, keys), vector_counts),
+            out + k * lanes, segment.stream);
     } else {
+      HWY_UNROLL(4)
       for (size_t k = 0; k < 4; ++k)
         Put(CastVector<R>(grid, x[k], RandomFor<R>(index + k * lanes, keys), vector_counts), out + k * lanes,
             segment.stream);
@@ -109,8 +119,10 @@ Counts CastT(const Segment& segment, const Grid& scalar_grid, RandomKeys keys) {
 
 Counts Cast(const Segment& segment, const Grid& grid, uint64_t seed) {
   const RandomKeys keys = random_keys(seed, segment.index);
+  if (rounds_by_adding(grid, 0) && grid.has_negative_zero)
+    return CastT<Rounding::kNearestEven, true>(segment, grid, keys);
   return WithRounding(grid.rounding,
-                      [&](auto rounding) { return CastT<rounding.value>(segment, grid, keys); });
+                      [&](auto rounding) { return CastT<rounding.value, false>(segment, grid, keys); });
 }
 
 Counts CastE8m0(const Segment& segment) {
@@ -164,10 +176,13 @@ uint32_t MxCarry(const MxRule& rule) {
 struct MagnitudeBounds {
   uint32_t lowest = 0, size = 0;
 };
-MagnitudeBounds MxBounds(const MxRule& rule) {
+MagnitudeBounds MxBounds(const MxRule& rule, bool by_adding) {
+  const auto fits = [&](int shift) {
+    return fits_vector_kernel(rule.grid, shift) && (!by_adding || rounds_by_adding(rule.grid, shift));
+  };
   int low = -127, high = 126;
-  while (low < 127 && !fits_vector_kernel(rule.grid, low)) ++low;
-  while (high > low && !fits_vector_kernel(rule.grid, high + 1)) --high;
+  while (low < 127 && !fits(low)) ++low;
+  while (high > low && !fits(high + 1)) --high;
   const auto bits = [&](int shift) {
     return static_cast<uint32_t>(HWY_MAX(shift + rule.max_exponent + 127, 1)) << 23;
   };
@@ -183,6 +198,10 @@ constexpr size_t kMostBlocks = kChunk / 16;
 Segment Part(const Segment& row, size_t at, size_t size) {
   return {row.in + at, row.out + at, size, row.index + at, row.stream};
 }
+
+/// Elements of MX with a negative zero are small floats with a mantissa.
+template <Rounding R, bool kNegativeZero>
+constexpr bool kMxByAdding = R == Rounding::kNearestEven&& kNegativeZero;
 
 /// Whole blocks whose maxima lie within the bounds of the vector kernel.
 template <Rounding R, bool kNegativeZero>
@@ -203,17 +222,25 @@ Counts MxChunk(const Segment& chunk, const MxRule& rule, const uint32_t* maxima,
     const VI most = Bits(maxima[at / kBlock]);
     const VI shift = hn::Sub(hn::And(hn::Add(most, carry), Bits(kInfinityBits)), zero_shift);
     grid.min_normal = hn::Add(unshifted.min_normal, shift);
+    grid.lowest_power = hn::Add(unshifted.lowest_power, shift);
     grid.largest = hn::Add(unshifted.largest, shift);
     grid.magic = hn::BitCast(df, hn::Add(hn::BitCast(di, unshifted.magic), shift));
     if constexpr (R != Rounding::kNearestEven)
       grid.step = hn::BitCast(df, hn::Add(hn::BitCast(di, unshifted.step), shift));
+    hwy::Prefetch(in + at + kChunk);
+    hwy::Prefetch(in + at + kChunk + kBlock / 2);
+    HWY_UNROLL(4)
     for (size_t i = at; i < at + kBlock; i += lanes) {
-      hwy::Prefetch(in + i + kChunk);
       const VI x = hn::BitCast(di, hn::LoadU(df, in + i));
       const VI magnitude = hn::And(x, Bits(~kSignBit));
       const VI sign = hn::And(x, Bits(kSignBit));
       const VU random = RandomFor<R>(chunk.index + i, keys);
-      const VI rounded = hn::Min(RoundMagnitude<R>(grid, magnitude, sign, random), grid.largest);
+      VI unlimited;
+      if constexpr (kMxByAdding<R, kNegativeZero>)
+        unlimited = RoundByAdding(grid, magnitude);
+      else
+        unlimited = RoundMagnitude<R>(grid, magnitude, sign, random);
+      const VI rounded = hn::Min(unlimited, grid.largest);
       VI result = hn::Or(rounded, sign);
       if constexpr (kNegativeZero) {
         counts.AddFiniteSigned(x, result, rounded);
@@ -231,7 +258,7 @@ Counts MxChunk(const Segment& chunk, const MxRule& rule, const uint32_t* maxima,
 template <Rounding R, bool kNegativeZero>
 Counts MxRowT(const Segment& row, const MxRule& rule, RandomKeys keys) {
   constexpr size_t kBlock = 32;
-  const MagnitudeBounds bounds = MxBounds(rule);
+  const MagnitudeBounds bounds = MxBounds(rule, kMxByAdding<R, kNegativeZero>);
   HWY_ALIGN uint32_t maxima[kMostBlocks];
   Counts counts;
   for (size_t at = 0; at < row.size;) {

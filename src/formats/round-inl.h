@@ -58,8 +58,11 @@ struct VectorGrid {
         std::bit_cast<float>(step_exponent >= -126 ? static_cast<uint32_t>(step_exponent + 127) << 23
                                                    : 1u << (step_exponent + 149));
     step = hn::Set(DF(), step_value);
+    lowest_power = Bits(static_cast<uint32_t>(min_exponent + 127) << 23);
+    to_addend = Bits(static_cast<uint32_t>(drop) << 23);
   }
   int drop;
+  VI lowest_power, to_addend;
   VI min_normal, largest, overflow, infinity_result, keep, below_half, half, lowest_bit, parity, zero_sign;
   VF magic, step;
 };
@@ -77,6 +80,15 @@ HWY_INLINE VU RandomBits(uint64_t index, uint32_t key0, uint32_t key1) {
     if (round == 0) h = hn::Add(h, hn::Set(du, key1));
   }
   return hn::ShiftRight<8>(h);
+}
+
+/// Magnitudes to nearest even where rounds_by_adding(): beside 2^(e + drop), the unit in the last place of a
+/// sum is the step of the grid at 2^e.
+HWY_INLINE VI RoundByAdding(const VectorGrid& grid, VI magnitude) {
+  const DF df;
+  const VI power = hn::Max(hn::And(magnitude, Bits(kInfinityBits)), grid.lowest_power);
+  const VF addend = hn::BitCast(df, hn::Add(power, grid.to_addend));
+  return hn::BitCast(DI(), hn::Sub(hn::Add(hn::BitCast(df, magnitude), addend), addend));
 }
 
 /// Finite magnitudes to the grid, without a limit at the top. `random` is read by stochastic rounding only.
