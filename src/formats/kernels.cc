@@ -571,6 +571,7 @@ template <Rounding R>
 Counts Nvfp4RowT(const Segment& row, const uint32_t* maxima_of_blocks, const Grid& grid, float tensor_scale,
                  RandomKeys keys) {
   constexpr float kLargest = 6;
+  const VectorGrid e4m3(grid_of({4, 3, 7, Specials::kFn}, Overflow::kSaturate, Rounding::kNearestEven), 0);
   bool may_saturate = true;  // of the chunk whose scales scale_of() made last
   const auto scale_of_one = [&](float amax) {
     const float block_scale = tensor_scale == 0 ? 0 : round_to_e4m3(amax / kLargest / tensor_scale);
@@ -579,7 +580,6 @@ Counts Nvfp4RowT(const Segment& row, const uint32_t* maxima_of_blocks, const Gri
   const auto scale_of = [&](const float*, size_t, uint32_t* maxima, size_t count, float* scales) HWY_ATTR {
     const DF df;
     const DI di;
-    const VectorGrid e4m3(grid_of({4, 3, 7, Specials::kFn}, Overflow::kSaturate, Rounding::kNearestEven), 0);
     const VF six = hn::Set(df, kLargest), tensor = hn::Set(df, tensor_scale);
     const VF limit = hn::Set(df, kNvfp4Limit);
     VF least = tensor, least_room = tensor;
@@ -587,8 +587,7 @@ Counts Nvfp4RowT(const Segment& row, const uint32_t* maxima_of_blocks, const Gri
     for (size_t i = 0; i < count; i += hn::Lanes(df)) {
       const VF amax = hn::BitCast(df, hn::LoadU(di, reinterpret_cast<const int32_t*>(maxima + i)));
       const VI wanted = hn::Min(hn::BitCast(di, hn::Div(hn::Div(amax, six), tensor)), e4m3.largest);
-      const VI rounded = RoundMagnitude<Rounding::kNearestEven>(e4m3, wanted, hn::Zero(di), hn::Zero(DU()));
-      const VF product = hn::Mul(hn::BitCast(df, rounded), tensor);
+      const VF product = hn::Mul(hn::BitCast(df, RoundByAdding(e4m3, wanted)), tensor);
       least = hn::Min(least, product);
       least_room = hn::Min(least_room, hn::Sub(hn::Mul(limit, product), amax));
       hn::StoreU(product, df, scales + i);

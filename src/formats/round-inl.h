@@ -138,8 +138,11 @@ struct VectorCounts {
     flushed = hn::Zero(di);
     nan = hn::Zero(di);
     overflowed = hn::Zero(di);
+    unchanged = hn::Zero(di);
   }
   VI changed, saturated, flushed, nan, overflowed;
+  VI unchanged;         // of the values compared by AddFiniteSigned
+  size_t compared = 0;  // the others count what is changed
 
   static HWY_INLINE void Tally(VI& count, MI where) {
 #if HWY_TARGET <= HWY_AVX3
@@ -156,8 +159,9 @@ struct VectorCounts {
   }
   /// The same where a zero keeps its sign: what is changed was not zero.
   HWY_INLINE void AddFiniteSigned(VI in, VI out, VI out_magnitude) {
-    const MI same = hn::Eq(in, out);
-    Tally(changed, hn::Not(same));
+    const MI same = hn::Eq(in, out);  // AVX2 has no "not equal"
+    compared += hn::Lanes(DI());
+    Tally(unchanged, same);
     Tally(flushed, hn::AndNot(same, hn::Eq(out_magnitude, hn::Zero(DI()))));
   }
   HWY_INLINE void Add(VI in, VI magnitude, VI out, MI is_saturated, MI is_nan) {
@@ -176,7 +180,8 @@ struct VectorCounts {
     return sum;
   }
   HWY_INLINE Counts Total() const {
-    return {Sum(changed), Sum(saturated), Sum(flushed), Sum(nan), Sum(overflowed)};
+    return {Sum(changed) + compared - Sum(unchanged), Sum(saturated), Sum(flushed), Sum(nan),
+            Sum(overflowed)};
   }
 };
 
