@@ -64,26 +64,46 @@ HWY_INLINE VI CastVector(const VectorGrid& grid, VI x, VU random, VectorCounts& 
   return out;
 }
 
-/// The same for magnitudes that are not beyond the largest number: nothing saturates and nothing is special.
-/// kByAdding: the grid rounds_by_adding() and has a negative zero.
-template <Rounding R, bool kByAdding>
+/// How magnitudes up to the largest are rounded: some grids need less than RoundMagnitude to nearest even.
+enum class Way {
+  kAny,
+  kByAdding,         ///< rounds_by_adding()
+  kShortenMantissa,  ///< float32's own exponents, subnormals included
+};
+Way WayOf(const Grid& grid) {
+  if (rounds_by_adding(grid, 0)) return Way::kByAdding;
+  const bool mantissa_only = grid.rounding == Rounding::kNearestEven && grid.min_exponent == -126 &&
+                             grid.mantissa_bits > 0 && grid.mantissa_bits < 23 && !grid.flip_parity;
+  return mantissa_only ? Way::kShortenMantissa : Way::kAny;
+}
+
+template <Rounding R, Way kWay>
+HWY_INLINE VI RoundInRange(const VectorGrid& grid, VI magnitude, VI sign, VU random) {
+  if constexpr (kWay == Way::kByAdding) return RoundByAdding(grid, magnitude);
+  if constexpr (kWay == Way::kShortenMantissa) {
+    const VI odd = hn::And(hn::ShiftRightSame(magnitude, grid.drop), grid.lowest_bit);
+    return hn::And(hn::Add(hn::Add(magnitude, grid.below_half), odd), grid.keep);
+  }
+  return RoundMagnitude<R>(grid, magnitude, sign, random);
+}
+
+/// CastVector for magnitudes that are not beyond the largest number: nothing saturates, nothing is special.
+template <Rounding R, Way kWay, bool kNegativeZero>
 HWY_INLINE VI CastInRange(const VectorGrid& grid, VI x, VU random, VectorCounts& counts) {
   const VI magnitude = hn::And(x, Bits(~kSignBit));
   const VI sign = hn::And(x, Bits(kSignBit));
-  if constexpr (kByAdding) {
-    const VI rounded = RoundByAdding(grid, magnitude);
-    const VI out = hn::Or(rounded, sign);
+  const VI rounded = RoundInRange<R, kWay>(grid, magnitude, sign, random);
+  VI out = hn::Or(rounded, sign);
+  if constexpr (kNegativeZero) {
     counts.AddFiniteSigned(x, out, rounded);
-    return out;
+  } else {
+    out = hn::IfThenElse(hn::Eq(rounded, hn::Zero(DI())), rounded, out);
+    counts.AddFinite(x, magnitude, out, rounded);
   }
-  const VI rounded = RoundMagnitude<R>(grid, magnitude, sign, random);
-  const VI kept_sign = hn::IfThenElse(hn::Eq(rounded, hn::Zero(DI())), hn::And(sign, grid.zero_sign), sign);
-  const VI out = hn::Or(rounded, kept_sign);
-  counts.AddFinite(x, magnitude, out, rounded);
   return out;
 }
 
-template <Rounding R, bool kByAdding>
+template <Rounding R, Way kWay, bool kNegativeZero>
 Counts CastT(const Segment& segment, const Grid& scalar_grid, RandomKeys keys) {
   const DF df;
   const DI di;
@@ -102,7 +122,8 @@ Counts CastT(const Segment& segment, const Grid& scalar_grid, RandomKeys keys) {
     if (HWY_LIKELY(hn::AllFalse(di, hn::Gt(most, grid.largest)))) {
       HWY_UNROLL(4)
       for (size_t k = 0; k < 4; ++k)
-        Put(CastInRange<R, kByAdding>(grid, x[k], RandomFor<R>(index + k * lanes, keys), vector_counts),
+        Put(CastInRange<R, kWay, kNegativeZero>(grid, x[k], RandomFor<R>(index + k * lanes, keys),
+                                                vector_counts),
             out + k * lanes, segment.stream);
     } else {
       HWY_UNROLL(4)
@@ -119,10 +140,23 @@ Counts CastT(const Segment& segment, const Grid& scalar_grid, RandomKeys keys) {
 
 Counts Cast(const Segment& segment, const Grid& grid, uint64_t seed) {
   const RandomKeys keys = random_keys(seed, segment.index);
-  if (rounds_by_adding(grid, 0) && grid.has_negative_zero)
-    return CastT<Rounding::kNearestEven, true>(segment, grid, keys);
-  return WithRounding(grid.rounding,
-                      [&](auto rounding) { return CastT<rounding.value, false>(segment, grid, keys); });
+  return WithRounding(grid.rounding, [&](auto rounding) {
+    const auto cast = [&](auto way) {
+      return grid.has_negative_zero ? CastT<rounding.value, way.value, true>(segment, grid, keys)
+                                    : CastT<rounding.value, way.value, false>(segment, grid, keys);
+    };
+    if constexpr (rounding.value == Rounding::kNearestEven) {
+      switch (WayOf(grid)) {
+        case Way::kByAdding:
+          return cast(std::integral_constant<Way, Way::kByAdding>());
+        case Way::kShortenMantissa:
+          return cast(std::integral_constant<Way, Way::kShortenMantissa>());
+        case Way::kAny:
+          break;
+      }
+    }
+    return cast(std::integral_constant<Way, Way::kAny>());
+  });
 }
 
 Counts CastE8m0(const Segment& segment) {
@@ -621,20 +655,20 @@ uint32_t Nvfp4Maxima(const float* in, size_t size, uint32_t* maxima) {
   // Memory answers more requests from several pages at once than from one after the other.
   constexpr size_t kAtOnce = 4, kStretch = (size_t{1} << 18) / sizeof(float) / kBlock, kVisit = 4;
   const size_t whole = size / kBlock, blocks = (size + kBlock - 1) / kBlock;
-  uint32_t least, most = 0, some;
+  const auto largest_of = [&](size_t first, size_t count) {  // maxima are bits of floats, too
+    return MaxMagnitude(reinterpret_cast<const float*>(maxima + first), count);
+  };
+  uint32_t most = 0;
   size_t done = 0;
   for (; done + kAtOnce * kStretch <= whole; done += kAtOnce * kStretch) {
     for (size_t at = done; at < done + kStretch; at += kVisit)
       for (size_t block = at; block < at + kAtOnce * kStretch; block += kStretch)
         BlockMaxima(in + block * kBlock, kBlock, kVisit, maxima + block);
-    Extremes(maxima + done, kAtOnce * kStretch, least, some);
-    most = HWY_MAX(most, some);
+    most = HWY_MAX(most, largest_of(done, kAtOnce * kStretch));
   }
   BlockMaxima(in + done * kBlock, kBlock, whole - done, maxima + done);
   if (whole < blocks) maxima[whole] = MaxMagnitude(in + whole * kBlock, size - whole * kBlock);
-  if (done == blocks) return most;
-  Extremes(maxima + done, blocks - done, least, some);
-  return HWY_MAX(most, some);
+  return HWY_MAX(most, largest_of(done, blocks - done));
 }
 
 template <Rounding R, bool kInteger, bool kNegativeZero>
