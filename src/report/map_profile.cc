@@ -10,7 +10,7 @@
 namespace fqlab::report {
 namespace {
 
-constexpr double kPanel = 92, kGap = 26;
+constexpr double kPanel = 100, kGap = 26;
 constexpr const char* kLines[] = {"trace s0", "trace s1", "trace s2", "trace s3"};
 constexpr const char* kMarks[] = {"m0", "m1", "m2", "m3"};
 constexpr const char* kHollow[] = {"h0", "h1", "h2", "h3"};
@@ -61,7 +61,7 @@ void draw_series(Svg& svg, const std::map<int, const MapCell*>& cells, const Axi
 }  // namespace
 
 size_t profile_series(const SensitivityMap& map, MapMode mode, size_t first) {
-  constexpr double kMostDecades = 4;
+  constexpr double kMostDecades = 4.5;
   double low = INFINITY, high = 0;
   size_t series = 0;
   while (series < kSeriesPerFigure && first + series < map.formats.size()) {

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <map>
 
+#include "fqlab/format.h"
+#include "fqlab/stats.h"
 #include "report/map_figures.h"
 #include "report/map_view.h"
 #include "report/numbers.h"
@@ -29,6 +31,21 @@ std::string flipped(const MapCell& cell, const Text& text) {
   return percent(rest(*cell.same_top), transformed(cell.same_top_interval, rest));
 }
 
+/// Of a large square matrix, scales included.
+std::string bits_per_weight(const std::string& format, const Text& text) {
+  constexpr uint64_t kRows = 4096, kColumns = 4096;
+  const Result<FormatSpec> spec = FormatSpec::parse(format);
+  return spec ? fixed(spec->bits_per_weight(kRows, kColumns), 2) : text("none");
+}
+
+/// Whether everything together stays below fqlab's usual margin of KL divergence.
+std::string against_margin(const MapCell& cell, const Text& text) {
+  if (!cell.kl_interval) return text("none");
+  const double margin = Margins{}.kl_nats;
+  if (cell.kl_interval->high < margin) return text("map.margin.below");
+  return cell.kl_interval->low > margin ? text("map.margin.above") : text("map.margin.open");
+}
+
 }  // namespace
 
 std::string MapTables::kl_text(const MapCell* cell) const {
@@ -44,28 +61,37 @@ std::string MapTables::kl_text(const MapCell* cell) const {
 Table MapTables::formats() const {
   Table table{text_("map.formats"),
               {{text_("map.head.format")},
+               {text_("map.head.bits"), true},
                {text_("map.head.together"), true},
+               {text_("map.head.margin", {{"margin", number(Margins{}.kl_nats)}})},
                {text_("map.head.perplexity"), true},
                {text_("map.head.flipped"), true},
-               {text_("map.head.measured"), true},
-               {text_("map.head.unresolved"), true},
-               {text_("map.head.vacuous"), true},
-               {text_("map.head.failed"), true},
-               {text_("map.head.missing"), true}},
+               {text_("map.head.measured"), true}},
               {}};
+  std::vector<CellCounts> counts;
   for (size_t format = 0; format < map_.formats.size(); ++format) {
     std::vector<const MapCell*> cells;
     for (const MapMode mode : single_modes(map_))
       for (const MapCell* cell : cells_of(map_, format, mode)) cells.push_back(cell);
-    const CellCounts counts = count_cells(cells);
+    counts.push_back(count_cells(cells));
     const MapCell* joint = joint_cell(map_, format);
-    table.rows.push_back({code(map_.formats[format]), kl_text(joint),
-                          joint ? perplexity_change(*joint, text_) : text_("none"),
-                          joint ? flipped(*joint, text_) : text_("none"),
-                          text_("map.of", {{"n", count(counts.measured)}, {"all", count(counts.all)}}),
-                          count(counts.unresolved), count(counts.vacuous), count(counts.failed),
-                          count(counts.missing + counts.predicted)});
+    table.rows.push_back(
+        {code(map_.formats[format]), bits_per_weight(map_.formats[format], text_), kl_text(joint),
+         joint ? against_margin(*joint, text_) : text_("none"),
+         joint ? perplexity_change(*joint, text_) : text_("none"),
+         joint ? flipped(*joint, text_) : text_("none"),
+         text_("map.of", {{"n", count(counts.back().measured)}, {"all", count(counts.back().all)}})});
   }
+  const auto add_where_any = [&](const Key& head, const auto& of) {
+    if (std::ranges::all_of(counts, [&](const CellCounts& each) { return of(each) == 0; })) return;
+    table.columns.push_back({text_(head), true});
+    for (size_t format = 0; format < counts.size(); ++format)
+      table.rows[format].push_back(count(of(counts[format])));
+  };
+  add_where_any("map.head.unresolved", [](const CellCounts& c) { return c.unresolved; });
+  add_where_any("map.head.vacuous", [](const CellCounts& c) { return c.vacuous; });
+  add_where_any("map.head.failed", [](const CellCounts& c) { return c.failed; });
+  add_where_any("map.head.missing", [](const CellCounts& c) { return c.missing + c.predicted; });
   return table;
 }
 

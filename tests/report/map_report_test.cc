@@ -15,6 +15,7 @@ namespace fqlab {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::ContainsRegex;
 using testing::empty_map;
 using ::testing::HasSubstr;
 using ::testing::Not;
@@ -108,6 +109,28 @@ TEST(MapPage, DrawsEachFigureWithATableBehind) {
   EXPECT_EQ(figures, 3u + 2 + 3 + 1 + 2);  // heatmaps, profiles, rankings, curves, predictions
   EXPECT_EQ(occurrences(html, "<svg"), figures);
   EXPECT_EQ(occurrences(html, "<details>"), figures);
+}
+
+TEST(MapPage, TellsSizeAndVerdictOfEachFormatAndOnlyTheStatesThatCellsAreIn) {
+  SensitivityMap map = sweep_map();
+  std::string page = map_markdown(map, Language::kEnglish);
+  EXPECT_THAT(
+      page,
+      HasSubstr("| Format | Bits a weight | All together (nats) | Against 0.01 nats | Perplexity change | "
+                "Flipped top tokens | Measured | Not told from the floor | Stored exactly | Failed | Not "
+                "measured |"));
+  EXPECT_THAT(page, ContainsRegex(R"(\| `int4:g32` \| 5\.00 \| 0\.[^|]* \| above \|)"));
+  EXPECT_THAT(page, HasSubstr("| `bf16` | 16.00 | – | – |"));
+  MapCell& joint = map.cells.back();
+  joint.kl_interval = Interval{0.001, 0.009};
+  EXPECT_THAT(map_markdown(map, Language::kEnglish), HasSubstr("| below |"));
+  joint.kl_interval = Interval{0.001, 0.02};
+  EXPECT_THAT(map_markdown(map, Language::kEnglish), HasSubstr("| open: more text |"));
+
+  std::erase_if(map.cells, [](const MapCell& cell) { return cell.format != 0; });
+  map.formats.resize(1);
+  page = map_markdown(map, Language::kEnglish);
+  EXPECT_THAT(page, HasSubstr("Flipped top tokens | Measured |\n"));
 }
 
 TEST(MapPage, NamesTheMostSensitivePartAndCommandsToPaste) {
