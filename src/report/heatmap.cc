@@ -93,6 +93,7 @@ std::string heatmap(const HeatGrid& grid, const std::string& label) {
       svg.text(x, top - 6 - static_cast<double>(lines.size() - 1 - i) * kLineHeight, lines[i], "middle",
                "tick");
   }
+  svg.text(kLeft - 8, top - 6, grid.row_heading, "end", "tick");
   for (size_t row = 0; row < grid.rows.size(); ++row)
     svg.text(kLeft - 8, top + static_cast<double>(row) * kCellHeight + 14, grid.rows[row], "end", "tick");
   for (const auto& [place, cell] : grid.cells)

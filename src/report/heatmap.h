@@ -19,6 +19,7 @@ struct HeatCell {
 struct HeatGrid {
   std::vector<std::string> columns;  ///< identifiers, broken at _ and .
   std::vector<std::string> rows;
+  std::string row_heading;
   std::map<std::pair<size_t, size_t>, HeatCell> cells;  ///< (row, column); absent: nothing drawn
   std::string scale;                                    ///< what the colours mean
 };

@@ -26,6 +26,7 @@ std::string map_heatmap(const SensitivityMap& map, size_t format, MapMode mode, 
   HeatGrid grid;
   grid.scale = text("head.kl_nats");
   grid.columns = cells.kinds;
+  grid.row_heading = text("map.head.layer");
   for (const auto& [row, by_kind] : cells.rows) {
     for (size_t column = 0; column < cells.kinds.size(); ++column)
       if (const auto cell = by_kind.find(cells.kinds[column]); cell != by_kind.end())

@@ -29,6 +29,7 @@ std::string weight_heatmap(const WeightGrid& grid, const std::string& label, con
   HeatGrid heat;
   heat.columns = grid.kinds;
   heat.scale = text("weights.scale");
+  heat.row_heading = text("map.head.layer");
   for (size_t row = 0; row < grid.layers.size(); ++row) {
     heat.rows.push_back(grid.layers[row] ? std::to_string(*grid.layers[row]) : text("weights.no_layer"));
     for (size_t column = 0; column < grid.kinds.size(); ++column) {
