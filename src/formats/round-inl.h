@@ -301,6 +301,32 @@ HWY_INLINE void Put(VI bits, float* out, bool stream) {
     hn::StoreU(hn::BitCast(df, bits), df, out);
 }
 
+/// Calls f with the rounding as a compile-time constant.
+template <class F>
+HWY_INLINE auto WithRounding(Rounding rounding, const F& f) {
+  switch (rounding) {
+    case Rounding::kNearestEven:
+      return f(std::integral_constant<Rounding, Rounding::kNearestEven>());
+    case Rounding::kNearestAway:
+      return f(std::integral_constant<Rounding, Rounding::kNearestAway>());
+    case Rounding::kZero:
+      return f(std::integral_constant<Rounding, Rounding::kZero>());
+    case Rounding::kFloor:
+      return f(std::integral_constant<Rounding, Rounding::kFloor>());
+    case Rounding::kCeil:
+      return f(std::integral_constant<Rounding, Rounding::kCeil>());
+    case Rounding::kStochastic:
+      break;
+  }
+  return f(std::integral_constant<Rounding, Rounding::kStochastic>());
+}
+
+template <Rounding R>
+HWY_INLINE VU RandomFor(uint64_t index, RandomKeys keys) {
+  if constexpr (R == Rounding::kStochastic) return RandomBits(index, keys.key0, keys.key1);
+  return hn::Zero(DU());
+}
+
 }  // namespace HWY_NAMESPACE
 }  // namespace fqlab::kernels
 HWY_AFTER_NAMESPACE();

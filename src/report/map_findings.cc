@@ -32,7 +32,8 @@ std::string kinds_sentence(const SensitivityMap& map, const std::vector<const Ma
   std::map<std::string, KindSum> sums;
   double weights = 0;
   for (const MapCell* cell : cells)
-    if (const MapGroup& group = map.groups[cell->group]; group.kind && group.layer) {
+    if (const MapGroup& group = map.groups[cell->group];
+        group.kind && (group.grouping == "tensor" || group.grouping == "layer-kind")) {
       sums[*group.kind].kl += *cell->kl;
       sums[*group.kind].weights += static_cast<double>(group.values);
       weights += static_cast<double>(group.values);

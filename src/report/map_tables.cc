@@ -31,11 +31,14 @@ std::string flipped(const MapCell& cell, const Text& text) {
   return percent(rest(*cell.same_top), transformed(cell.same_top_interval, rest));
 }
 
-/// Of a large square matrix, scales included.
-std::string bits_per_weight(const std::string& format, const Text& text) {
+/// Of a large square matrix, scales included, and what `values` weights take.
+std::string bits_per_weight(const std::string& format, std::optional<uint64_t> values, const Text& text) {
   constexpr uint64_t kRows = 4096, kColumns = 4096;
   const Result<FormatSpec> spec = FormatSpec::parse(format);
-  return spec ? fixed(spec->bits_per_weight(kRows, kColumns), 2) : text("none");
+  if (!spec) return text("none");
+  const double bits = spec->bits_per_weight(kRows, kColumns);
+  if (!values) return fixed(bits, 2);
+  return fixed(bits, 2) + " (" + fixed(static_cast<double>(*values) * bits / 8 / 1e6, 1) + " MB)";
 }
 
 /// Whether everything together stays below fqlab's usual margin of KL divergence.
@@ -76,8 +79,10 @@ Table MapTables::formats() const {
     counts.push_back(count_cells(cells));
     const MapCell* joint = joint_cell(map_, format);
     table.rows.push_back(
-        {code(map_.formats[format]), bits_per_weight(map_.formats[format], text_), kl_text(joint),
-         joint ? against_margin(*joint, text_) : text_("none"),
+        {code(map_.formats[format]),
+         bits_per_weight(map_.formats[format],
+                         joint ? std::optional(map_.groups[joint->group].values) : std::nullopt, text_),
+         kl_text(joint), joint ? against_margin(*joint, text_) : text_("none"),
          joint ? perplexity_change(*joint, text_) : text_("none"),
          joint ? flipped(*joint, text_) : text_("none"),
          text_("map.of", {{"n", count(counts.back().measured)}, {"all", count(counts.back().all)}})});

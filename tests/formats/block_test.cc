@@ -162,6 +162,18 @@ TEST(Nvfp4, EndsBlocksAtTheEndOfARowAlsoInPlace) {
   }
 }
 
+TEST(Nvfp4, FollowsTheDefinitionWhereTheFirstPassReadsSeveralPlacesAtOnce) {
+  Random random(15);
+  std::vector<float> in;
+  for (int i = 0; i < 480 * 1200; ++i) in.push_back(static_cast<float>(random.normal()));
+  for (const size_t largest : {size_t{3}, size_t{100'000}, size_t{250'000}, in.size() - 1}) {
+    in[largest] *= 100;
+    const std::vector<uint32_t> expected = canonical(slow_nvfp4(in));
+    testing::on_every_target([&] { EXPECT_EQ(canonical(quantized("nvfp4", in, 480)), expected); });
+    in[largest] /= 100;
+  }
+}
+
 TEST(Nvfp4, FollowsTheDefinitionOnEveryTarget) {
   Random random(13);
   for (const bool wide : {false, true}) {

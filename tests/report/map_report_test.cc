@@ -116,10 +116,11 @@ TEST(MapPage, TellsSizeAndVerdictOfEachFormatAndOnlyTheStatesThatCellsAreIn) {
   std::string page = map_markdown(map, Language::kEnglish);
   EXPECT_THAT(
       page,
-      HasSubstr("| Format | Bits a weight | All together (nats) | Against 0.01 nats | Perplexity change | "
+      HasSubstr("| Format | Bits a weight (size of all these) | All together (nats) | Against 0.01 nats | "
+                "Perplexity change | "
                 "Flipped top tokens | Measured | Not told from the floor | Stored exactly | Failed | Not "
                 "measured |"));
-  EXPECT_THAT(page, ContainsRegex(R"(\| `int4:g32` \| 5\.00 \| 0\.[^|]* \| above \|)"));
+  EXPECT_THAT(page, ContainsRegex(R"(\| `int4:g32` \| 5\.00 \(66\.4 MB\) \| 0\.[^|]* \| above \|)"));
   EXPECT_THAT(page, HasSubstr("| `bf16` | 16.00 | – | – |"));
   MapCell& joint = map.cells.back();
   joint.kl_interval = Interval{0.001, 0.009};
