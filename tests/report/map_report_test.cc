@@ -134,6 +134,23 @@ TEST(MapPage, TellsSizeAndVerdictOfEachFormatAndOnlyTheStatesThatCellsAreIn) {
   EXPECT_THAT(page, HasSubstr("Flipped top tokens | Measured |\n"));
 }
 
+TEST(MapPage, CountsKindsOutsideTheLayersToo) {
+  SensitivityMap map = sweep_map();
+  map.groups.push_back({"token_embd.weight",
+                        "tensor",
+                        std::nullopt,
+                        "token_embd",
+                        "token_embd",
+                        {"token_embd.weight"},
+                        28'311'552});
+  MapCell& cell = map.cells.emplace_back();
+  cell.group = map.groups.size() - 1;
+  cell.values_changed = 28'000'000;
+  testing::measure(cell, 0.5, 8, 77);
+  EXPECT_THAT(map_markdown(completed(std::move(map)), Language::kEnglish),
+              HasSubstr("By kind, `token_embd` cost the most in sum and for its size (0.46 nats for 19 %"));
+}
+
 TEST(MapPage, NamesTheMostSensitivePartAndCommandsToPaste) {
   const SensitivityMap map = sweep_map();
   const std::string html = map_html(map, Language::kEnglish);
