@@ -9,14 +9,16 @@
 namespace fqlab::report {
 namespace {
 
-// `code` and **strong** of an escaped text.
+// `code` and **strong** of an escaped text. Code stays on its line unless it is long.
 std::string inline_html(std::string_view text) {
+  constexpr size_t kLong = 28;
   const std::string escaped = escape_html(text);
   std::string out;
   bool code = false, strong = false;
   for (size_t i = 0; i < escaped.size(); ++i) {
-    if (escaped[i] == '`' && (code || escaped.find('`', i + 1) != std::string::npos)) {
-      out += code ? "</code>" : "<code>";
+    if (const size_t end = escaped.find('`', i + 1);
+        escaped[i] == '`' && (code || end != std::string::npos)) {
+      out += code ? "</code>" : end - i > kLong ? "<code class=\"long\">" : "<code>";
       code = !code;
     } else if (!code && escaped.compare(i, 2, "**") == 0 &&
                (strong || escaped.find("**", i + 2) != std::string::npos)) {

@@ -30,7 +30,7 @@ nav ol{display:flex;flex-wrap:wrap;gap:.15rem 1.1rem;list-style:none;margin:0;pa
 nav a{display:inline-block;padding:.15rem 0;overflow-wrap:anywhere}
 code,pre{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,"Noto Sans Mono",monospace;font-size:.9em}
 code{background:var(--card);padding:.05em .3em;border-radius:4px;overflow-wrap:anywhere}
-p code,li code{display:inline-block;max-width:100%}
+p code,li code{white-space:nowrap}code.long{white-space:normal}
 pre{background:var(--card);border:1px solid var(--line);border-radius:8px;padding:.8rem 1rem;overflow-x:auto;white-space:pre}
 .callout{border-left:.35rem solid var(--null);background:var(--null-bg);border-radius:0 8px 8px 0;padding:.8rem 1.1rem;margin:1rem 0;max-width:none}
 .callout p{margin:0;max-width:50rem}
