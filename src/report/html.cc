@@ -16,8 +16,8 @@ std::string inline_html(std::string_view text) {
   std::string out;
   bool code = false, strong = false;
   for (size_t i = 0; i < escaped.size(); ++i) {
-    if (const size_t end = escaped.find('`', i + 1);
-        escaped[i] == '`' && (code || end != std::string::npos)) {
+    const size_t end = escaped[i] == '`' ? escaped.find('`', i + 1) : std::string::npos;
+    if (escaped[i] == '`' && (code || end != std::string::npos)) {
       out += code ? "</code>" : end - i > kLong ? "<code class=\"long\">" : "<code>";
       code = !code;
     } else if (!code && escaped.compare(i, 2, "**") == 0 &&

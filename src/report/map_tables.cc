@@ -4,7 +4,7 @@
 #include <cmath>
 #include <map>
 
-#include "fqlab/format.h"
+#include "formats/describe.h"
 #include "fqlab/stats.h"
 #include "report/map_figures.h"
 #include "report/map_view.h"
@@ -19,34 +19,33 @@ std::optional<Interval> transformed(const std::optional<Interval>& interval, dou
   return Interval{std::min(a, b), std::max(a, b)};
 }
 
-std::string perplexity_change(const MapCell& cell, const Text& text) {
-  if (!cell.log_ratio) return text("none");
+std::string perplexity_change(const MapCell* cell, const Text& text) {
+  if (cell == nullptr || !cell->log_ratio) return text("none");
   const auto change = [](double log_ratio) { return std::expm1(log_ratio); };
-  return percent(change(*cell.log_ratio), transformed(cell.log_ratio_interval, change), true);
+  return percent(change(*cell->log_ratio), transformed(cell->log_ratio_interval, change), true);
 }
 
-std::string flipped(const MapCell& cell, const Text& text) {
-  if (!cell.same_top) return text("none");
+std::string flipped(const MapCell* cell, const Text& text) {
+  if (cell == nullptr || !cell->same_top) return text("none");
   const auto rest = [](double same) { return 1 - same; };
-  return percent(rest(*cell.same_top), transformed(cell.same_top_interval, rest));
+  return percent(rest(*cell->same_top), transformed(cell->same_top_interval, rest));
 }
 
-/// Of a large square matrix, scales included, and what `values` weights take.
-std::string bits_per_weight(const std::string& format, std::optional<uint64_t> values, const Text& text) {
-  constexpr uint64_t kRows = 4096, kColumns = 4096;
+// What a weight takes, and all the weights that were changed together, where they were.
+std::string weight_size(const std::string& format, const MapGroup* all, const Text& text) {
   const Result<FormatSpec> spec = FormatSpec::parse(format);
   if (!spec) return text("none");
-  const double bits = spec->bits_per_weight(kRows, kColumns);
-  if (!values) return fixed(bits, 2);
-  return fixed(bits, 2) + " (" + fixed(static_cast<double>(*values) * bits / 8 / 1e6, 1) + " MB)";
+  const double bits = describe(*spec).bits_per_weight;
+  if (all == nullptr) return fixed(bits, 2);
+  return fixed(bits, 2) + " (" + fixed(static_cast<double>(all->values) * bits / 8 / 1e6, 1) + " MB)";
 }
 
-/// Whether everything together stays below fqlab's usual margin of KL divergence.
-std::string against_margin(const MapCell& cell, const Text& text) {
-  if (!cell.kl_interval) return text("none");
+// Whether a cell stays below fqlab's usual margin of KL divergence.
+std::string against_margin(const MapCell* cell, const Text& text) {
+  if (cell == nullptr || !cell->kl_interval) return text("none");
   const double margin = Margins{}.kl_nats;
-  if (cell.kl_interval->high < margin) return text("map.margin.below");
-  return cell.kl_interval->low > margin ? text("map.margin.above") : text("map.margin.open");
+  if (cell->kl_interval->high < margin) return text("map.margin.below");
+  return cell->kl_interval->low > margin ? text("map.margin.above") : text("map.margin.open");
 }
 
 }  // namespace
@@ -80,11 +79,8 @@ Table MapTables::formats() const {
     const MapCell* joint = joint_cell(map_, format);
     table.rows.push_back(
         {code(map_.formats[format]),
-         bits_per_weight(map_.formats[format],
-                         joint ? std::optional(map_.groups[joint->group].values) : std::nullopt, text_),
-         kl_text(joint), joint ? against_margin(*joint, text_) : text_("none"),
-         joint ? perplexity_change(*joint, text_) : text_("none"),
-         joint ? flipped(*joint, text_) : text_("none"),
+         weight_size(map_.formats[format], joint ? &map_.groups[joint->group] : nullptr, text_),
+         kl_text(joint), against_margin(joint, text_), perplexity_change(joint, text_), flipped(joint, text_),
          text_("map.of", {{"n", count(counts.back().measured)}, {"all", count(counts.back().all)}})});
   }
   const auto add_where_any = [&](const Key& head, const auto& of) {
@@ -158,7 +154,7 @@ Table MapTables::ranking(const std::vector<const MapCell*>& ranked, const std::s
     if (table.rows.size() == most) break;
     const MapGroup& group = map_.groups[cell->group];
     table.rows.push_back({code(label_of(group)), rank_text(*cell), kl_text(cell),
-                          perplexity_change(*cell, text_), flipped(*cell, text_),
+                          perplexity_change(cell, text_), flipped(cell, text_),
                           text_("map.of", {{"n", count(cell->values_changed)}, {"all", count(group.values)}}),
                           count(cell->chunks.size())});
   }

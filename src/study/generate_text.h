@@ -20,10 +20,10 @@ struct GenerateRequest {
   int threads = 1;  ///< documents written at the same time; the texts do not depend on it
 };
 
-/// Writes the folder once all documents are there, and returns their bytes. The
-/// same model, seed and temperature give the same texts on one kind of processor. Errors: kUsage where
-/// `output` exists; kSystem where memory does not suffice or the folder cannot be written; kEngine where the
-/// model cannot write: it ends its text at once, again and again. Calls the engine: run it supervised.
+/// Writes the folder once all documents are there, and returns their bytes. The same model, seed and
+/// temperature give the same texts on one kind of processor. Errors: kUsage where `output` exists; kSystem
+/// where memory does not suffice or the folder cannot be written; kEngine where the model cannot write: it
+/// ends its text at once, again and again. Calls the engine: run it supervised.
 Result<uint64_t> generate_text(const GenerateRequest& request,
                                const std::function<void(size_t done, size_t all)>& progress);
 
