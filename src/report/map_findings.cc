@@ -64,6 +64,28 @@ std::string share_sentence(const std::vector<const MapCell*>& cells, const Text&
               {{"few", count(few)}, {"n", count(cells.size())}, {"share", margin_percent(part / sum)}});
 }
 
+// What the norms, small and many, add up to.
+std::string norms_sentence(const SensitivityMap& map, const std::vector<const MapCell*>& cells,
+                           const Text& text) {
+  KindSum all, norms;
+  uint64_t n = 0;
+  for (const MapCell* cell : cells) {
+    const MapGroup& group = map.groups[cell->group];
+    if (group.grouping != "tensor" || !group.kind) return "";
+    const double weights = static_cast<double>(group.values);
+    all.kl += *cell->kl;
+    all.weights += weights;
+    if (!group.kind->ends_with("_norm")) continue;
+    norms.kl += *cell->kl;
+    norms.weights += weights;
+    ++n;
+  }
+  if (n < 2 || n == cells.size() || !(all.kl > 0)) return "";
+  return text("map.finding.norms", {{"n", count(n)},
+                                    {"share", margin_percent(norms.kl / all.kl)},
+                                    {"part", margin_percent(norms.weights / all.weights)}});
+}
+
 // How sure the first place is.
 std::string first_sentence(const MapCell& first, const Text& text) {
   if (!first.rank_interval) return "";
@@ -217,6 +239,7 @@ std::string findings(const SensitivityMap& map, size_t format, const Text& text)
                                                                     {"median", number(median, 2)}}));
   for (const std::string& next :
        {first_sentence(first, text), share_sentence(cells, text), kinds_sentence(map, cells, text),
+        norms_sentence(map, cells, text),
         mode == MapMode::kOnly ? additivity_sentence(map, format, text) : std::string()})
     sentence = text.sentences(sentence, next);
   return sentence;

@@ -151,6 +151,25 @@ TEST(MapPage, CountsKindsOutsideTheLayersToo) {
               HasSubstr("By kind, `token_embd` cost the most in sum and for its size (0.46 nats for 19 %"));
 }
 
+TEST(MapPage, TellsWhatTheNormsAddUpTo) {
+  SensitivityMap map = sweep_map();
+  EXPECT_THAT(map_markdown(map, Language::kEnglish), Not(HasSubstr("norms carry")));
+  for (const int layer : {0, 1}) {
+    const std::string tensor = "blk." + std::to_string(layer) + ".ffn_norm.weight";
+    map.groups.push_back({tensor, "tensor", layer, "ffn_norm", tensor, {tensor}, 576});
+    MapCell& cell = map.cells.emplace_back();
+    cell.group = map.groups.size() - 1;
+    cell.values_changed = 500;
+    testing::measure(cell, 1e-4, 8, 77);
+  }
+  map = completed(std::move(map));
+  EXPECT_THAT(
+      map_markdown(map, Language::kEnglish),
+      ContainsRegex("The 2 norms carry 0\\.[0-9]+ % of the sum of all effects, with 0\\.00[0-9]+ % of "
+                    "the weights"));
+  EXPECT_THAT(map_markdown(map, Language::kTraditionalChinese), HasSubstr("2 個正規化張量（norm）"));
+}
+
 TEST(MapPage, NamesTheMostSensitivePartAndCommandsToPaste) {
   const SensitivityMap map = sweep_map();
   const std::string html = map_html(map, Language::kEnglish);
