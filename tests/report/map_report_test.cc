@@ -170,6 +170,16 @@ TEST(MapPage, TellsWhatTheNormsAddUpTo) {
   EXPECT_THAT(map_markdown(map, Language::kTraditionalChinese), HasSubstr("2 個正規化張量（norm）"));
 }
 
+TEST(MapPage, SaysWhichColumnsAreOfOtherTextWherePartsHaveOtherChunks) {
+  SensitivityMap map = sweep_map();
+  for (MapCell& cell : map.cells)
+    if (cell.measured()) cell.chunks.resize(8);
+  EXPECT_THAT(map_markdown(map, Language::kEnglish), Not(HasSubstr("the same text in every column")));
+  map.cells.front().chunks.resize(2);
+  EXPECT_THAT(map_markdown(map, Language::kEnglish), HasSubstr("the same text in every column"));
+  EXPECT_THAT(map_markdown(map, Language::kTraditionalChinese), HasSubstr("每一欄都是同樣的文本"));
+}
+
 TEST(MapPage, NamesTheMostSensitivePartAndCommandsToPaste) {
   const SensitivityMap map = sweep_map();
   const std::string html = map_html(map, Language::kEnglish);
