@@ -9,6 +9,22 @@
 namespace fqlab::report {
 namespace {
 
+// Length of a number such as 5.9e-5 that begins at `at`, which a browser would break after its hyphen; 0 for
+// anything else.
+size_t tiny_number(std::string_view text, size_t at) {
+  const auto digits = [&](size_t from) {
+    size_t end = from;
+    while (end < text.size() && text[end] >= '0' && text[end] <= '9') ++end;
+    return end;
+  };
+  size_t end = digits(at);
+  if (end == at) return 0;
+  if (end < text.size() && text[end] == '.') end = digits(end + 1);
+  if (text.substr(end, 2) != "e-") return 0;
+  const size_t last = digits(end + 2);
+  return last == end + 2 ? 0 : last - at;
+}
+
 // `code` and **strong** of an escaped text. Code stays on its line unless it is long.
 std::string inline_html(std::string_view text) {
   constexpr size_t kLong = 28;
@@ -25,6 +41,9 @@ std::string inline_html(std::string_view text) {
       out += strong ? "</strong>" : "<strong>";
       strong = !strong;
       ++i;
+    } else if (const size_t length = code ? 0 : tiny_number(escaped, i); length > 0) {
+      out.append("<span class=\"tiny\">").append(escaped, i, length).append("</span>");
+      i += length - 1;
     } else {
       out += escaped[i];
     }

@@ -30,7 +30,7 @@ nav ol{display:flex;flex-wrap:wrap;gap:.15rem 1.1rem;list-style:none;margin:0;pa
 nav a{display:inline-block;padding:.15rem 0;overflow-wrap:anywhere}
 code,pre{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,"Noto Sans Mono",monospace;font-size:.9em}
 code{background:var(--card);padding:.05em .3em;border-radius:4px;overflow-wrap:anywhere}
-p code,li code{white-space:nowrap}code.long{white-space:normal}
+p code,li code,.tiny{white-space:nowrap}code.long{white-space:normal}
 pre{background:var(--card);border:1px solid var(--line);border-radius:8px;padding:.8rem 1rem;overflow-x:auto;white-space:pre}
 .callout{border-left:.35rem solid var(--null);background:var(--null-bg);border-radius:0 8px 8px 0;padding:.8rem 1.1rem;margin:1rem 0;max-width:none}
 .callout p{margin:0;max-width:50rem}
@@ -45,7 +45,7 @@ table{border-collapse:collapse;font-size:.92rem;min-width:min(100%,24rem)}
 caption{text-align:left;font-weight:600;padding:.2rem 0 .4rem}
 th,td{padding:.38rem .8rem .38rem 0;text-align:left;vertical-align:top;border-bottom:1px solid var(--line)}
 thead th{color:var(--soft);font-weight:600;vertical-align:bottom}
-thead th{word-break:keep-all;min-width:3.5rem}
+thead th{word-break:keep-all;min-width:4.5rem}
 tbody th{font-weight:400;min-width:9rem}
 .n{text-align:right;font-variant-numeric:tabular-nums;padding-left:.8rem}
 td.n{white-space:nowrap}

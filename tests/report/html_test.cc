@@ -40,6 +40,15 @@ TEST(Html, AsksNothingOfTheNetworkAndRunsNoScript) {
   }
 }
 
+TEST(Html, KeepsNumbersWithAnExponentOnOneLine) {
+  Document document;
+  document.blocks = {Paragraph{"From 5.9e-5 to 3e-12 nats, `0.5e-3`, 2e-x, fe-1 and e-7; **1.5e-06**."}};
+  EXPECT_THAT(render_html(document),
+              HasSubstr("From <span class=\"tiny\">5.9e-5</span> to <span class=\"tiny\">3e-12</span> nats, "
+                        "<code>0.5e-3</code>, 2e-x, fe-1 and e-7; <strong><span "
+                        "class=\"tiny\">1.5e-06</span></strong>."));
+}
+
 TEST(Html, ClosesEveryElementItOpens) {
   static const std::regex kTag("<(/?)([a-z][a-z0-9]*)([^>]*)>");
   for (const auto& report : every_report()) {
