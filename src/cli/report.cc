@@ -27,7 +27,8 @@ struct ReportOptions {
 Result<std::vector<Comparison>> read_comparisons(const std::string& path) {
   const Result<std::string> text = read_text(path);
   if (!text)
-    return fail(ErrorCode::kSystem, "cannot read the report", path, "give the report.json of a comparison, or a study of fqlab sweep");
+    return fail(ErrorCode::kSystem, "cannot read the report", path,
+                "give the report.json of a comparison, or a study of fqlab sweep");
   Result<std::vector<Comparison>> comparisons = parse_comparison_json(*text);
   if (!comparisons) {
     Error error = comparisons.error();

@@ -239,7 +239,7 @@ std::string findings(const SensitivityMap& map, size_t format, const Text& text)
                                                                     {"median", number(median, 2)}}));
   for (const std::string& next :
        {first_sentence(first, text), share_sentence(cells, text), kinds_sentence(map, cells, text),
-        norms_sentence(map, cells, text),
+        mode == MapMode::kOnly ? norms_sentence(map, cells, text) : std::string(),
         mode == MapMode::kOnly ? additivity_sentence(map, format, text) : std::string()})
     sentence = text.sentences(sentence, next);
   return sentence;
