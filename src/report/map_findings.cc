@@ -24,25 +24,29 @@ double sum_of(const std::vector<const MapCell*>& cells) {
 
 struct KindSum {
   double kl = 0, weights = 0;
+
+  void add(const MapCell& cell, const MapGroup& group) {
+    kl += *cell.kl;
+    weights += static_cast<double>(group.values);
+  }
 };
 
 // The kind whose cells sum to the most, and the one that costs the most for its size.
 std::string kinds_sentence(const SensitivityMap& map, const std::vector<const MapCell*>& cells,
                            const Text& text) {
   std::map<std::string, KindSum> sums;
-  double weights = 0;
+  KindSum all;
   for (const MapCell* cell : cells)
     if (const MapGroup& group = map.groups[cell->group];
         group.kind && (group.grouping == "tensor" || group.grouping == "layer-kind")) {
-      sums[*group.kind].kl += *cell->kl;
-      sums[*group.kind].weights += static_cast<double>(group.values);
-      weights += static_cast<double>(group.values);
+      sums[*group.kind].add(*cell, group);
+      all.add(*cell, group);
     }
-  if (sums.size() < 2 || !(weights > 0)) return "";
+  if (sums.size() < 2 || !(all.weights > 0)) return "";
   const auto most = std::ranges::max_element(sums, {}, [](const auto& entry) { return entry.second.kl; });
   const auto dear = std::ranges::max_element(
       sums, {}, [](const auto& entry) { return entry.second.kl / std::max(1.0, entry.second.weights); });
-  const auto share = [&](const KindSum& sum) { return margin_percent(sum.weights / weights); };
+  const auto share = [&](const KindSum& sum) { return margin_percent(sum.weights / all.weights); };
   if (most == dear)
     return text(
         "map.finding.kind",
@@ -72,12 +76,9 @@ std::string norms_sentence(const SensitivityMap& map, const std::vector<const Ma
   for (const MapCell* cell : cells) {
     const MapGroup& group = map.groups[cell->group];
     if (group.grouping != "tensor" || !group.kind) return "";
-    const double weights = static_cast<double>(group.values);
-    all.kl += *cell->kl;
-    all.weights += weights;
+    all.add(*cell, group);
     if (!group.kind->ends_with("_norm")) continue;
-    norms.kl += *cell->kl;
-    norms.weights += weights;
+    norms.add(*cell, group);
     ++n;
   }
   if (n < 2 || n == cells.size() || !(all.kl > 0)) return "";

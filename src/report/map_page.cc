@@ -202,7 +202,7 @@ class MapPage {
                     text_("limits.context", {{"n_ctx", count(static_cast<uint64_t>(map_.study.n_ctx))}}),
                     text_("limits.fake"), text_("map.limit.original"), text_("map.limit.unselected"),
                     text_("map.limit.together"), text_("map.limit.ranks"), text_("map.limit.selection")}};
-    if (!text_per_cell(map_, text_).empty())
+    if (cells_by_chunks(map_).size() > 1)
       limits.items.insert(limits.items.end() - 2, text_("map.limit.own_chunks"));
     add(std::move(limits));
   }
