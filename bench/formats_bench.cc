@@ -1,5 +1,6 @@
 // Bytes per second of fake quantization, read and written bytes both counted, beside memcpy in the same run.
 #include <benchmark/benchmark.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
@@ -111,10 +112,12 @@ void add_all() {
   add("memcpy_again/64MiB", [](benchmark::State& state) { copy(state, kLargeBytes); });
   for (const std::string spec : {"fp8_e4m3", "mxfp4", "nvfp4", "int4:g128"}) {
     add(spec + "/512KiB", [spec](benchmark::State& state) { quantize(state, spec, kCachedBytes, 1); });
-    for (const int threads : {1, 2})
-      add(spec + "/16MiB/threads:" + std::to_string(threads), [spec, threads](benchmark::State& state) {
-        quantize(state, spec, 32 * kCachedBytes, threads);
-      })->UseRealTime();  // two threads share the elapsed time
+    for (const int mib : {4, 16})
+      for (const int threads : {1, 2})
+        add(fmt::format("{}/{}MiB/threads:{}", spec, mib, threads), [spec, mib,
+                                                                     threads](benchmark::State& state) {
+          quantize(state, spec, static_cast<size_t>(mib) << 20, threads);
+        })->UseRealTime();  // two threads share the elapsed time
   }
 }
 

@@ -10,8 +10,8 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
-#include <thread>
 
+#include "base/system.h"
 #include "cli/commands.h"
 #include "cli/terminal.h"
 #include "formats/describe.h"
@@ -162,8 +162,7 @@ Result<ExitCode> run_apply(const ApplyOptions& options) {
     return fail(ErrorCode::kInput,
                 fmt::format("{} values are not whole rows of {}", values.size(), options.row),
                 "standard input");
-  const int threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
-  const auto counts = fake_quantize(*format, values, values, options.row, {threads, {}});
+  const auto counts = fake_quantize(*format, values, values, options.row, {hardware_threads(), {}});
   if (!counts) return tl::unexpected(counts.error());
   std::fwrite(values.data(), sizeof(float), values.size(), stdout);
   return kDone;  // the caller notices a failed write when it flushes

@@ -3,10 +3,10 @@
 
 #include <CLI/CLI.hpp>
 #include <memory>
-#include <thread>
 
 #include "base/atomic_file.h"
 #include "base/hash.h"
+#include "base/system.h"
 #include "cli/commands.h"
 #include "cli/terminal.h"
 #include "fqlab/gguf.h"
@@ -22,7 +22,7 @@ struct QuantizeOptions {
   std::string output;
   std::string store = "f32";
   bool force = false;
-  int threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+  int threads = hardware_threads();
 };
 
 /// What is said about a changed tensor; its values are gone by then.

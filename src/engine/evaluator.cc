@@ -3,9 +3,9 @@
 
 #include <algorithm>
 #include <map>
-#include <thread>
 #include <vector>
 
+#include "base/parked_threads.h"
 #include "engine/chunk_context.h"
 #include "engine/graph_player.h"
 #include "engine/model_graphs.h"
@@ -98,16 +98,13 @@ Result<std::vector<std::span<const float>>> Evaluator::State::evaluate(
     std::span<const std::span<const int32_t>> chunks, int first, int count, bool wipe) {
   const int threads = std::max(1, options.threads / std::max(1, static_cast<int>(chunks.size())));
   std::vector<Result<std::span<const float>>> found(chunks.size());
-  const auto work = [&](size_t i) {
+  const auto work = [&](int index) {
+    const auto i = static_cast<size_t>(index);
     Lane& lane = lanes[i];
     llama_set_n_threads(lane.chunk.context(), threads, threads);
     found[i] = lane.chunk.logits(chunks[i], first, count, {.watcher = lane.player.get(), .wipe = wipe});
   };
-  {
-    std::vector<std::jthread> others;
-    for (size_t i = 1; i < chunks.size(); ++i) others.emplace_back(work, i);
-    if (!chunks.empty()) work(0);
-  }
+  run_on_threads(static_cast<int>(chunks.size()), work);
   std::vector<std::span<const float>> logits;
   for (const Result<std::span<const float>>& one : found) {
     if (!one) return tl::unexpected(one.error());

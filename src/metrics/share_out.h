@@ -4,9 +4,8 @@
 #include <algorithm>
 #include <atomic>
 #include <cstddef>
-#include <system_error>
-#include <thread>
-#include <vector>
+
+#include "base/parked_threads.h"
 
 namespace fqlab {
 
@@ -15,17 +14,10 @@ namespace fqlab {
 template <class Work>
 void share_out(size_t count, int threads, const Work& work) {
   std::atomic<size_t> next = 0;
-  const auto run = [&] {
+  const size_t workers = std::min(count, static_cast<size_t>(std::max(threads, 1)));
+  run_on_threads(static_cast<int>(workers), [&](int) {
     for (size_t i = next++; i < count; i = next++) work(i);
-  };
-  const size_t helpers = std::min(count, static_cast<size_t>(std::max(threads, 1)));
-  std::vector<std::jthread> pool;
-  try {
-    for (size_t t = 1; t < helpers; ++t) pool.emplace_back(run);
-  } catch (const std::system_error&) {
-    // The system gives no more threads: those that there are do all the work.
-  }
-  run();
+  });
 }
 
 }  // namespace fqlab

@@ -8,10 +8,10 @@
 #include <optional>
 #include <span>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "base/atomic_file.h"
+#include "base/parked_threads.h"
 #include "base/random.h"
 #include "base/system.h"
 #include "base/utf8.h"
@@ -147,7 +147,8 @@ Result<uint64_t> generate_text(const GenerateRequest& request,
   std::mutex lock;  // of what follows, and of `progress`
   std::optional<Error> failure;
   size_t next = 0, done = 0;
-  const auto write_some = [&](Evaluator& evaluator) {
+  run_on_threads(static_cast<int>(evaluators.size()), [&](int index) {
+    Evaluator& evaluator = evaluators[static_cast<size_t>(index)];
     for (;;) {
       size_t document = 0;
       {
@@ -163,11 +164,7 @@ Result<uint64_t> generate_text(const GenerateRequest& request,
         failure = text.error();
       progress(++done, count);
     }
-  };
-  {
-    std::vector<std::jthread> threads;
-    for (Evaluator& evaluator : evaluators) threads.emplace_back(write_some, std::ref(evaluator));
-  }
+  });
   if (failure) return tl::unexpected(*failure);
 
   return write_folder(request.output, documents);

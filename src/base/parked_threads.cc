@@ -1,0 +1,136 @@
+#include "base/parked_threads.h"
+
+#include <pthread.h>
+
+#include <atomic>
+#include <cfenv>
+#include <memory>
+#include <mutex>
+#include <system_error>
+#include <thread>
+#include <utility>
+#include <vector>
+
+namespace fqlab {
+namespace {
+
+/// One thread that waits for work.
+class Helper {
+ public:
+  Helper() : thread_([this] { serve(); }) {}
+  ~Helper() {
+    tell(kLeave);
+    thread_.join();
+  }
+  Helper(const Helper&) = delete;
+  Helper& operator=(const Helper&) = delete;
+
+  void begin(const std::function<void(int)>& work, int index, const std::fenv_t& mode) {
+    work_ = &work;
+    index_ = index;
+    mode_ = mode;
+    tell(kWork);
+  }
+  void wait() { state_.wait(kWork, std::memory_order_acquire); }
+
+ private:
+  enum State : int { kParked, kWork, kLeave };
+
+  void tell(State state) {
+    state_.store(state, std::memory_order_release);
+    state_.notify_one();
+  }
+  void serve() noexcept {
+    for (;;) {
+      state_.wait(kParked, std::memory_order_acquire);
+      if (state_.load(std::memory_order_acquire) == kLeave) return;
+      std::fesetenv(&mode_);
+      (*work_)(index_);
+      tell(kParked);
+    }
+  }
+
+  // Written by whoever has the helper while it is parked, read by its thread while it works.
+  const std::function<void(int)>* work_ = nullptr;
+  int index_ = 0;
+  std::fenv_t mode_{};
+  std::atomic<int> state_ = kParked;
+  std::thread thread_;  // last: it uses the others
+};
+
+using Helpers = std::vector<std::unique_ptr<Helper>>;
+
+/// The helpers that have nothing to do.
+class Park {
+ public:
+  static Park& instance() {
+    static Park park;
+    return park;
+  }
+
+  /// `count` helpers, fewer where the system gives no more threads.
+  Helpers take(size_t count) {
+    Helpers taken;
+    taken.reserve(count);
+    {
+      const std::lock_guard held(lock_);
+      for (; taken.size() < count && !idle_.empty(); idle_.pop_back())
+        taken.push_back(std::move(idle_.back()));
+    }
+    try {
+      while (taken.size() < count) taken.push_back(std::make_unique<Helper>());
+    } catch (const std::system_error&) {
+    }
+    return taken;
+  }
+  void give_back(Helpers helpers) {
+    const std::lock_guard held(lock_);
+    for (std::unique_ptr<Helper>& helper : helpers) idle_.push_back(std::move(helper));
+  }
+
+ private:
+  // A child of fork() has no thread but the one that forked; thread sanitizers refuse it others if its parent
+  // had some.
+  Park() {
+    pthread_atfork(
+        [] {
+          instance().lock_.lock();
+          instance().idle_.clear();
+        },
+        [] { instance().lock_.unlock(); }, [] { instance().lock_.unlock(); });
+  }
+
+  std::mutex lock_;
+  Helpers idle_;
+};
+
+/// Helpers until the end of the scope, which waits for them.
+struct Borrowed {
+  Helpers all;
+
+  explicit Borrowed(size_t count) : all(Park::instance().take(count)) {}
+  ~Borrowed() {
+    for (const std::unique_ptr<Helper>& helper : all) helper->wait();
+    Park::instance().give_back(std::move(all));
+  }
+  Borrowed(const Borrowed&) = delete;
+  Borrowed& operator=(const Borrowed&) = delete;
+};
+
+}  // namespace
+
+void run_on_threads(int count, const std::function<void(int index)>& work) {
+  if (count <= 1) {
+    if (count == 1) work(0);
+    return;
+  }
+  std::fenv_t mode;
+  std::fegetenv(&mode);
+  const Borrowed helpers(static_cast<size_t>(count) - 1);
+  int next = 1;
+  for (const std::unique_ptr<Helper>& helper : helpers.all) helper->begin(work, next++, mode);
+  work(0);
+  for (; next < count; ++next) work(next);
+}
+
+}  // namespace fqlab
