@@ -55,6 +55,9 @@ struct TensorName {
   std::string kind;
 };
 TensorName parse_tensor_name(std::string_view name);
+/// Whether a kind is that of a normalization's weights: "attn_norm", "attn_q_norm", "attn_norm_2",
+/// "ffn_norm_exps".
+bool is_norm_kind(std::string_view kind);
 
 /// A GGUF file, checked completely on opening and mapped read-only. Cheap to copy; the map lives as long as
 /// any copy.

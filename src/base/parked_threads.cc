@@ -1,6 +1,7 @@
 #include "base/parked_threads.h"
 
 #include <pthread.h>
+#include <signal.h>
 
 #include <atomic>
 #include <cfenv>
@@ -14,10 +15,29 @@
 namespace fqlab {
 namespace {
 
-/// One thread that waits for work.
+/// No signal reaches this thread, nor one that it starts, until the end of the scope.
+class SignalsBlocked {
+ public:
+  SignalsBlocked() {
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before_);
+  }
+  ~SignalsBlocked() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+  SignalsBlocked(const SignalsBlocked&) = delete;
+  SignalsBlocked& operator=(const SignalsBlocked&) = delete;
+
+ private:
+  sigset_t before_{};
+};
+
+/// One thread that waits for work. It takes no signals: a thread that is waiting for one would miss it.
 class Helper {
  public:
-  Helper() : thread_([this] { serve(); }) {}
+  Helper() {
+    const SignalsBlocked blocked;
+    thread_ = std::thread([this] { serve(); });
+  }
   ~Helper() {
     tell(kLeave);
     thread_.join();
@@ -55,7 +75,7 @@ class Helper {
   int index_ = 0;
   std::fenv_t mode_{};
   std::atomic<int> state_ = kParked;
-  std::thread thread_;  // last: it uses the others
+  std::thread thread_;
 };
 
 using Helpers = std::vector<std::unique_ptr<Helper>>;

@@ -44,6 +44,16 @@ uint64_t memory_available_bytes() {
   return available;
 }
 
+Result<void> require_memory(uint64_t needed_bytes, const std::string& what, const std::string& where,
+                            const std::string& hint) {
+  const uint64_t available = memory_available_bytes();
+  if (needed_bytes <= available) return {};
+  return fail(ErrorCode::kSystem,
+              fmt::format("{} needs {} of memory and {} are available", what, human_bytes(needed_bytes),
+                          human_bytes(available)),
+              where, hint);
+}
+
 int hardware_threads() { return static_cast<int>(std::max(1u, std::thread::hardware_concurrency())); }
 
 std::string cpu_name() {

@@ -4,11 +4,17 @@
 #include <cstdint>
 #include <string>
 
+#include "fqlab/result.h"
+
 namespace fqlab {
 
 /// Bytes that a new process may use: MemAvailable, or what a container's limit leaves where that is less.
 uint64_t memory_available_bytes();
 uint64_t memory_total_bytes();
+/// Refuses (kSystem) what needs more memory than is available: "WHAT needs 3 GB of memory and 2 GB are
+/// available".
+Result<void> require_memory(uint64_t needed_bytes, const std::string& what, const std::string& where,
+                            const std::string& hint);
 int hardware_threads();
 std::string cpu_name();
 /// The widest vector instruction set: "avx512", "avx2", "neon", "baseline".

@@ -34,4 +34,13 @@ TensorName parse_tensor_name(std::string_view name) {
   return parsed;
 }
 
+bool is_norm_kind(std::string_view kind) {
+  constexpr std::string_view kNorm = "_norm";
+  const size_t at = kind.rfind(kNorm);
+  if (at == std::string_view::npos || kind.find('.') != std::string_view::npos)
+    return false;  // a bias keeps its suffix
+  const std::string_view rest = kind.substr(at + kNorm.size());
+  return rest.empty() || rest.starts_with('_');
+}
+
 }  // namespace fqlab

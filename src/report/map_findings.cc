@@ -5,6 +5,7 @@
 #include <map>
 #include <optional>
 
+#include "fqlab/gguf.h"
 #include "report/map_view.h"
 #include "report/numbers.h"
 #include "report/sections.h"
@@ -77,7 +78,7 @@ std::string norms_sentence(const SensitivityMap& map, const std::vector<const Ma
     const MapGroup& group = map.groups[cell->group];
     if (group.grouping != "tensor" || !group.kind) return "";
     all.add(*cell, group);
-    if (!group.kind->ends_with("_norm")) continue;
+    if (!is_norm_kind(*group.kind)) continue;
     norms.add(*cell, group);
     ++n;
   }

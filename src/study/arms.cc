@@ -65,17 +65,13 @@ Result<void> check_memory(const GgufFile& file, std::span<const ExpandedTensors>
       2 * sizeof(float) * changed_values;  // original and new values of each changed tensor
   const uint64_t working =
       static_cast<uint64_t>(chunks_at_once) * (images.size() + 1) * Evaluator::planned_bytes(file, options);
-  const uint64_t needed = weights + changes + working + file.file_bytes(),
-                 available = memory_available_bytes();
-  if (needed <= available) return {};
-  return fail(ErrorCode::kSystem,
-              fmt::format("the comparison needs {} of memory and {} are available", human_bytes(needed),
-                          human_bytes(available)),
-              fmt::format("weights in float32 {}, the file itself {}, changed tensors {}, evaluation {}",
-                          human_bytes(weights), human_bytes(file.file_bytes()), human_bytes(changes),
-                          human_bytes(working)),
-              "--arithmetic native keeps the untouched tensors as stored; a smaller --ctx or fewer tensors "
-              "need less");
+  return require_memory(
+      weights + changes + working + file.file_bytes(), "the comparison",
+      fmt::format("weights in float32 {}, the file itself {}, changed tensors {}, evaluation {}",
+                  human_bytes(weights), human_bytes(file.file_bytes()), human_bytes(changes),
+                  human_bytes(working)),
+      "--arithmetic native keeps the untouched tensors as stored; a smaller --ctx or fewer tensors "
+      "need less");
 }
 
 }  // namespace fqlab

@@ -64,17 +64,6 @@ Result<std::string> write_document(const Model& model, Evaluator& evaluator, con
               request.model.string(), "ask for fewer --tokens or another --seed");
 }
 
-Result<void> check_memory(const GgufFile& file, const EvaluatorOptions& options, int evaluators) {
-  const uint64_t needed =
-      file.file_bytes() + static_cast<uint64_t>(evaluators) * Evaluator::planned_bytes(file, options);
-  if (const uint64_t available = memory_available_bytes(); needed > available)
-    return fail(ErrorCode::kSystem,
-                fmt::format("the model needs {} of memory and {} are available", human_bytes(needed),
-                            human_bytes(available)),
-                file.path().string(), "fewer --threads or --tokens need less");
-  return {};
-}
-
 fs::path without_slash(const fs::path& path) { return path.has_filename() ? path : path.parent_path(); }
 
 /// Refuses, before the work, what write_folder() would refuse.
@@ -128,7 +117,12 @@ Result<uint64_t> generate_text(const GenerateRequest& request,
   const int writers = std::clamp(request.threads, 1, request.documents);
   constexpr int kOpeningTokens = 32;  // more than any vocabulary needs for it
   const EvaluatorOptions options{request.tokens + request.tokens / 16 + kOpeningTokens, 64, /*threads=*/1};
-  if (Result<void> fits = check_memory(*file, options, writers); !fits) return tl::unexpected(fits.error());
+  const uint64_t needed =
+      file->file_bytes() + static_cast<uint64_t>(writers) * Evaluator::planned_bytes(*file, options);
+  if (Result<void> fits = require_memory(needed, "the model", request.model.string(),
+                                         "fewer --threads or --tokens need less");
+      !fits)
+    return tl::unexpected(fits.error());
   if (Result<void> possible = check_folder(request.output); !possible)
     return tl::unexpected(possible.error());
   Result<Model> model = Model::load(*file);

@@ -31,11 +31,10 @@ Result<LoadedModel> load(const GgufFile& file, const ImatrixRequest& request) {
     if (!bytes) return tl::unexpected(bytes.error());
     needed += *bytes;
   }
-  if (const uint64_t available = memory_available_bytes(); needed > available)
-    return fail(ErrorCode::kSystem,
-                fmt::format("the model needs {} of memory and {} are available", human_bytes(needed),
-                            human_bytes(available)),
-                file.path().string(), "a smaller --ctx and --arithmetic native need less");
+  if (Result<void> fits = require_memory(needed, "the model", file.path().string(),
+                                         "a smaller --ctx and --arithmetic native need less");
+      !fits)
+    return tl::unexpected(fits.error());
   LoadedModel loaded;
   if (!expanded.empty()) {
     Result<WeightImage> image = WeightImage::create(file, expand);

@@ -37,8 +37,6 @@ Result<T> parse_in(const std::array<std::pair<T, std::string_view>, N>& table, s
   return fail(ErrorCode::kUsage, fmt::format("there is no '{}'", text), option, "one of " + all);
 }
 
-bool is_norm(const TensorName& name) { return name.kind.ends_with("_norm"); }
-
 TensorGroup group_of(const TensorInfo& tensor, Grouping grouping) {
   const TensorName name = parse_tensor_name(tensor.name);
   const std::string layer = name.layer ? std::to_string(*name.layer) : "";
@@ -62,7 +60,7 @@ Result<std::vector<size_t>> selected_tensors(const GgufFile& file, const SweepSe
   std::vector<size_t> selected;
   for (size_t i = 0; i < file.tensors().size(); ++i) {
     const TensorInfo& tensor = file.tensors()[i];
-    if (tensor.name.ends_with(".weight") && (tensor.is_matrix() || is_norm(parse_tensor_name(tensor.name))))
+    if (tensor.name.ends_with(".weight") && (tensor.is_matrix() || is_norm_kind(parse_tensor_name(tensor.name).kind)))
       selected.push_back(i);
   }
   if (selected.empty())

@@ -104,13 +104,11 @@ Result<void> plan_memory(VerifyRun& run, const GgufFile& original) {
              static_cast<uint64_t>(at_once) * (own_working + (all ? all_working : largest_working));
     if (needed <= available) return {};
   }
-  return fail(ErrorCode::kSystem,
-              fmt::format("verifying needs {} of memory and {} are available", human_bytes(needed),
-                          human_bytes(available)),
-              fmt::format("the original {}, the largest file beside it {}, evaluation {}",
-                          human_bytes(original.file_bytes()), human_bytes(largest_file),
-                          human_bytes(own_working + largest_working)),
-              "a smaller --ctx needs less");
+  return require_memory(needed, "verifying",
+                        fmt::format("the original {}, the largest file beside it {}, evaluation {}",
+                                    human_bytes(original.file_bytes()), human_bytes(largest_file),
+                                    human_bytes(own_working + largest_working)),
+                        "a smaller --ctx needs less");
 }
 
 Result<void> run_chunks(VerifyRun& run) {

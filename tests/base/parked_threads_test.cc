@@ -1,6 +1,7 @@
 #include "base/parked_threads.h"
 
 #include <gmock/gmock.h>
+#include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -70,6 +71,16 @@ TEST(ParkedThreads, WorkRunsInTheCallersRoundingMode) {
   EXPECT_THAT(modes, ::testing::Each(FE_UPWARD));
   run_on_threads(3, [&](int index) { modes[static_cast<size_t>(index)] = std::fegetround(); });
   EXPECT_THAT(modes, ::testing::Each(before));
+}
+
+TEST(ParkedThreads, TakeNoSignals) {
+  std::vector<int> blocked(3);
+  run_on_threads(3, [&](int index) {
+    sigset_t mask;
+    pthread_sigmask(SIG_SETMASK, nullptr, &mask);
+    blocked[static_cast<size_t>(index)] = sigismember(&mask, SIGINT);
+  });
+  EXPECT_THAT(blocked, ::testing::ElementsAre(0, 1, 1));
 }
 
 TEST(ParkedThreads, WhatTheCallersOwnWorkThrowsComesWhenTheOthersAreDone) {

@@ -96,6 +96,13 @@ TEST(TensorName, IsTakenApartIntoLayerAndKind) {
   EXPECT_EQ(parts("blk.99999999999.a.weight"), "none blk.99999999999.a");
 }
 
+TEST(TensorName, TellsNorms) {
+  for (const char* kind : {"attn_norm", "output_norm", "attn_q_norm", "attn_norm_2", "ffn_norm_exps"})
+    EXPECT_TRUE(is_norm_kind(kind)) << kind;
+  for (const char* kind : {"ffn_down", "attn_norm.bias", "attn_normal", "norm", ""})
+    EXPECT_FALSE(is_norm_kind(kind)) << kind;
+}
+
 TEST(Reader, SaysWhatAFileIsThatIsNoModel) {
   EXPECT_THAT(refusal("Once upon a time there was a small model.").hint, HasSubstr("text file"));
   EXPECT_THAT(refusal("version https://git-lfs.github.com/spec/v1\n").hint, HasSubstr("git lfs pull"));
