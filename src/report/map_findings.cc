@@ -247,6 +247,16 @@ std::string findings(const SensitivityMap& map, size_t format, const Text& text)
   return sentence;
 }
 
+constexpr size_t kLargest = 10;  // parts that a race is proposed for
+
+// Whether another might belong among the largest.
+bool largest_are_open(const std::vector<const MapCell*>& cells) {
+  if (cells.size() <= kLargest) return false;
+  return std::any_of(cells.begin(), cells.begin() + kLargest, [](const MapCell* cell) {
+    return cell->rank_interval && cell->rank_interval->high > double{kLargest};
+  });
+}
+
 std::vector<NextStep> next_steps(const SensitivityMap& map, const Text& text) {
   std::vector<NextStep> steps;
   const MapMode mode = main_mode(map);
@@ -277,10 +287,10 @@ std::vector<NextStep> next_steps(const SensitivityMap& map, const Text& text) {
       command.insert(command.end(), {"--chunks", std::to_string(map.study.chunks), "--out", "protected"});
       add("map.next.protect", command, map.formats[format]);
     }
-    const bool open = cells.front()->rank_interval && cells.front()->rank_interval->high > 1;
-    if (const std::string& selector = map.groups[cells.front()->group].selector; open && !selector.empty()) {
+    if (largest_are_open(cells)) {
       std::vector<std::string> command = sweep_command(map, {map.formats[format]});
-      command.insert(command.end(), {"--top", "10", "--chunks", std::to_string(map.study.chunks)});
+      command.insert(command.end(),
+                     {"--top", std::to_string(kLargest), "--chunks", std::to_string(map.study.chunks)});
       add("map.next.more", command, map.formats[format]);
     }
     break;  // one format shows the way

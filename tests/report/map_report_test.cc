@@ -188,6 +188,17 @@ TEST(MapPage, NamesTheMostSensitivePartAndCommandsToPaste) {
   EXPECT_THAT(html, HasSubstr("times the effect of everything together"));
 }
 
+TEST(MapPage, ProposesARaceWhereTheTenLargestAreOpen) {
+  const auto with_ranks = [](double reach) {
+    SensitivityMap map = sweep_map();
+    for (MapCell& cell : map.cells)
+      if (cell.rank) cell.rank_interval = Interval{*cell.rank, *cell.rank + reach};
+    return map_markdown(map, Language::kEnglish);
+  };
+  EXPECT_THAT(with_ranks(0), Not(HasSubstr("the ten largest")));
+  EXPECT_THAT(with_ranks(1), AllOf(HasSubstr("the ten largest"), HasSubstr("--top 10")));
+}
+
 TEST(MapPage, AsksNothingOfTheNetworkAndRunsNoScript) {
   const std::string html = map_html(sweep_map(), Language::kEnglish);
   for (const char* part : {"<script", "src=", "url(", "@import", "javascript:"})
