@@ -69,6 +69,8 @@ class GgufFile {
   const std::filesystem::path& path() const;
   std::span<const std::byte> bytes() const;  ///< the whole file
   uint64_t file_bytes() const;
+  /// Lets the system take the file's pages out of memory; they are read again when they are needed.
+  void forget_pages() const;
   uint32_t version() const;
   uint64_t alignment() const;    ///< of tensor data, from general.alignment, 32 by default
   uint64_t data_offset() const;  ///< of the data section, in bytes from the start of the file

@@ -31,6 +31,9 @@ std::vector<std::string> stock_mixes();
 /// choose other types then. kUsage for a mix that llama.cpp does not have, with the nearest names.
 Result<std::vector<TensorType>> stock_mix(const GgufFile& file, std::string_view mix, bool with_imatrix);
 
+/// kUsage where a tensor is quantized already: another type would be made of what is left of it.
+Result<void> check_not_quantized(const TensorInfo& tensor);
+
 /// Metadata that write_quantized() sets besides the source's own: with it plan_rewrite() gives the exact size
 /// of the file before it is made. `imatrix` is the file's path or empty; kInput where it cannot be read or is
 /// of another model. As llama-quantize's keys, except that quantize.imatrix.file and .dataset keep only the

@@ -33,6 +33,8 @@ std::string comparison_html(std::span<const Comparison> comparisons, Language la
 
 /// The summary as a plain-text table for a terminal: one row a comparison.
 std::string comparison_table(std::span<const Comparison> comparisons, Language language);
+/// The sentences of their warnings, each once.
+std::vector<std::string> comparison_warnings(std::span<const Comparison> comparisons, Language language);
 
 /// Writes report.json and one report a language into `folder`, which is made where absent: report.md for the
 /// first language, report.LANG.md for the others. Returns the paths written. Every file is written

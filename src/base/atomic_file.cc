@@ -1,6 +1,7 @@
 #include "base/atomic_file.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -51,7 +52,12 @@ Error system_error(std::string_view what, int code, const std::filesystem::path&
 
 }  // namespace
 
-Result<void> check_output(const std::filesystem::path& path, Existing existing) {
+Result<void> check_output(const std::filesystem::path& path, Existing existing,
+                          std::span<const InputFile> inputs) {
+  for (const InputFile& input : inputs)
+    if (std::error_code absent; std::filesystem::equivalent(path, input.path, absent))
+      return fail(ErrorCode::kUsage, fmt::format("the output is the {} that is read", input.what),
+                  path.string(), "choose another name");
   struct stat status {};
   if (stat(path.c_str(), &status) == 0) {
     if (!S_ISREG(status.st_mode))

@@ -13,8 +13,16 @@ namespace fqlab {
 /// What to do when the file is already there.
 enum class Existing { kRefuse, kReplace };
 
-/// What create() would refuse, without writing: for commands that work long before they write.
-Result<void> check_output(const std::filesystem::path& path, Existing existing);
+/// A file that a command reads: "the output is the WHAT that is read".
+struct InputFile {
+  std::string_view what;
+  std::filesystem::path path;
+};
+
+/// What create() would refuse, without writing: for commands that work long before they write. And an output
+/// that is one of the files which are read, whatever `existing` says.
+Result<void> check_output(const std::filesystem::path& path, Existing existing,
+                          std::span<const InputFile> inputs = {});
 
 /// A file that appears at its path complete or not at all. Until commit() the bytes are in a file without a
 /// name in the same folder (O_TMPFILE), so that even a killed process leaves nothing; where the file system

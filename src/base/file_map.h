@@ -25,6 +25,8 @@ class FileMap {
   ~FileMap();
 
   std::span<const std::byte> bytes() const { return bytes_; }
+  /// Lets the system take the file's pages out of memory; they are read again when they are needed.
+  void forget_pages() const;
 
  private:
   explicit FileMap(std::span<const std::byte> bytes) : bytes_(bytes) {}

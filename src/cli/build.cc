@@ -3,12 +3,14 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <array>
 #include <filesystem>
 #include <map>
 #include <memory>
 
 #include "base/atomic_file.h"
 #include "base/hash.h"
+#include "base/read_file.h"
 #include "base/system.h"
 #include "cli/commands.h"
 #include "cli/map_source.h"
@@ -95,7 +97,7 @@ void print_types(const GgufLayout& layout) {
 }
 
 Result<GgufLayout> make_file(const BuildOptions& options, const QuantizationPlan& plan,
-                             const std::string& model) {
+                             const std::string& model, const std::string& imatrix) {
   const Result<GgufFile> file = GgufFile::open(model);
   if (!file) return tl::unexpected(file.error());
   const std::string hash = sha256(file->bytes());
@@ -104,11 +106,9 @@ Result<GgufLayout> make_file(const BuildOptions& options, const QuantizationPlan
   std::vector<std::string> names;
   for (const TensorType& tensor : *quantizable) names.push_back(tensor.name);
   if (Result<void> goes = check_plan(plan, *file, hash, names); !goes) return tl::unexpected(goes.error());
-  const Result<std::string> imatrix = find_imatrix(options, plan);
-  if (!imatrix) return tl::unexpected(imatrix.error());
 
   QuantizeRequest request;
-  request.imatrix = *imatrix;
+  request.imatrix = imatrix;
   request.metadata = plan_metadata(plan, hash);
   request.output = options.output;
   request.overwrite = options.force;
@@ -140,6 +140,9 @@ Result<ExitCode> export_types(const BuildOptions& options, const QuantizationPla
   if (plan.tensors.empty())
     return fail(ErrorCode::kInput, "the plan names no tensor", options.plan,
                 "tensors stand after a line [tensors], as NAME = TYPE");
+  const InputFile input{"plan", options.plan};
+  if (Result<void> possible = check_output(options.output, existing, std::span(&input, 1)); !possible)
+    return tl::unexpected(possible.error());
   if (Result<void> written = write_file_atomically(options.output, tensor_type_file(plan), existing);
       !written)
     return tl::unexpected(written.error());
@@ -153,19 +156,23 @@ Result<ExitCode> export_types(const BuildOptions& options, const QuantizationPla
 }
 
 Result<ExitCode> run_build(const BuildOptions& options) {
-  const Result<std::string> text = read_text(options.plan);
+  const Result<std::string> text = read_file(options.plan);
   if (!text) return tl::unexpected(text.error());
   const Result<QuantizationPlan> plan = parse_plan(*text, options.plan);
   if (!plan) return tl::unexpected(plan.error());
   if (!options.exported.empty()) return export_types(options, *plan);
   const Result<std::string> model = find_model(options, *plan);
   if (!model) return tl::unexpected(model.error());
+  const Result<std::string> imatrix = find_imatrix(options, *plan);
+  if (!imatrix) return tl::unexpected(imatrix.error());
   const Existing existing = options.force ? Existing::kReplace : Existing::kRefuse;
-  if (Result<void> possible = check_output(options.output, existing); !possible)
+  const std::array<InputFile, 3> inputs = {
+      {{"plan", options.plan}, {"model", *model}, {"imatrix", *imatrix}}};
+  if (Result<void> possible = check_output(options.output, existing, inputs); !possible)
     return tl::unexpected(possible.error());
   // llama.cpp may abort; in a child process that costs one message.
   return supervised([&]() -> Result<ExitCode> {
-    const Result<GgufLayout> layout = make_file(options, *plan, *model);
+    const Result<GgufLayout> layout = make_file(options, *plan, *model, *imatrix);
     if (!layout) return tl::unexpected(layout.error());
     print_types(*layout);
     say(fmt::format(

@@ -77,6 +77,9 @@ Result<Output> understand_output(const CompareOptions& options) {
   for (const std::string& text : options.exports) {
     Result<ExportFormat> format = parse_export_format(text);
     if (!format) return tl::unexpected(format.error());
+    if (*format == ExportFormat::kLlamaBench && (options.no_speed || options.recipes.size() > 1))
+      return fail(ErrorCode::kUsage, "there will be no speed to export", "--export llama-bench",
+                  "measure the speed of one recipe, or export csv or jsonl");
     output.exports.push_back(*format);
   }
   return output;
@@ -116,6 +119,8 @@ Result<ExitCode> measure_and_report(const CompareRequest& request, const Output&
   progress.finish();
   if (!comparisons) return tl::unexpected(comparisons.error());
   fmt::print("{}", comparison_table(*comparisons, output.languages.front()));
+  for (const std::string& warning : comparison_warnings(*comparisons, output.languages.front()))
+    say_warning(warning);
   Result<std::vector<fs::path>> paths = write_report(*comparisons, output.languages, output.folder);
   if (!paths) return tl::unexpected(paths.error());
   for (const fs::path& path : *paths) fmt::print("{}\n", path.string());
@@ -131,8 +136,13 @@ Result<ExitCode> run_compare(const CompareOptions& options) {
   if (!output) return tl::unexpected(output.error());
   if (Result<void> possible = check_report_folder(options.out, options.force); !possible)
     return tl::unexpected(possible.error());
+  std::error_code ignored;
+  const bool kept_before = fs::exists(options.keep_variant, ignored);
   // llama.cpp may abort; in a child process that costs one message.
-  return supervised([&] { return measure_and_report(*request, *output); });
+  const Result<ExitCode> code = supervised([&] { return measure_and_report(*request, *output); });
+  const bool done = code && (*code == kDone || *code == kThresholdCrossed);
+  if (!done && !options.keep_variant.empty() && !kept_before) fs::remove(options.keep_variant, ignored);
+  return code;
 }
 
 }  // namespace

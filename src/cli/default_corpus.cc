@@ -1,5 +1,7 @@
 #include "cli/default_corpus.h"
 
+#include <fmt/format.h>
+
 #include <cstdlib>
 
 namespace fqlab::cli {
@@ -34,11 +36,12 @@ Result<std::vector<CorpusSource>> corpora_or_default(const std::vector<std::stri
   return corpora;
 }
 
-fs::path default_study(const fs::path& model, std::span<const CorpusSource> corpora) {
+fs::path default_study(const fs::path& model, std::span<const CorpusSource> corpora,
+                       std::string_view suffix) {
   std::string names;
   for (const CorpusSource& corpus : corpora)
     names += (names.empty() ? "" : "+") + fs::path(corpus.name).stem().string();
-  return model.stem().string() + "-" + names + ".fqlab";
+  return fmt::format("{}-{}{}.fqlab", model.stem().string(), names, suffix);
 }
 
 }  // namespace fqlab::cli

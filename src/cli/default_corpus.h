@@ -17,8 +17,9 @@ std::string default_corpus();
 /// The texts `given` ("PATH" or "NAME=PATH"), or the default; kUsage where there is neither.
 Result<std::vector<CorpusSource>> corpora_or_default(const std::vector<std::string>& given);
 
-/// "SmolLM2-135M-Instruct.Q4_1-sotu.fqlab" in the working folder; several texts are joined by "+".
-std::filesystem::path default_study(const std::filesystem::path& model,
-                                    std::span<const CorpusSource> corpora);
+/// "SmolLM2-135M-Instruct.Q4_1-sotu.fqlab" in the working folder; several texts are joined by "+". `suffix`
+/// stands before the ending, for commands with settings of their own: a study has one length of chunks.
+std::filesystem::path default_study(const std::filesystem::path& model, std::span<const CorpusSource> corpora,
+                                    std::string_view suffix = "");
 
 }  // namespace fqlab::cli

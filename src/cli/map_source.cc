@@ -8,10 +8,10 @@
 #include <cmath>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <set>
 
 #include "base/hash.h"
+#include "base/read_file.h"
 #include "base/system.h"
 #include "cli/format_list.h"
 #include "cli/quantities.h"
@@ -110,14 +110,6 @@ Result<void> add_predictions(SensitivityMap& map, const PredictionOptions& optio
 
 }  // namespace
 
-Result<std::string> read_text(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::string text(std::istreambuf_iterator<char>(file), {});
-  if (!file.is_open() || file.bad())
-    return fail(ErrorCode::kSystem, "cannot read the file", path, "check its name and your permission");
-  return text;
-}
-
 bool is_study(std::string_view contents) {
   constexpr std::string_view kMagic("SQLite format 3\0", 16);
   return contents.starts_with(kMagic);
@@ -128,7 +120,7 @@ bool holds_map(const std::string& path) {
   std::string first(16, '\0');
   if (!file.read(first.data(), static_cast<std::streamsize>(first.size()))) return false;
   if (is_study(first)) return true;
-  const Result<std::string> text = read_text(path);
+  const Result<std::string> text = read_file(path);
   return text && is_map_json(*text);
 }
 
@@ -144,7 +136,7 @@ void add_prediction_options(CLI::App& command, PredictionOptions& options) {
 }
 
 Result<SensitivityMap> read_map_file(const std::string& path, const PredictionOptions& predictions) {
-  const Result<std::string> text = read_text(path);
+  const Result<std::string> text = read_file(path);
   if (!text) return tl::unexpected(text.error());
   Result<SensitivityMap> map =
       is_study(*text) ? read_map(std::filesystem::path(path)) : parse_map_json(*text);

@@ -14,9 +14,6 @@ class App;
 
 namespace fqlab::cli {
 
-/// Whole contents; kSystem where the file cannot be read.
-Result<std::string> read_text(const std::string& path);
-
 /// Whether these are the first bytes of an SQLite file, which a study is.
 bool is_study(std::string_view contents);
 /// Whether the file holds a map: a study, or a map.json. False where it cannot be read.

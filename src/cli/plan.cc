@@ -60,8 +60,8 @@ Result<PlanRequest> understand(const PlanOptions& options) {
   Result<std::vector<CorpusSource>> corpora = corpora_or_default(options.corpora);
   if (!corpora) return tl::unexpected(corpora.error());
   request.corpora = std::move(*corpora);
-  request.study =
-      options.study.empty() ? default_study(request.model, request.corpora) : fs::path(options.study);
+  request.study = options.study.empty() ? default_study(request.model, request.corpora, ".plan")
+                                        : fs::path(options.study);
   for (const std::string& text : options.types) {
     const Result<GgmlType> type = parse_type(text, "--types");
     if (!type) return tl::unexpected(type.error());
@@ -147,9 +147,14 @@ Existing existing(const PlanOptions& options) {
   return options.force ? Existing::kReplace : Existing::kRefuse;
 }
 
-Result<void> check_outputs(const PlanOptions& options) {
-  if (Result<void> possible = check_output(options.output, existing(options)); !possible) return possible;
-  return options.export_as.empty() ? Result<void>() : check_output(types_file(options), existing(options));
+Result<void> check_outputs(const PlanOptions& options, const PlanRequest& request) {
+  std::vector<InputFile> inputs = {
+      {"model", request.model}, {"imatrix", request.imatrix}, {"study", request.study}};
+  for (const CorpusSource& corpus : request.corpora) inputs.push_back({"text", corpus.path});
+  if (Result<void> possible = check_output(options.output, existing(options), inputs); !possible)
+    return possible;
+  return options.export_as.empty() ? Result<void>()
+                                   : check_output(types_file(options), existing(options), inputs);
 }
 
 Result<void> write_outputs(const PlanOptions& options, const QuantizationPlan& plan) {
@@ -198,7 +203,8 @@ Result<ExitCode> search_and_write(const PlanOptions& options, const PlanRequest&
 Result<ExitCode> run_plan(const PlanOptions& options) {
   const Result<PlanRequest> request = understand(options);
   if (!request) return tl::unexpected(request.error());
-  if (Result<void> possible = check_outputs(options); !possible) return tl::unexpected(possible.error());
+  if (Result<void> possible = check_outputs(options, *request); !possible)
+    return tl::unexpected(possible.error());
   // llama.cpp's quantizer tells what it would do, and may abort; in a child process that costs one message.
   Result<ExitCode> code = supervised([&] { return search_and_write(options, *request); });
   if (!code && code.error().code == ErrorCode::kInterrupted) return interrupted(*request);  // not in a sweep
@@ -251,7 +257,7 @@ void add_plan(CLI::App& app, const std::vector<std::string>& arguments, Action& 
       "--quick", request.quick,
       "measure a third fewer single types: what no plan within the errors would take is predicted");
   command->add_option("--study", options->study,
-                      "the file that remembers (default: MODEL-CORPUS.fqlab in the working folder)");
+                      "the file that remembers (default: MODEL-CORPUS.plan.fqlab in the working folder)");
   command->add_flag("--frontier", options->frontier,
                     "also print the whole curve of predicted KL against size");
   command

@@ -9,6 +9,7 @@
 #include "base/system.h"
 #include "cli/commands.h"
 #include "cli/terminal.h"
+#include "formats/format_details.h"
 #include "fqlab/gguf.h"
 #include "fqlab/recipe.h"
 #include "recipe/store.h"
@@ -98,7 +99,11 @@ Result<ExitCode> run_quantize(const QuantizeOptions& options) {
   const auto changes = recipe->resolve(file->tensors());
   if (!changes) return tl::unexpected(changes.error());
   const Existing existing = options.force ? Existing::kReplace : Existing::kRefuse;
-  if (Result<void> possible = check_output(options.output, existing); !possible)
+  std::vector<InputFile> inputs = {{"model", options.model}};
+  for (const TensorChange& change : *changes)
+    if (const std::string& imatrix = change.format.details().imatrix_file; !imatrix.empty())
+      inputs.push_back({"imatrix", imatrix});
+  if (Result<void> possible = check_output(options.output, existing, inputs); !possible)
     return tl::unexpected(possible.error());
 
   std::vector<Row> rows;

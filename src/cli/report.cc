@@ -8,6 +8,7 @@
 #include <span>
 
 #include "base/atomic_file.h"
+#include "base/read_file.h"
 #include "cli/commands.h"
 #include "cli/map_source.h"
 #include "cli/report_folder.h"
@@ -25,10 +26,12 @@ struct ReportOptions {
 };
 
 Result<std::vector<Comparison>> read_comparisons(const std::string& path) {
-  const Result<std::string> text = read_text(path);
-  if (!text)
-    return fail(ErrorCode::kSystem, "cannot read the report", path,
-                "give the report.json of a comparison, or a study of fqlab sweep");
+  const Result<std::string> text = read_file(path);
+  if (!text) {
+    Error error = text.error();
+    error.hint = "give the report.json of a comparison, or a study of fqlab sweep";
+    return tl::unexpected(std::move(error));
+  }
   Result<std::vector<Comparison>> comparisons = parse_comparison_json(*text);
   if (!comparisons) {
     Error error = comparisons.error();

@@ -7,6 +7,7 @@
 #include <CLI/CLI.hpp>
 #include <memory>
 
+#include "base/read_file.h"
 #include "base/system.h"
 #include "cli/commands.h"
 #include "cli/default_corpus.h"
@@ -27,7 +28,7 @@ struct VerifyOptions {
 };
 
 Result<QuantizationPlan> read_plan(const std::string& path) {
-  const Result<std::string> text = read_text(path);
+  const Result<std::string> text = read_file(path);
   if (!text)
     return fail(ErrorCode::kSystem, "cannot read the plan", path, "give the file that `fqlab plan` wrote");
   return parse_plan(*text, path);

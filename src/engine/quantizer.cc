@@ -44,14 +44,7 @@ Result<void> check_type(const TensorInfo& tensor, GgmlType type, const ImatrixVa
   if (type != GgmlType::kF32 && quantizable_ggml_type(name_of(type)) == nullptr)
     return fail(ErrorCode::kUsage, fmt::format("llama.cpp cannot quantize to {}", name_of(type)), tensor.name,
                 fmt::format("it can to f32, {}", fmt::join(quantizable_ggml_names(), ", ")));
-  if (tensor.type != GgmlType::kF32 && tensor.type != GgmlType::kF16 && tensor.type != GgmlType::kBf16)
-    return fail(
-        ErrorCode::kUsage,
-        fmt::format("the tensor is quantized already ({}); {} would be made of what is left of it",
-                    name_of(tensor.type), name_of(type)),
-        tensor.name,
-        "start from an F32, F16 or BF16 file; to take this one all the same, expand it: fqlab quantize "
-        "MODEL --recipe '*=f32' -o F32.gguf");
+  if (Result<void> whole = check_not_quantized(tensor); !whole) return whole;
   if (needs_imatrix(tensor.name, type) && !imatrix.contains(tensor.name))
     return fail(ErrorCode::kUsage,
                 fmt::format("{} needs an imatrix with an entry for this tensor", name_of(type)), tensor.name,
@@ -175,6 +168,18 @@ Result<void> check_made(const GgufFile& made, const GgufLayout& wanted) {
 }
 
 }  // namespace
+
+Result<void> check_not_quantized(const TensorInfo& tensor) {
+  if (tensor.type == GgmlType::kF32 || tensor.type == GgmlType::kF16 || tensor.type == GgmlType::kBf16)
+    return {};
+  return fail(
+      ErrorCode::kUsage,
+      fmt::format("the tensor is quantized already ({}); another type would be made of what is left of it",
+                  name_of(tensor.type)),
+      tensor.name,
+      "start from an F32, F16 or BF16 file; to take this one all the same, expand it: fqlab quantize "
+      "MODEL --recipe '*=f32' -o F32.gguf");
+}
 
 Result<GgufLayout> write_quantized(const GgufFile& source, const QuantizeRequest& request,
                                    const std::function<void(size_t done, size_t all)>& progress) {

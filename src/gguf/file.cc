@@ -33,6 +33,7 @@ Result<GgufFile> GgufFile::open(const std::filesystem::path& path) {
 
 const std::filesystem::path& GgufFile::path() const { return state_->path; }
 std::span<const std::byte> GgufFile::bytes() const { return state_->map.bytes(); }
+void GgufFile::forget_pages() const { state_->map.forget_pages(); }
 uint64_t GgufFile::file_bytes() const { return bytes().size(); }
 uint32_t GgufFile::version() const { return state_->header.version; }
 uint64_t GgufFile::alignment() const { return state_->header.alignment; }

@@ -153,10 +153,8 @@ Result<GgufLayout> write_gguf(const GgufFile& source, const GgufRewrite& rewrite
 }
 
 Result<void> check_gguf_output(const GgufFile& source, const std::filesystem::path& path, bool overwrite) {
-  std::error_code absent;
-  if (std::filesystem::equivalent(source.path(), path, absent))
-    return fail(ErrorCode::kUsage, "the output is the model itself", path.string(), "choose another name");
-  return check_output(path, overwrite ? Existing::kReplace : Existing::kRefuse);
+  const InputFile model{"model", source.path()};
+  return check_output(path, overwrite ? Existing::kReplace : Existing::kRefuse, std::span(&model, 1));
 }
 
 Result<GgufLayout> write_gguf_file(const GgufFile& source, const GgufRewrite& rewrite,

@@ -60,12 +60,11 @@ class Ledger {
     charge(cell);
   }
 
-  Allocation give() {
+  CellChunks give() {
     std::ranges::sort(next_, [](const auto& a, const auto& b) {
       return std::pair(a.second, a.first) < std::pair(b.second, b.first);
     });
-    const bool done = next_.empty();
-    return {std::move(next_), done};
+    return next_;
   }
 
  private:
@@ -79,7 +78,7 @@ class Ledger {
   std::vector<int> order_;  // of the chunks
   std::vector<int> count_;
   std::vector<size_t> cursor_;  // of each cell: places before it in the order are known or asked for
-  std::vector<std::pair<size_t, int>> next_;
+  CellChunks next_;
   double tokens_left_ = 0, cost_left_ = 0;
 };
 
@@ -167,7 +166,7 @@ void ask_for_order(std::span<const CellEvidence> cells, const ChunkModel& model,
   }
 }
 
-Allocation allocate_map(std::span<const CellEvidence> cells, const AllocationGoal& goal) {
+CellChunks allocate_map(std::span<const CellEvidence> cells, const AllocationGoal& goal) {
   Ledger ledger(cells, goal, kMapShare);
   if (ask_for_first_chunks(cells, ledger)) return ledger.give();
   const ChunkModel model = fit_chunk_model(cells);
@@ -209,7 +208,7 @@ std::vector<size_t> open_places(const ChunkModel& model, int top) {
   return open;
 }
 
-Allocation allocate_top(std::span<const CellEvidence> cells, const AllocationGoal& goal) {
+CellChunks allocate_top(std::span<const CellEvidence> cells, const AllocationGoal& goal) {
   Ledger ledger(cells, goal, kTopShare);
   if (ask_for_first_chunks(cells, ledger)) return ledger.give();
   const ChunkModel model = fit_chunk_model(cells);
@@ -225,7 +224,7 @@ Allocation allocate_top(std::span<const CellEvidence> cells, const AllocationGoa
   return ledger.give();
 }
 
-Allocation allocate_equally(std::span<const CellEvidence> cells, const AllocationGoal& goal, int each) {
+CellChunks allocate_equally(std::span<const CellEvidence> cells, const AllocationGoal& goal, int each) {
   Ledger ledger(cells, goal, 1);
   for (int n = 0; n < each; ++n)
     for (size_t i = 0; i < cells.size(); ++i)
@@ -235,7 +234,7 @@ Allocation allocate_equally(std::span<const CellEvidence> cells, const Allocatio
 
 }  // namespace
 
-Allocation allocate_next(std::span<const CellEvidence> cells, const AllocationGoal& goal) {
+CellChunks allocate_next(std::span<const CellEvidence> cells, const AllocationGoal& goal) {
   switch (goal.kind) {
     case AllocationGoal::Kind::kMap:
       return allocate_map(cells, goal);

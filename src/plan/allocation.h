@@ -47,14 +47,11 @@ struct AllocationGoal {
   std::optional<RepresentativeChunks> representative;
 };
 
-struct Allocation {
-  std::vector<std::pair<size_t, int>> next;  ///< cell, chunk; independent of each other
-  bool done = false;                         ///< nothing more is needed; `next` is then empty
-};
+using CellChunks = std::vector<std::pair<size_t, int>>;  ///< cell, chunk; independent of each other
 
-/// What to measure next, a round at a time: call again with the new evidence until `done`. A cell gets chunks
-/// 0, 1, 2, ... (or the representative ones) in this order, so that cells are compared on the same texts;
-/// gaps are filled first. Every cell gets one chunk, whatever the limits.
-Allocation allocate_next(std::span<const CellEvidence> cells, const AllocationGoal& goal);
+/// What to measure next, a round at a time: call again with the new evidence until it is nothing. A cell gets
+/// chunks 0, 1, 2, ... (or the representative ones) in this order, so that cells are compared on the same
+/// texts; gaps are filled first. Every cell gets one chunk, whatever the limits.
+CellChunks allocate_next(std::span<const CellEvidence> cells, const AllocationGoal& goal);
 
 }  // namespace fqlab

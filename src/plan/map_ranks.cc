@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <optional>
 #include <set>
 
 #include "plan/map_sets.h"
@@ -13,48 +14,6 @@ constexpr double kTiny = 1e-18;  // nats; below what double arithmetic can tell 
 constexpr int kOwnScatterFrom = 4;
 
 double log_kl(const ChunkMean& chunk) { return std::log(std::max(chunk.kl, kTiny)); }
-
-// Scatter of log KL around cell + chunk, over all cells of a format: what is left when hard texts and
-// sensitive tensors are taken out.
-struct Scatter {
-  double standard_deviation = 0;
-  double degrees = 0;
-};
-
-Scatter shared_scatter(const std::vector<const MapCell*>& cells) {
-  constexpr int kRounds = 50;  // alternating means converge geometrically; unbalanced maps need a few
-  std::map<int, double> of_chunk;
-  std::vector<double> of_cell(cells.size(), 0);
-  for (int round = 0; round < kRounds; ++round) {
-    std::map<int, std::pair<double, int>> sums;
-    for (size_t i = 0; i < cells.size(); ++i) {
-      double sum = 0;
-      for (const ChunkMean& chunk : cells[i]->chunks) sum += log_kl(chunk) - of_chunk[chunk.chunk];
-      of_cell[i] = sum / static_cast<double>(std::max<size_t>(1, cells[i]->chunks.size()));
-      for (const ChunkMean& chunk : cells[i]->chunks) {
-        auto& [total, n] = sums[chunk.chunk];
-        total += log_kl(chunk) - of_cell[i];
-        ++n;
-      }
-    }
-    for (const auto& [chunk, sum] : sums) of_chunk[chunk] = sum.first / sum.second;
-  }
-  double squares = 0, n = 0, cells_used = 0;
-  std::set<int> chunks;
-  for (size_t i = 0; i < cells.size(); ++i) {
-    if (cells[i]->chunks.size() < 2) continue;
-    ++cells_used;
-    for (const ChunkMean& chunk : cells[i]->chunks) {
-      const double residual = log_kl(chunk) - of_cell[i] - of_chunk[chunk.chunk];
-      squares += residual * residual;
-      ++n;
-      chunks.insert(chunk.chunk);
-    }
-  }
-  if (cells_used == 0) return {};
-  const double degrees = n - cells_used - static_cast<double>(chunks.size()) + 1;
-  return degrees > 0 ? Scatter{std::sqrt(squares / degrees), degrees} : Scatter{};
-}
 
 // Half the width of a 95 % Student t interval in standard errors; Boost's quantile is dear for millions of
 // pairs.
@@ -70,8 +29,9 @@ class StudentQuantiles {
   std::map<double, double> quantiles_;
 };
 
-// 1: a is certainly larger than b; -1: certainly smaller; 0: open.
-int certain_order(const MapCell& a, const MapCell& b, const Scatter& scatter, StudentQuantiles& quantile) {
+// 1: a is certainly larger than b; -1: certainly smaller; 0: open. Absent where no scatter is known.
+std::optional<int> certain_order(const MapCell& a, const MapCell& b, const ChunkModel& shared,
+                                 StudentQuantiles& quantile) {
   std::vector<std::pair<int, ClusterSum>> clusters;
   double sum = 0;
   int common = 0;
@@ -89,7 +49,7 @@ int certain_order(const MapCell& a, const MapCell& b, const Scatter& scatter, St
     sum += difference;
     ++common;
   }
-  if (common == 0) return 0;
+  if (common == 0) return std::nullopt;
   const double mean = sum / common, groups = static_cast<double>(clusters.size());
   double half = 0;
   if (static_cast<int>(clusters.size()) >= kOwnScatterFrom) {  // as clustered_mean()
@@ -100,28 +60,27 @@ int certain_order(const MapCell& a, const MapCell& b, const Scatter& scatter, St
     }
     half = quantile(groups - 1) * std::sqrt(groups / (groups - 1) * squares) / common;
   } else {
-    if (!(scatter.degrees > 0)) return 0;
-    half = quantile(scatter.degrees) * scatter.standard_deviation * std::sqrt(2.0 / common);
+    if (!(shared.degrees > 0)) return std::nullopt;
+    half = quantile(shared.degrees) * shared.scatter * std::sqrt(2.0 / common);
   }
   return mean - half > 0 ? 1 : mean + half < 0 ? -1 : 0;
 }
 
 void rank_group(const std::vector<MapCell*>& cells) {
-  const std::vector<const MapCell*> views(cells.begin(), cells.end());
-  const Scatter scatter = shared_scatter(views);
-  const bool any_scatter = scatter.degrees > 0;
   const ChunkModel model = fit_chunk_model(cells);
   std::vector<double> kl;
   for (size_t i = 0; i < cells.size(); ++i) kl.push_back(model.cells[i].kl.value_or(*cells[i]->kl));
   const size_t n = cells.size();
   StudentQuantiles quantile;
+  bool any_scatter = false;
   std::vector<double> certainly_larger(n, 0), certainly_smaller(n, 0);
   for (size_t i = 0; i < n; ++i)
     for (size_t k = i + 1; k < n; ++k) {
-      const int order = certain_order(*cells[i], *cells[k], scatter, quantile);
-      if (order == 0) continue;
-      ++certainly_larger[order > 0 ? k : i];
-      ++certainly_smaller[order > 0 ? i : k];
+      const std::optional<int> order = certain_order(*cells[i], *cells[k], model, quantile);
+      any_scatter = any_scatter || order;
+      if (order.value_or(0) == 0) continue;
+      ++certainly_larger[*order > 0 ? k : i];
+      ++certainly_smaller[*order > 0 ? i : k];
     }
   for (size_t i = 0; i < n; ++i) {
     double larger = 0, equal = -1;  // itself

@@ -50,6 +50,17 @@ std::string terminal_text(const Table& table) {
 
 }  // namespace report
 
+std::vector<std::string> comparison_warnings(std::span<const Comparison> comparisons, Language language) {
+  const report::Text text(language);
+  std::vector<std::string> sentences;
+  for (const Comparison& comparison : comparisons)
+    for (const std::string& warning : comparison.warnings)
+      if (std::string sentence = text.dynamic("warning.", warning);
+          std::ranges::find(sentences, sentence) == sentences.end())
+        sentences.push_back(std::move(sentence));
+  return sentences;
+}
+
 std::string comparison_table(std::span<const Comparison> comparisons, Language language) {
   return report::terminal_text(report::terminal_overview(comparisons, report::Text(language)));
 }

@@ -36,10 +36,7 @@ void note_abort(const char* reason) {
 }
 
 void become_worker(pid_t parent, std::span<char> words) {
-  prctl(PR_SET_PDEATHSIG, SIGKILL);
-  if (getppid() != parent) _exit(1);  // it died before the line above
-  const rlimit no_core{0, 0};
-  setrlimit(RLIMIT_CORE, &no_core);
+  end_with_parent(parent);
   std::signal(SIGINT, SIG_IGN);  // the parent decides what an interrupt means
   std::signal(SIGTERM, SIG_DFL);
   sigset_t none;
@@ -50,6 +47,13 @@ void become_worker(pid_t parent, std::span<char> words) {
 }
 
 }  // namespace
+
+void end_with_parent(pid_t parent) {
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (getppid() != parent) _exit(1);  // it died before the line above
+  const rlimit no_core{0, 0};
+  setrlimit(RLIMIT_CORE, &no_core);
+}
 
 Result<ChildProcess> ChildProcess::start(const std::function<int(int)>& work) {
   Result<SharedMemory> words = SharedMemory::create(kWords);

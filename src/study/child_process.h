@@ -28,7 +28,6 @@ class ChildProcess {
   ~ChildProcess();
 
   int socket() const { return socket_; }
-  pid_t pid() const { return pid_; }
   /// Waits for the child and says how it ended: "killed by signal 9 (Killed)", its exit code, and what the
   /// engine said last.
   std::string how_it_ended();
@@ -40,6 +39,9 @@ class ChildProcess {
   int socket_ = -1;
   SharedMemory words_;
 };
+
+/// In a child, first of all: it dies with its parent, and without a core file.
+void end_with_parent(pid_t parent);
 
 /// In a child: notes the engine's last messages where the parent finds them after a death.
 void keep_engine_messages();

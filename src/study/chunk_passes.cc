@@ -8,6 +8,22 @@ namespace fqlab {
 
 ScoredRange second_half(int n_ctx) { return {n_ctx / 2, n_ctx - 1 - n_ctx / 2}; }
 
+Result<void> check_passes(int n_ctx, int n_batch, int chunks, int threads) {
+  if (n_ctx < 8)
+    return fail(ErrorCode::kUsage, fmt::format("{} tokens are too few for a chunk; 8 are the least", n_ctx),
+                "--ctx");
+  if (n_batch < 16)
+    return fail(
+        ErrorCode::kUsage,
+        fmt::format("{} tokens are too few for a call of the engine; 16 are the least, because it rounds "
+                    "differently in short calls",
+                    n_batch),
+        "--batch");
+  if (chunks < 1) return fail(ErrorCode::kUsage, "at least one chunk is needed", "--chunks");
+  if (threads < 1) return fail(ErrorCode::kUsage, "at least one thread is needed", "--threads");
+  return {};
+}
+
 std::vector<std::span<const int32_t>> group_tokens(std::span<const Chunk> chunks, ChunkGroup group) {
   std::vector<std::span<const int32_t>> tokens;
   for (const Chunk& chunk : chunks.subspan(group.begin, group.size())) tokens.emplace_back(chunk.tokens);

@@ -28,6 +28,9 @@ struct ScoredRange {
 /// llama-perplexity's rule: the second half, but the last position.
 ScoredRange second_half(int n_ctx);
 
+/// Refuses (kUsage) what no pass over a text can be made with.
+Result<void> check_passes(int n_ctx, int n_batch, int chunks, int threads);
+
 /// The tokens of each chunk of the group.
 std::vector<std::span<const int32_t>> group_tokens(std::span<const Chunk> chunks, ChunkGroup group);
 

@@ -156,7 +156,8 @@ Result<void> load_arms(PairedRun& run, const GgufFile& file, std::span<const Exp
 
 /// Times the original's file against the variant's: the file given, or one made from the recipe (kept where
 /// asked). Absent where there is nothing to time; the reason is then a note of the comparison.
-Result<std::optional<SpeedRun>> run_speed(PairedRun& run, const GgufFile& file, const char*& reason) {
+Result<std::optional<SpeedRun>> run_speed(PairedRun& run, const GgufFile& file,
+                                          const std::optional<GgufFile>& variant_file, const char*& reason) {
   const VariantRun& variant = run.variants.front();
   reason = !run.request.speed                     ? "switched_off"
            : run.variants.size() > 1              ? "several_recipes"
@@ -182,6 +183,8 @@ Result<std::optional<SpeedRun>> run_speed(PairedRun& run, const GgufFile& file, 
     if (Result<void> written = write_variant_file(file, variant.change, path, /*overwrite=*/false); !written)
       return tl::unexpected(written.error());
   }
+  file.forget_pages();  // else the system keeps them, and no load is cold
+  if (variant_file) variant_file->forget_pages();
   SpeedSettings settings;
   settings.threads = run.request.threads;
   settings.blocks = run.request.speed_blocks;
@@ -190,11 +193,6 @@ Result<std::optional<SpeedRun>> run_speed(PairedRun& run, const GgufFile& file, 
       measure_speed(run.request.model, path, settings, [&](int, int) { run.tell("speed of both files"); });
   if (!speed) return tl::unexpected(speed.error());
   return std::optional<SpeedRun>(std::move(*speed));
-}
-
-Verdict speed_verdict(const SpeedResult& result, double margin) {
-  if (!result.interval90) return Verdict::kInconclusive;
-  return judge(Interval{std::log(result.interval90->low), std::log(result.interval90->high)}, margin);
 }
 
 void add_dialogue(Comparison& c, std::vector<DialogueResult>&& dialogue, const AnswerSettings& settings) {
@@ -221,9 +219,9 @@ void add_speed(Comparison& c, const std::optional<SpeedRun>& speed, const char* 
   c.prompt_tps = speed->prompt_tps;
   c.generation_tps = speed->generation_tps;
   const double margin = c.settings.margins.speed_log_ratio;
-  c.verdicts.load = speed_verdict(speed->load_ms, margin);
-  c.verdicts.prompt = speed_verdict(speed->prompt_tps, margin);
-  c.verdicts.generation = speed_verdict(speed->generation_tps, margin);
+  c.verdicts.load = judge_speed(speed->load_ms, margin);
+  c.verdicts.prompt = judge_speed(speed->prompt_tps, margin);
+  c.verdicts.generation = judge_speed(speed->generation_tps, margin);
   c.warnings.insert(c.warnings.end(), speed->warnings.begin(), speed->warnings.end());
 }
 
@@ -299,23 +297,19 @@ Result<void> check_settings(const CompareRequest& request) {
   const auto refuse = [](std::string what, std::string where) {
     return fail(ErrorCode::kUsage, std::move(what), std::move(where));
   };
+  if (request.corpora.empty()) return refuse("there is no text to compare on", "--corpus");
   if (request.recipes.empty() == !request.variant)
     return refuse("give either --recipe (once or more often) or --variant", "--recipe, --variant");
-  if (request.n_ctx < 8)
-    return refuse(fmt::format("{} tokens are too few for a chunk; 8 are the least", request.n_ctx), "--ctx");
-  if (request.n_batch < 16)
-    return refuse(
-        fmt::format("{} tokens are too few for a call of the engine; 16 are the least, because it rounds "
-                    "differently in short calls",
-                    request.n_batch),
-        "--batch");
-  if (request.chunks < 1) return refuse("at least one chunk is needed", "--chunks");
+  if (Result<void> sound = check_passes(request.n_ctx, request.n_batch, request.chunks, request.threads);
+      !sound)
+    return sound;
   if (request.stored_chunks.value_or(0) < 0)
     return refuse("the number of chunks for the file as stored is at least 0", "--stored-chunks");
   if (request.worst < 0) return refuse("the number of positions to list is at least 0", "--worst");
   if (request.samples < 0) return refuse("the number of drawn answers is at least 0", "--samples");
   if (!(request.temperature > 0)) return refuse("a temperature is above 0", "--temperature");
-  if (request.threads < 1) return refuse("at least one thread is needed", "--threads");
+  if (request.speed && request.speed_blocks < 1)
+    return refuse("at least one block is needed to measure speed", "--speed-blocks");
   if (request.keep_variant) {
     if (!request.speed || request.variant || request.recipes.size() != 1)
       return refuse(
@@ -340,10 +334,10 @@ Result<std::vector<Comparison>> compare(const CompareRequest& request, const Com
     if (!opened) return tl::unexpected(opened.error());
     variant_file = std::move(*opened);
   }
-  std::vector<CorpusSource> sources = request.corpora;
-  if (sources.empty()) sources.push_back({request.corpus.filename().string(), request.corpus});
-  Result<Corpora> corpora = read_corpora(sources);
+  Result<Corpora> corpora = read_corpora(request.corpora);
   if (!corpora) return tl::unexpected(corpora.error());
+  Result<std::vector<Conversation>> conversations = conversations_of(request.prompts);
+  if (!conversations) return tl::unexpected(conversations.error());
 
   PairedRun run;
   run.request = request;
@@ -368,10 +362,10 @@ Result<std::vector<Comparison>> compare(const CompareRequest& request, const Com
   const TextView view = view_text(run, text);
   list_worst(run, view, *cut, text);
   const int passes = run.passes_done, trained_context = run.arms[0].model().trained_context();
-  Result<std::vector<std::vector<DialogueResult>>> dialogues = run_dialogues(run);
+  Result<std::vector<std::vector<DialogueResult>>> dialogues = run_dialogues(run, *conversations);
   if (!dialogues) return tl::unexpected(dialogues.error());
   const char* no_speed = nullptr;
-  Result<std::optional<SpeedRun>> speed = run_speed(run, *file, no_speed);
+  Result<std::optional<SpeedRun>> speed = run_speed(run, *file, variant_file, no_speed);
   if (!speed) return tl::unexpected(speed.error());
 
   Result<ModelIdentity> original = identify(*file);

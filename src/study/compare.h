@@ -19,11 +19,9 @@ struct CompareRequest {
   std::filesystem::path model;
   std::vector<Recipe> recipes;  ///< each becomes a comparison; the original's passes are shared
   std::optional<std::filesystem::path> variant;  ///< instead of recipes: another file of the same model
-  std::filesystem::path corpus;
-  std::vector<CorpusSource>
-      corpora;  ///< several named texts instead of `corpus`; `chunks` counts each of them
-  std::optional<Arithmetic> arithmetic;  ///< absent: reference where it fits into memory, else native
-  Gelu gelu = Gelu::kExact;              ///< in reference arithmetic; native is the engine's own
+  std::vector<CorpusSource> corpora;             ///< at least one; `chunks` counts each of them
+  std::optional<Arithmetic> arithmetic;          ///< absent: reference where it fits into memory, else native
+  Gelu gelu = Gelu::kExact;                      ///< in reference arithmetic; native is the engine's own
   int n_ctx = 512;
   int n_batch = 512;
   int chunks = 16;

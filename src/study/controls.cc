@@ -10,13 +10,12 @@
 namespace fqlab {
 
 std::vector<ControlSpec> controls_for(Arithmetic arithmetic, uint64_t seed) {
-  constexpr uint64_t kSeeds = 3;
   const std::vector<std::string> changes = arithmetic == Arithmetic::kReference
                                                ? std::vector<std::string>{"ulp"}
                                                : std::vector<std::string>{"2^-23", "2^-18", "2^-13"};
   std::vector<ControlSpec> controls;
   for (const std::string& change : changes)
-    for (uint64_t i = 0; i < kSeeds; ++i) controls.push_back({"noise_floor", change, seed + i});
+    for (uint64_t i = 0; i < kFloorSeeds; ++i) controls.push_back({"noise_floor", change, seed + i});
   controls.push_back({"matched", "matched", seed});
   return controls;
 }

@@ -19,6 +19,8 @@ struct ControlSpec {
   uint64_t seed = 0;
 };
 
+inline constexpr uint64_t kFloorSeeds = 3;  ///< noise of one kind, drawn as often
+
 /// The controls of a comparison: reference: "ulp"; native: three sizes of relative noise; three seeds each;
 /// one "matched".
 std::vector<ControlSpec> controls_for(Arithmetic arithmetic, uint64_t seed);

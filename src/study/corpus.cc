@@ -10,19 +10,12 @@
 #include <optional>
 
 #include "base/hash.h"
+#include "base/read_file.h"
 
 namespace fqlab {
 namespace {
 
 namespace fs = std::filesystem;
-
-Result<std::string> read_text(const fs::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file)
-    return fail(ErrorCode::kSystem, "cannot read the text", path.string(),
-                "check the path and its permissions");
-  return std::string(std::istreambuf_iterator<char>(file), {});
-}
 
 /// 0..n-1, every beginning of it spread over the whole: the middle, the quarters, the eighths and so on (van
 /// der Corput's sequence in base 2).
@@ -74,7 +67,7 @@ Result<Corpus> read_corpus(const fs::path& path) {
   }
   std::string listing;
   for (const fs::path& file : files) {
-    Result<std::string> text = read_text(file);
+    Result<std::string> text = read_file(file);
     if (!text) return tl::unexpected(text.error());
     const std::string hash = sha256(std::as_bytes(std::span(*text)));
     listing += corpus.folder ? fmt::format("{} {}\n", file.filename().string(), hash) : hash;

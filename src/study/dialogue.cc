@@ -1,10 +1,11 @@
 #include "study/dialogue.h"
+#include "base/read_file.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <fstream>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 namespace fqlab {
 namespace {
@@ -54,11 +55,12 @@ std::vector<Conversation> default_conversations() {
 }
 
 Result<std::vector<Conversation>> read_conversations(const std::filesystem::path& path) {
-  std::ifstream file(path);
-  if (!file) return fail(ErrorCode::kSystem, "cannot read the prompts", path.string(), "check the path");
+  const Result<std::string> text = read_file(path);
+  if (!text) return tl::unexpected(text.error());
+  std::istringstream lines(*text);
   std::vector<Conversation> conversations;
   int number = 0;
-  for (std::string line; std::getline(file, line);) {
+  for (std::string line; std::getline(lines, line);) {
     ++number;
     if (!line.empty() && line.back() == '\r') line.pop_back();
     if (line.find_first_not_of(" \t") == std::string::npos) continue;

@@ -26,21 +26,20 @@ AnswerSettings answer_settings(const CompareRequest& request) {
   return {request.predict, request.samples, request.temperature, request.seed, request.threads};
 }
 
-Result<std::vector<std::vector<DialogueResult>>> run_dialogues(PairedRun& run) {
+Result<std::vector<std::vector<DialogueResult>>> run_dialogues(PairedRun& run,
+                                                               std::span<const Conversation> conversations) {
   std::vector<std::vector<DialogueResult>> results(run.variants.size());
   if (!run.request.dialogue) return results;
-  Result<std::vector<Conversation>> conversations = conversations_of(run.request.prompts);
-  if (!conversations) return tl::unexpected(conversations.error());
   for (size_t a = 0; a < run.arms.size(); ++a) {
     PatchableModel& arm = run.arms[a];
-    Result<int> n_ctx = dialogue_context(arm.model(), *conversations, run.request.predict);
+    Result<int> n_ctx = dialogue_context(arm.model(), conversations, run.request.predict);
     if (!n_ctx) return tl::unexpected(n_ctx.error());
     const EvaluatorOptions options{*n_ctx, *n_ctx, run.request.threads};
     Result<Evaluator> evaluator = Evaluator::create(arm.model(), options);
     if (!evaluator) return tl::unexpected(evaluator.error());
     run.tell("dialogue, original");
     Result<std::vector<Turn>> turns =
-        answer_conversations(arm.model(), *evaluator, *conversations, run.request.predict);
+        answer_conversations(arm.model(), *evaluator, conversations, run.request.predict);
     if (!turns) return tl::unexpected(turns.error());
     for (size_t v = 0; v < run.variants.size(); ++v) {
       if (run.variants[v].arm != a) continue;

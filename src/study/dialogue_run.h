@@ -13,6 +13,7 @@ AnswerSettings answer_settings(const CompareRequest& request);
 
 /// Both models' answers, in the arithmetic of the comparison, one list a variant; empty lists where not
 /// asked.
-Result<std::vector<std::vector<DialogueResult>>> run_dialogues(PairedRun& run);
+Result<std::vector<std::vector<DialogueResult>>> run_dialogues(PairedRun& run,
+                                                               std::span<const Conversation> conversations);
 
 }  // namespace fqlab

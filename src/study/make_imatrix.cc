@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <optional>
 
 #include "base/atomic_file.h"
@@ -59,12 +60,9 @@ uint64_t unseen_experts(std::span<const ActivationSquares> entries) {
 Result<ImatrixOutcome> make_imatrix(const ImatrixRequest& request,
                                     const std::function<void(size_t done, size_t all)>& progress) {
   const Existing existing = request.overwrite ? Existing::kReplace : Existing::kRefuse;
-  if (Result<void> possible = check_output(request.output, existing); !possible)
+  const std::array<InputFile, 2> inputs = {{{"model", request.model}, {"text", request.corpus}}};
+  if (Result<void> possible = check_output(request.output, existing, inputs); !possible)
     return tl::unexpected(possible.error());
-  std::error_code absent;
-  if (std::filesystem::equivalent(request.model, request.output, absent))
-    return fail(ErrorCode::kUsage, "the output is the model itself", request.output.string(),
-                "choose another name");
   const Result<GgufFile> file = GgufFile::open(request.model);
   if (!file) return tl::unexpected(file.error());
   const Result<Corpus> corpus = read_corpus(request.corpus);

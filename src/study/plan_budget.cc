@@ -1,5 +1,6 @@
 // What people mean by a budget.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <charconv>
 #include <cmath>
@@ -27,7 +28,14 @@ Result<uint64_t> like(const std::string& name, const PlanSpace& space, bool with
     return file->file_bytes();
   }
   const Result<std::vector<TensorType>> mix = stock_mix(space.file(), name, with_imatrix);
-  if (!mix) return tl::unexpected(mix.error());
+  if (!mix) {
+    Error error = mix.error();
+    error.what = fmt::format("there is neither such a file nor such a mix of llama-quantize: '{}'", name);
+    error.where = "--budget like:" + name;
+    if (error.hint.empty())
+      error.hint = fmt::format("mixes are {}; or check the path", fmt::join(stock_mixes(), ", "));
+    return tl::unexpected(std::move(error));
+  }
   std::vector<GgmlType> types;
   for (const TensorType& tensor : *mix) types.push_back(tensor.type);
   return space.file_bytes(types);

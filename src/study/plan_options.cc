@@ -103,6 +103,9 @@ Result<PlanSpace> PlanSpace::create(const GgufFile& file, const PlanSource& sour
   for (const TensorType& tensor : *stock) stock_type[tensor.name] = tensor.type;
   for (size_t i = 0; i < file.tensors().size(); ++i)
     if (stock_type.contains(file.tensors()[i].name)) space.tensors_.push_back(i);
+  for (const size_t i : space.tensors_)
+    if (Result<void> whole = check_not_quantized(file.tensors()[i]); !whole)
+      return tl::unexpected(whole.error());
   if (space.tensors_.empty())
     return fail(ErrorCode::kInput, "the model has no tensor that can be quantized", file.path().string());
 

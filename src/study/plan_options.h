@@ -47,7 +47,7 @@ struct TypePin {
 class PlanSpace {
  public:
   /// Errors: kUsage where no type fits a tensor, a pin names a tensor that cannot be quantized or a type that
-  /// does not fit it; kInput for an imatrix of another model.
+  /// does not fit it, a tensor is quantized already; kInput for an imatrix of another model.
   static Result<PlanSpace> create(const GgufFile& file, const PlanSource& source,
                                   std::span<const GgmlType> types, std::span<const TypePin> pins,
                                   Grouping grouping);

@@ -37,7 +37,12 @@ class PlanSearch {
   PlanSearch(const PlanRequest& request, const PlanSource& source, PlanSpace space,
              const std::function<void(const std::string&, const SweepProgress&)>& progress,
              const std::function<void(const std::string&)>& warn)
-      : request_(request), source_(source), space_(std::move(space)), progress_(progress), warn_(warn) {}
+      : request_(request),
+        source_(source),
+        space_(std::move(space)),
+        progress_(progress),
+        warn_(warn),
+        candidate_chunks_(request.candidate_chunks) {}
 
   Result<PlanOutcome> run();
 
@@ -56,6 +61,7 @@ class PlanSearch {
   std::optional<Options> solve(const std::vector<ChoiceItem>& costs) const;
   Result<void> add_solved(const std::string& label, const std::vector<ChoiceItem>& costs);
   Result<void> add_solutions(const Options& solution);
+  bool keep_to_request(PlanCandidate& mix) const;
   Result<void> add_stock();
   std::optional<double> raw_kl(std::span<const GgmlType> types) const;
   double joint_over_sum(const PlanCandidate* but) const;
@@ -70,6 +76,7 @@ class PlanSearch {
   PlanSingles singles_;
   std::map<std::string, double> kind_factor_;  // joint over sum, 1 where not measured
   uint64_t budget_ = 0;
+  int candidate_chunks_;  // asked for, or what the text has
   std::vector<PlanCandidate> candidates_;
   size_t runs_now_ = 0, runs_before_ = 0;
   double solving_seconds_ = 0;
@@ -296,6 +303,35 @@ Result<void> PlanSearch::add_solutions(const Options& solution) {
   return {};
 }
 
+/// Gives a mix the pinned types. False where it has types that were not asked for, or several in a group of
+/// tensors that get one together.
+bool PlanSearch::keep_to_request(PlanCandidate& mix) const {
+  const auto type_of = [&](size_t tensor) -> GgmlType& {
+    return mix
+        .types[static_cast<size_t>(std::ranges::find(space_.tensors(), tensor) - space_.tensors().begin())];
+  };
+  const auto mixed = [&](const PlanGroup& group) {
+    return std::ranges::any_of(
+        group.tensors, [&](size_t tensor) { return type_of(tensor) != type_of(group.tensors.front()); });
+  };
+  if (std::ranges::any_of(space_.groups(), mixed)) return false;
+  if (request_.pins.empty() && request_.types.empty()) return true;
+  bool changed = false;
+  for (const PlanGroup& group : space_.groups())
+    for (const size_t tensor : group.tensors) {
+      GgmlType& type = type_of(tensor);
+      if (std::ranges::find(group.options, type, &PlanOption::type) != group.options.end()) continue;
+      if (group.options.size() == 1) {
+        type = group.options.front().type;
+        changed = true;
+      } else if (!request_.types.empty()) {
+        return false;
+      }
+    }
+  if (changed) mix.label += " with the types that are given";
+  return true;
+}
+
 /// llama-quantize's own mix of at most that size: the largest one.
 Result<void> PlanSearch::add_stock() {
   PlanCandidate best;
@@ -304,6 +340,7 @@ Result<void> PlanSearch::add_stock() {
     if (!stock) continue;
     PlanCandidate candidate{"stock " + mix};
     for (const TensorType& tensor : *stock) candidate.types.push_back(tensor.type);
+    if (!keep_to_request(candidate)) continue;
     const Result<uint64_t> bytes = space_.file_bytes(candidate.types);
     if (!bytes) return tl::unexpected(bytes.error());
     candidate.file_bytes = *bytes;
@@ -330,14 +367,20 @@ Result<bool> PlanSearch::measure(std::vector<PlanCandidate*> candidates, int chu
             fmt::format("{} candidates on {} chunks", candidates.size(), chunks));
   if (!outcome) return tl::unexpected(outcome.error());
   if (outcome->state != SweepOutcome::State::kFinished) return false;
+  const size_t chunks_of_text = outcome->cluster_of_chunk.size();
+  if (chunks_of_text < static_cast<size_t>(chunks)) candidate_chunks_ = static_cast<int>(chunks_of_text);
   for (size_t i = 0; i < candidates.size(); ++i) {
-    MeasuredChunks measured = outcome->measured[i];
-    std::erase_if(measured, [&](const auto& one) { return one.first >= chunks; });
+    const MeasuredChunks& measured = outcome->measured[i];
+    PlanCandidate& candidate = *candidates[i];
+    candidate.measured_kl.reset();
+    candidate.measured_interval.reset();
+    candidate.chunks = 0;
+    if (measured.size() < chunks_of_text) continue;  // its trial failed
     const ClusteredMean kl =
         clustered_mean(kl_by_cluster(measured, outcome->cluster_of_chunk, common_chunks(measured, {})));
-    candidates[i]->measured_kl = kl.mean;
-    candidates[i]->measured_interval = kl.interval;
-    candidates[i]->chunks = static_cast<int>(measured.size());
+    candidate.measured_kl = kl.mean;
+    candidate.measured_interval = kl.interval;
+    candidate.chunks = static_cast<int>(measured.size());
   }
   return true;
 }
@@ -347,12 +390,16 @@ Result<bool> PlanSearch::race() {
   std::vector<PlanCandidate*> left;
   for (PlanCandidate& candidate : candidates_) left.push_back(&candidate);
   const auto is_stock = [](const PlanCandidate* candidate) { return candidate->label.starts_with("stock "); };
-  for (int chunks = std::min(kFirstHeat, request_.candidate_chunks);;
-       chunks = std::min(2 * chunks, request_.candidate_chunks)) {
+  for (int chunks = std::min(kFirstHeat, candidate_chunks_);;
+       chunks = std::min(2 * chunks, candidate_chunks_)) {
     Result<bool> measured = measure(left, chunks);
     if (!measured || !*measured) return measured;
+    std::erase_if(left, [](const PlanCandidate* candidate) { return !candidate->measured_kl; });
+    if (left.empty())
+      return fail(ErrorCode::kEngine, "no candidate could be measured", request_.study.string(),
+                  "run the same command with fewer --workers; fqlab status tells why the trials failed");
     std::ranges::sort(left, {}, [](const PlanCandidate* candidate) { return *candidate->measured_kl; });
-    if (chunks == request_.candidate_chunks) return true;
+    if (chunks >= candidate_chunks_) return true;
     const size_t keep = std::max<size_t>(2, (left.size() + 1) / 2);
     std::vector<PlanCandidate*> next;
     for (PlanCandidate* candidate : left)
@@ -361,12 +408,12 @@ Result<bool> PlanSearch::race() {
   }
 }
 
-/// From the candidates measured on all chunks, `but` left out where others are known.
+/// From the candidates measured on all chunks but this one; 1 where there is no other.
 double PlanSearch::joint_over_sum(const PlanCandidate* but) const {
   double logs = 0;
   int n = 0;
   for (const PlanCandidate& candidate : candidates_) {
-    if (&candidate == but || candidate.chunks < request_.candidate_chunks || !candidate.raw_kl) continue;
+    if (&candidate == but || candidate.chunks < candidate_chunks_ || !candidate.raw_kl) continue;
     logs += std::log(*candidate.measured_kl / *candidate.raw_kl);
     ++n;
   }
@@ -384,7 +431,9 @@ Result<void> PlanSearch::describe(PlanOutcome& outcome) {
   QuantizationPlan& plan = outcome.plan;
   plan.model = request_.model.string();
   plan.imatrix = request_.imatrix.string();
-  for (const CorpusSource& corpus : request_.corpora) plan.corpora.push_back(corpus.path.string());
+  for (const CorpusSource& corpus : request_.corpora)
+    if (std::ranges::find(plan.corpora, corpus.path.string()) == plan.corpora.end())
+      plan.corpora.push_back(corpus.path.string());
   plan.budget = request_.budget;
   plan.budget_bytes = budget_;
   plan.file_bytes = chosen.file_bytes;

@@ -122,7 +122,7 @@ MapStudy describe(StudyContents& contents, const std::string& path) {
   study.corpus_documents = static_cast<int>(number_of(contents, "corpus_documents"));
   study.n_ctx = static_cast<int>(number_of(contents, "tokens_per_chunk"));
   const uint64_t first = number_of(contents, "scored_positions");  // "256-510"
-  study.score = first * 2 == static_cast<uint64_t>(study.n_ctx) ? "second-half" : "all";
+  study.score = first == static_cast<uint64_t>(second_half(study.n_ctx).first) ? "second-half" : "all";
   study.positions_per_chunk = static_cast<uint64_t>(study.n_ctx) - 1 - first;
   study.arithmetic = property["arithmetic"];
   study.engine = property["engine"];

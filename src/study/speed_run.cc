@@ -1,6 +1,8 @@
 #include "study/speed_run.h"
 
 #include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -9,6 +11,7 @@
 #include <cmath>
 #include <fstream>
 #include <thread>
+#include <vector>
 
 #include "fqlab/engine.h"
 #include "fqlab/speed.h"
@@ -37,11 +40,30 @@ double busy_share() {
   return total_after > total ? 1 - (idle_after - idle) / (total_after - total) : 0;
 }
 
-/// Asks the system to forget a file's pages; false where it does not.
+/// The part of a file's pages that the system keeps in memory; 1 where it does not tell.
+double cached_part(int file) {
+  struct stat about {};
+  if (fstat(file, &about) != 0 || about.st_size <= 0) return 1;
+  const auto bytes = static_cast<size_t>(about.st_size);
+  void* map = mmap(nullptr, bytes, PROT_READ, MAP_SHARED, file, 0);
+  if (map == MAP_FAILED) return 1;
+  const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  std::vector<unsigned char> kept((bytes + page - 1) / page);
+  const bool told = mincore(map, bytes, kept.data()) == 0;
+  munmap(map, bytes);
+  if (!told) return 1;
+  return static_cast<double>(std::ranges::count_if(kept, [](unsigned char of_page) { return of_page & 1; })) /
+         static_cast<double>(kept.size());
+}
+
+/// Asks the system to forget a file's pages; false where it does not. It keeps those that a process has
+/// mapped, and says nothing of it.
 bool drop_page_cache(const std::filesystem::path& path) {
+  constexpr double kMostKept = 0.05;
   const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (file < 0) return false;
-  const bool dropped = fdatasync(file) == 0 && posix_fadvise(file, 0, 0, POSIX_FADV_DONTNEED) == 0;
+  const bool dropped = fdatasync(file) == 0 && posix_fadvise(file, 0, 0, POSIX_FADV_DONTNEED) == 0 &&
+                       cached_part(file) <= kMostKept;
   close(file);
   return dropped;
 }
@@ -231,6 +253,11 @@ Result<SpeedRun> measure_speed(const std::filesystem::path& original, const std:
   SpeedRun run = std::move(table->against_original.front());
   run.warnings = std::move(table->warnings);
   return run;
+}
+
+Verdict judge_speed(const SpeedResult& result, double margin) {
+  if (!result.interval90) return Verdict::kInconclusive;
+  return judge(Interval{std::log(result.interval90->low), std::log(result.interval90->high)}, margin);
 }
 
 }  // namespace fqlab

@@ -35,6 +35,9 @@ struct SpeedRun {
 Result<SpeedRun> measure_speed(const std::filesystem::path& original, const std::filesystem::path& variant,
                                const SpeedSettings& settings, const std::function<void(int, int)>& tell);
 
+/// On the log ratio's 90 % interval; inconclusive where there is none. `margin` is of the log ratio.
+Verdict judge_speed(const SpeedResult& result, double margin);
+
 /// Several variants measured together, so that any two of them can be compared.
 struct SpeedTable {
   std::vector<SpeedRun> against_original;  ///< one a variant

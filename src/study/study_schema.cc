@@ -70,11 +70,13 @@ Result<void> prepare_schema(Database& database) {
   if (!tables) return tl::unexpected(tables.error());
   if (*tables > 0)
     if (Result<void> study = check_schema(database); !study) return study;
-  // Each of these may be run again: where two processes make the file, one has to wait.
-  if (Result<void> mode =
-          database.run("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON");
-      !mode)
+  if (Result<void> mode = database.run("PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON"); !mode)
     return mode;
+  const Result<int64_t> stored = database.number("PRAGMA user_version");
+  if (!stored) return tl::unexpected(stored.error());
+  if (*stored == kVersion) return {};  // who only reads need not be allowed to write
+  // Each of these may be run again: where two processes make the file, one has to wait.
+  if (Result<void> mode = database.run("PRAGMA journal_mode = WAL"); !mode) return mode;
   Result<Transaction> transaction = Transaction::begin(database);
   if (!transaction) return tl::unexpected(transaction.error());
   const Result<int64_t> version = database.number("PRAGMA user_version");

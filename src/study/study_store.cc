@@ -51,7 +51,29 @@ Result<StudyStore> StudyStore::open_or_create(const std::filesystem::path& path,
   StudyStore store(std::move(*database));
   Result<Transaction> transaction = Transaction::begin(store.database_);
   if (!transaction) return tl::unexpected(transaction.error());
-  const Result<std::vector<StudyProperty>> stored = store.properties();
+  if (Result<void> same = store.check_identity(properties); !same) return tl::unexpected(same.error());
+  Result<Statement> insert = store.database_.prepare("INSERT OR IGNORE INTO property VALUES(?, ?, ?)");
+  if (!insert) return tl::unexpected(insert.error());
+  for (const StudyProperty& property : properties) {
+    insert->bind(1, property.name).bind(2, property.value).bind(3, int64_t{property.identity});
+    if (Result<void> done = insert->run(); !done) return tl::unexpected(done.error());
+  }
+  if (Result<void> done = transaction->commit(); !done) return tl::unexpected(done.error());
+  return store;
+}
+
+Result<void> StudyStore::check(const std::filesystem::path& path, std::span<const StudyProperty> properties) {
+  Result<Database> database = Database::open(path, Database::Open::kExisting);
+  if (!database) return tl::unexpected(database.error());
+  const Result<int64_t> tables = database->number("SELECT count(*) FROM sqlite_schema");
+  if (!tables) return tl::unexpected(tables.error());
+  if (*tables == 0) return {};
+  if (Result<void> known = check_schema(*database); !known) return known;
+  return StudyStore(std::move(*database)).check_identity(properties);
+}
+
+Result<void> StudyStore::check_identity(std::span<const StudyProperty> properties) {
+  const Result<std::vector<StudyProperty>> stored = this->properties();
   if (!stored) return tl::unexpected(stored.error());
   std::map<std::string, std::string> values;
   for (const StudyProperty& property : *stored) values[property.name] = property.value;
@@ -64,15 +86,8 @@ Result<StudyStore> StudyStore::open_or_create(const std::filesystem::path& path,
         differences += (differences.empty() ? "" : "; ") +
                        difference(property.name, property.value, values[property.name]);
       }
-  if (!differences.empty()) return tl::unexpected(other_study(path.string(), differences, other_numerics));
-  Result<Statement> insert = store.database_.prepare("INSERT OR IGNORE INTO property VALUES(?, ?, ?)");
-  if (!insert) return tl::unexpected(insert.error());
-  for (const StudyProperty& property : properties) {
-    insert->bind(1, property.name).bind(2, property.value).bind(3, int64_t{property.identity});
-    if (Result<void> done = insert->run(); !done) return tl::unexpected(done.error());
-  }
-  if (Result<void> done = transaction->commit(); !done) return tl::unexpected(done.error());
-  return store;
+  if (!differences.empty()) return tl::unexpected(other_study(database_.path(), differences, other_numerics));
+  return {};
 }
 
 Result<std::vector<StudyProperty>> StudyStore::properties() {
@@ -172,8 +187,14 @@ Result<int64_t> StudyStore::add_sweep(const StoredSweep& sweep, std::span<const 
   if (const Result<bool> row = select->step(); !row) return tl::unexpected(row.error());
   const int64_t id = select->integer(0);
   select->reset();
-  Result<Statement> add =
-      database_.prepare("INSERT OR IGNORE INTO cell VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+  // The same words can mean other trials by now: an imatrix of the same name with other content.
+  for (const char* table : {"cell_floor", "cell"}) {
+    Result<Statement> clear = database_.prepare(fmt::format("DELETE FROM {} WHERE sweep = ?", table));
+    if (!clear) return tl::unexpected(clear.error());
+    clear->bind(1, id);
+    if (Result<void> cleared = clear->run(); !cleared) return tl::unexpected(cleared.error());
+  }
+  Result<Statement> add = database_.prepare("INSERT INTO cell VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
   if (!add) return tl::unexpected(add.error());
   Result<Statement> add_floor = database_.prepare("INSERT OR IGNORE INTO cell_floor VALUES(?, ?, ?)");
   if (!add_floor) return tl::unexpected(add_floor.error());

@@ -81,6 +81,8 @@ class StudyStore {
   /// kInput for a file that is no study. `properties` hold the identity and what else is worth telling.
   static Result<StudyStore> open_or_create(const std::filesystem::path& path,
                                            std::span<const StudyProperty> properties);
+  /// Whether open_or_create() would take the file; writes nothing. Errors as there.
+  static Result<void> check(const std::filesystem::path& path, std::span<const StudyProperty> properties);
 
   Result<std::vector<StudyProperty>> properties();
   /// Adds what is missing; kInput where a chunk's tokens differ from the stored ones.
@@ -133,6 +135,7 @@ class StudyStore {
 
  private:
   explicit StudyStore(Database database) : database_(std::move(database)) {}
+  Result<void> check_identity(std::span<const StudyProperty> properties);
   Result<int64_t> own_id();
   /// Trials by the position of their cell; the joint ones at a position of their own.
   Result<std::map<int64_t, std::vector<int64_t>>> floors(int64_t sweep);

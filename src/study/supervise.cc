@@ -1,8 +1,6 @@
 #include "study/supervise.h"
 
 #include <fmt/format.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -14,6 +12,7 @@
 #include <string>
 
 #include "fqlab/engine.h"
+#include "study/child_process.h"
 
 namespace fqlab {
 namespace {
@@ -24,11 +23,9 @@ void send_last_words(const char* reason) {
   if (write(last_words_descriptor, reason, std::strlen(reason)) < 0) return;  // nobody is left to tell
 }
 
-[[noreturn]] void run_child(const std::function<int()>& work, int descriptor,
+[[noreturn]] void run_child(const std::function<int()>& work, pid_t parent, int descriptor,
                             const struct sigaction& old_interrupt) {
-  prctl(PR_SET_PDEATHSIG, SIGKILL);
-  const rlimit no_core{0, 0};
-  setrlimit(RLIMIT_CORE, &no_core);
+  end_with_parent(parent);
   sigaction(SIGINT, &old_interrupt, nullptr);
   last_words_descriptor = descriptor;
   on_engine_abort(send_last_words);
@@ -59,10 +56,10 @@ Result<int> run_supervised(const std::function<int()>& work) {
   }, old_interrupt{};
   ignore.sa_handler = SIG_IGN;
   sigaction(SIGINT, &ignore, &old_interrupt);  // the child decides; we wait for it
-  const pid_t child = fork();
+  const pid_t parent = getpid(), child = fork();
   if (child == 0) {
     close(words[0]);
-    run_child(work, words[1], old_interrupt);
+    run_child(work, parent, words[1], old_interrupt);
   }
   close(words[1]);
   if (child < 0) {

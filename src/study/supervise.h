@@ -10,7 +10,8 @@ namespace fqlab {
 
 /// Runs `work` in a child process that shares the terminal, and returns what `work` returned (0..255).
 /// kEngine where the child died: with the engine's last words, or the signal's name. An interrupt (Ctrl+C)
-/// reaches the child too; the answer is then kSystem "interrupted". Call before any thread is started.
+/// reaches the child too; where it ends the child, the answer is kInterrupted. Call before any thread is
+/// started.
 Result<int> run_supervised(const std::function<int()>& work);
 
 }  // namespace fqlab

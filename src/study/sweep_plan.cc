@@ -9,6 +9,7 @@
 
 #include "formats/format_details.h"
 #include "recipe/layer_list.h"
+#include "study/controls.h"
 
 namespace fqlab {
 namespace {
@@ -60,7 +61,8 @@ Result<std::vector<size_t>> selected_tensors(const GgufFile& file, const SweepSe
   std::vector<size_t> selected;
   for (size_t i = 0; i < file.tensors().size(); ++i) {
     const TensorInfo& tensor = file.tensors()[i];
-    if (tensor.name.ends_with(".weight") && (tensor.is_matrix() || is_norm_kind(parse_tensor_name(tensor.name).kind)))
+    if (tensor.name.ends_with(".weight") &&
+        (tensor.is_matrix() || is_norm_kind(parse_tensor_name(tensor.name).kind)))
       selected.push_back(i);
   }
   if (selected.empty())

@@ -78,9 +78,6 @@ struct SweepPlan {
   std::vector<std::string> warnings;
 };
 
-/// Seeds of a floor, as compare's.
-inline constexpr uint64_t kFloorSeeds = 3;
-
 /// kUsage where the selector matches nothing, a format fits none of the tensors, or the mode does not go with
 /// the grouping. Tensors that a format does not fit (gguf: types and their rows) are left out of that format,
 /// with a warning.

@@ -140,7 +140,15 @@ Result<void> SweepRun::dispatch() {
     if (!job) return tl::unexpected(job.error());
     if (*job) pool_.give(worker, **job);
   }
+  if (!pool_.any_busy() && taken_.empty() && !look_now_ && !schedule_.wanted().empty()) free_memory();
   return {};
+}
+
+/// Where what idle workers still hold leaves room for nothing that is wanted: the check of the original puts
+/// its values back.
+void SweepRun::free_memory() {
+  for (size_t worker = 0; worker < pool_.size(); ++worker)
+    if (pool_.is_idle(worker) && held_[worker]) pool_.give(worker, {SweepJob::Kind::kVerify});
 }
 
 void SweepRun::tell(const TrialChunk& pair, const MeasuredChunk& measured) {

@@ -39,6 +39,7 @@ class SweepRun {
   std::optional<SweepJob> capture_ahead();
   SweepJob capture_job(int chunk);
   bool may_hold(size_t worker, size_t trial) const;
+  void free_memory();
   std::vector<TrialChunk> wanted_by(size_t worker) const;
   Result<void> handle(WorkerEvent& event);
   Result<void> handle_answer(size_t worker, const SweepAnswer& answer);

@@ -108,7 +108,7 @@ void SweepSchedule::put_back(const TrialChunk& pair) {
 }
 
 void SweepSchedule::know(const TrialChunk& pair, const MeasuredChunk& measured, bool changes_weights) {
-  if (is_known(pair)) return;
+  if (pair.chunk >= most_chunks_ || is_known(pair)) return;
   measured_[pair.trial].emplace(pair.chunk, measured);
   vacuous_[pair.trial] = !changes_weights;
   ++pairs_known_;
@@ -141,9 +141,9 @@ bool SweepSchedule::advance_race(Race& race) {
         seen.chunk_kl[static_cast<size_t>(chunk)] = found->second.kl_mean();
     evidence.push_back(std::move(seen));
   }
-  const Allocation allocation = allocate_next(evidence, race.goal);
-  race.done = allocation.done || allocation.next.empty();
-  for (const auto& [cell, chunk] : allocation.next) {
+  const CellChunks next = allocate_next(evidence, race.goal);
+  race.done = next.empty();
+  for (const auto& [cell, chunk] : next) {
     const size_t trial = plan_.cells[race.cells[cell]].trial;
     race.asked.push_back({trial, chunk});
     race.allocated += cost_[trial];

@@ -32,7 +32,8 @@ class SweepSchedule {
   SweepSchedule(const SweepPlan& plan, const AllocationGoal& goal, std::vector<double> cost,
                 std::vector<int> cluster_of_chunk);
 
-  /// A result, measured now or before. May ask for more.
+  /// A result, measured now or before. May ask for more. A study may hold more chunks than are wanted now:
+  /// they are left out.
   void know(const TrialChunk& pair, const MeasuredChunk& measured, bool changes_weights);
   /// A trial that gives no result. Its cell leaves the race.
   void fail(size_t trial);

@@ -84,9 +84,7 @@ std::string identity_hash(std::span<const StudyProperty> properties) {
 Result<void> check_existing_study(const SweepRequest& request, std::span<const StudyProperty> properties) {
   std::error_code ignored;
   if (!std::filesystem::exists(request.study, ignored)) return {};
-  const Result<StudyStore> store = StudyStore::open_or_create(request.study, properties);
-  if (!store) return tl::unexpected(store.error());
-  return {};
+  return StudyStore::check(request.study, properties);
 }
 
 bool everything(const TensorInfo&) { return true; }
@@ -153,7 +151,8 @@ Result<void> share_memory_out(SweepSetup& setup, const SweepRequest& request) {
 
 ScoredRange scored_range(int n_ctx, ScoredPart part) {
   constexpr int kFirstOfAll = 32;  // fewer tokens of context say little about a model
-  const int first = part == ScoredPart::kSecondHalf ? n_ctx / 2 : std::min(kFirstOfAll, n_ctx / 2);
+  if (part == ScoredPart::kSecondHalf) return second_half(n_ctx);
+  const int first = std::min(kFirstOfAll, n_ctx / 2);
   return {first, n_ctx - 1 - first};
 }
 

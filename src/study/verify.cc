@@ -23,30 +23,34 @@ Result<void> check_settings(const VerifyRequest& request) {
     return fail(ErrorCode::kUsage, std::move(what), std::move(where));
   };
   if (request.corpora.empty()) return refuse("there is no text to verify on", "--corpus");
-  if (request.n_ctx < 8)
-    return refuse(fmt::format("{} tokens are too few for a chunk; 8 are the least", request.n_ctx), "--ctx");
-  if (request.n_batch < 16)
-    return refuse(fmt::format("{} tokens are too few for a call of the engine; 16 are the least, because it "
-                              "rounds differently in short calls",
-                              request.n_batch),
-                  "--batch");
-  if (request.chunks < 1) return refuse("at least one chunk is needed", "--chunks");
+  if (Result<void> sound = check_passes(request.n_ctx, request.n_batch, request.chunks, request.threads);
+      !sound)
+    return sound;
   if (request.speed && request.speed_blocks < 1)
     return refuse("at least one block is needed to measure speed", "--speed-blocks");
-  if (request.threads < 1) return refuse("at least one thread is needed", "--threads");
   return {};
+}
+
+/// The last parts of a path: the file's name and as many folders before it.
+fs::path last_parts(const fs::path& path, int folders) {
+  fs::path parts = path.filename();
+  for (fs::path above = path.parent_path(); folders > 0 && above.has_filename();
+       --folders, above = above.parent_path())
+    parts = above.filename() / parts;
+  return parts;
 }
 
 /// File names, with as many folders before them as tell them apart.
 std::vector<std::string> distinct_names(const std::vector<fs::path>& paths) {
   std::vector<std::string> names;
   for (const fs::path& path : paths) {
-    fs::path rest = path.parent_path();
-    std::string name = path.filename().string();
-    const auto same = [&](const fs::path& other) { return other.filename() == path.filename(); };
-    if (std::count_if(paths.begin(), paths.end(), same) > 1) name = (rest.filename() / name).string();
-    while (std::find(names.begin(), names.end(), name) != names.end()) name += "'";
-    names.push_back(std::move(name));
+    const auto longest = std::distance(path.begin(), path.end());
+    int folders = 0;
+    const auto same = [&](const fs::path& other) {
+      return &other != &path && last_parts(other, folders) == last_parts(path, folders);
+    };
+    while (folders < longest && std::ranges::any_of(paths, same)) ++folders;
+    names.push_back(last_parts(path, folders).string());
   }
   return names;
 }

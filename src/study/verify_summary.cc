@@ -111,9 +111,4 @@ void summarize_text(const TextPasses& passes, const VerificationSettings& settin
   text.perplexity_interval = text.files.front().perplexity.original_interval;
 }
 
-Verdict judge_speed(const SpeedResult& result, double margin) {
-  if (!result.interval90) return Verdict::kInconclusive;
-  return judge(Interval{std::log(result.interval90->low), std::log(result.interval90->high)}, margin);
-}
-
 }  // namespace fqlab

@@ -30,7 +30,4 @@ PairOnText compare_on_positions(const ChunkGroups& groups, std::span<const Paire
 /// How a file of `bytes` stands to one of `other_bytes`, given the interval of KL(file) - KL(other).
 Standing standing_of(const std::optional<Interval>& difference, uint64_t bytes, uint64_t other_bytes);
 
-/// Verdicts of a speed by its 90 % interval.
-Verdict judge_speed(const SpeedResult& result, double margin);
-
 }  // namespace fqlab

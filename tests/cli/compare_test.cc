@@ -49,6 +49,7 @@ TEST_F(CompareCommand, WritesTheReportInBothLanguages) {
   const testing::Ran ran = fqlab(command({"--recipe", "0/ffn_down=fp8_e4m3", "--lang", "en,zh-TW"}));
   EXPECT_EQ(ran.code, 0) << ran.err;
   EXPECT_THAT(ran.out, HasSubstr("report.zh-TW.md"));
+  EXPECT_THAT(ran.err, HasSubstr("warning: Fewer than 10 clusters"));
   EXPECT_THAT(read_file(out_ / "report.md"), HasSubstr("Perplexity"));
   EXPECT_THAT(read_file(out_ / "report.zh-TW.md"), HasSubstr("困惑度"));
   const json report = json::parse(read_file(out_ / "report.json"));
@@ -136,6 +137,12 @@ TEST_F(CompareCommand, EachBadInputGetsOneClearMessageAndLeavesNothing) {
        2,
        "folder"},
       {"unknown option", command({"--recipe", "*=bf16", "--chunk", "3"}), 2, "--chunks"},
+      {"no prompts", command({"--recipe", "*=bf16", "--prompts", (folder_ / "none.txt").string()}), 1,
+       "none.txt"},
+      {"prompts of a folder", command({"--recipe", "*=bf16", "--prompts", folder_.path().string()}), 1,
+       "this is a folder"},
+      {"no speed to export", command({"--recipe", "*=bf16", "--export", "csv,llama-bench"}), 2,
+       "no speed to export"},
       {"bad language", command({"--recipe", "*=bf16", "--lang", "fr"}), 2, "zh-TW"},
   };
   for (const BadInput& input : inputs) {

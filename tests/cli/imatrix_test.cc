@@ -132,7 +132,7 @@ TEST_F(ImatrixCommand, BadInputIsOneMessageAndLeavesNothing) {
   } cases[] = {
       {{"--ctx", "8"}, "--ctx", 2},
       {{"--ctx", "4000"}, "too short for one chunk", 1},
-      {{"--corpus", "no-such-text"}, "cannot read the text", 1},
+      {{"--corpus", "no-such-text"}, "cannot read the file", 1},
       {{"--arithmetic", "exact"}, "--arithmetic", 2},
       {{"--output", (folder_ / "none" / "out.gguf").string()}, "create the folder first", 1},
       {{"--process-outputs"}, "did you mean --process-output", 2},
@@ -158,7 +158,7 @@ TEST_F(ImatrixCommand, TheModelIsNeverReplaced) {
   const testing::Ran ran =
       fqlab({"imatrix", copy.string(), "--corpus", corpus_, "-o", copy.string(), "--force"});
   EXPECT_EQ(ran.code, 2);
-  EXPECT_THAT(ran.err, HasSubstr("the model itself"));
+  EXPECT_THAT(ran.err, HasSubstr("the output is the model"));
   EXPECT_TRUE(before == testing::read_file(copy));
 }
 

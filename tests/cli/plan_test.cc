@@ -74,6 +74,7 @@ TEST_F(PlanCommand, RefusesWhatCannotBeMeantAndWritesNothing) {
       {{"--budget", "8bpw", "--pin", "nothing=q8_0"}, "nothing"},
       {{"--budget", "8bpw", "--pin", "*/ffn_norm=q8_0"}, "cannot be pinned"},
       {{"--budget", "8bpw", "--imatrix", (folder_ / "text.txt").string()}, "text.txt"},
+      {{"--budget", "like:none.gguf"}, "neither such a file nor such a mix"},
   };
   for (const auto& bad : cases) {
     const testing::Ran ran = plan(bad.arguments);
@@ -81,6 +82,42 @@ TEST_F(PlanCommand, RefusesWhatCannotBeMeantAndWritesNothing) {
     EXPECT_THAT(ran.err, HasSubstr(bad.message));
     EXPECT_EQ(testing::files_in(folder_.path()), 1u) << bad.message;
   }
+}
+
+TEST_F(PlanCommand, NothingThatItReadsIsReplaced) {
+  ASSERT_EQ(plan({"--budget", "8bpw"}).code, 0);
+  const std::string study = testing::read_file(folder_ / "a.fqlab"),
+                    text = testing::read_file(folder_ / "text.txt");
+  const auto into = [&](const char* name) {
+    return testing::fqlab({"plan", testing::shared_file("data/stories260k-f32.gguf").string(), "--budget",
+                           "8bpw", "--corpus", (folder_ / "text.txt").string(), "--study",
+                           (folder_ / "a.fqlab").string(), "-o", (folder_ / name).string(), "--force"});
+  };
+  for (const auto& [name, what] : {std::pair{"a.fqlab", "study"}, {"text.txt", "text"}}) {
+    const testing::Ran ran = into(name);
+    EXPECT_EQ(ran.code, 2);
+    EXPECT_THAT(ran.err, HasSubstr(std::string("the output is the ") + what));
+  }
+  EXPECT_EQ(testing::read_file(folder_ / "a.fqlab"), study);
+  EXPECT_EQ(testing::read_file(folder_ / "text.txt"), text);
+  const std::string plan_file = testing::read_file(folder_ / "a.plan");
+  const testing::Ran built = testing::fqlab(
+      {"build", (folder_ / "a.plan").string(), "-o", (folder_ / "a.plan").string(), "--force"});
+  EXPECT_EQ(built.code, 2);
+  EXPECT_THAT(built.err, HasSubstr("the output is the plan"));
+  EXPECT_EQ(testing::read_file(folder_ / "a.plan"), plan_file);
+}
+
+TEST_F(PlanCommand, AQuantizedModelIsRefusedBeforeTheWork) {
+  ASSERT_EQ(plan({"--budget", "8bpw"}).code, 0);
+  const std::string built = (folder_ / "a.gguf").string();
+  ASSERT_EQ(testing::fqlab({"build", (folder_ / "a.plan").string(), "-o", built}).code, 0);
+  const testing::Ran ran =
+      testing::fqlab({"plan", built, "--budget", "8bpw", "--corpus", (folder_ / "text.txt").string(),
+                      "--study", (folder_ / "b.fqlab").string(), "-o", (folder_ / "b.plan").string()});
+  EXPECT_EQ(ran.code, 2);
+  EXPECT_THAT(ran.err, HasSubstr("quantized already"));
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "b.fqlab"));
 }
 
 }  // namespace

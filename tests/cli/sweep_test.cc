@@ -114,7 +114,7 @@ TEST_F(SweepCommand, AMissingTextIsOneMessage) {
   corpus_ = "no-such-text";
   const testing::Ran ran = sweep({"--formats", "int4:g32"});
   EXPECT_EQ(ran.code, 1);
-  EXPECT_THAT(ran.err, HasSubstr("cannot read the text"));
+  EXPECT_THAT(ran.err, HasSubstr("cannot read the file"));
   EXPECT_EQ(testing::files_in(folder_.path()), 1u);
 }
 

@@ -258,7 +258,7 @@ TEST_F(QuantizerTest, AnExistingFileIsKeptUnlessItMayBeReplacedAndTheSourceAlway
   const GgufFile source = GgufFile::open(folder_ / "source.gguf").value();
   request_.output = folder_ / "source.gguf";
   request_.overwrite = true;
-  EXPECT_THAT(write_quantized(source, request_, {}).error().what, HasSubstr("the model itself"));
+  EXPECT_THAT(write_quantized(source, request_, {}).error().what, HasSubstr("the output is the model"));
   EXPECT_TRUE(GgufFile::open(request_.output));
 }
 

@@ -148,7 +148,7 @@ TEST_F(Writer, NeverWritesOverTheSourceEvenByAnotherName) {
   std::filesystem::create_symlink(source.path(), folder_ / "link.gguf");
   for (const char* name : {"model.gguf", "link.gguf"})
     EXPECT_THAT(write_gguf_file(source, {}, folder_ / name, true).error().what,
-                HasSubstr("the model itself"));
+                HasSubstr("the output is the model"));
 }
 
 TEST_F(Writer, WritesRealModelsBackByteForByte) {

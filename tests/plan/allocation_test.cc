@@ -34,9 +34,8 @@ constexpr double kRounding = 1e-12;
 
 TEST(AllocateNext, AsksForEveryChunkOfEveryCellWhenExhaustive) {
   const std::vector<CellEvidence> cells = {{{1.0, std::nullopt}}, {{}}};
-  const Allocation allocation = allocate_next(cells, goal_of(Kind::kExhaustive, 2));
-  EXPECT_THAT(allocation.next, ElementsAre(Pair(1, 0), Pair(0, 1), Pair(1, 1)));
-  EXPECT_FALSE(allocation.done);
+  EXPECT_THAT(allocate_next(cells, goal_of(Kind::kExhaustive, 2)),
+              ElementsAre(Pair(1, 0), Pair(0, 1), Pair(1, 1)));
 }
 
 TEST(AllocateNext, GivesEveryCellTheSameChunksWhenEqual) {
@@ -44,30 +43,28 @@ TEST(AllocateNext, GivesEveryCellTheSameChunksWhenEqual) {
   goal.each = 2;
   std::vector<CellEvidence> cells(3);
   cells[2].chunk_kl = {1.0, 1.0, 1.0, 1.0};  // a pilot
-  EXPECT_THAT(allocate_next(cells, goal).next, ElementsAre(Pair(0, 0), Pair(1, 0), Pair(0, 1), Pair(1, 1)));
+  EXPECT_THAT(allocate_next(cells, goal), ElementsAre(Pair(0, 0), Pair(1, 0), Pair(0, 1), Pair(1, 1)));
   goal.representative = RepresentativeChunks{{3, 1, 0, 2}, {0.3, 0.2, 0.1, 0}};
-  EXPECT_THAT(allocate_next(cells, goal).next, ElementsAre(Pair(0, 1), Pair(1, 1), Pair(0, 3), Pair(1, 3)));
+  EXPECT_THAT(allocate_next(cells, goal), ElementsAre(Pair(0, 1), Pair(1, 1), Pair(0, 3), Pair(1, 3)));
   cells[0].chunk_kl = cells[1].chunk_kl = {std::nullopt, 1.0, std::nullopt, 1.0};
-  EXPECT_TRUE(allocate_next(cells, goal).done);
+  EXPECT_TRUE(allocate_next(cells, goal).empty());
 }
 
 TEST(AllocateNext, IsDoneWhereEverythingIsMeasured) {
   const std::vector<CellEvidence> cells = {{{1.0, 2.0}}, {{1.0, 3.0}}};
   for (const Kind kind : {Kind::kExhaustive, Kind::kMap, Kind::kTop, Kind::kEqual}) {
-    const Allocation allocation = allocate_next(cells, goal_of(kind, 2));
-    EXPECT_TRUE(allocation.done);
-    EXPECT_TRUE(allocation.next.empty());
+    EXPECT_TRUE(allocate_next(cells, goal_of(kind, 2)).empty());
   }
 }
 
 TEST(AllocateNext, IsDoneWithoutCells) {
   for (const Kind kind : {Kind::kExhaustive, Kind::kMap, Kind::kTop, Kind::kEqual})
-    EXPECT_TRUE(allocate_next({}, goal_of(kind)).done);
+    EXPECT_TRUE(allocate_next({}, goal_of(kind)).empty());
 }
 
 TEST(AllocateNext, AsksForTheFirstChunkOfEveryCellFirst) {
   for (const Kind kind : {Kind::kMap, Kind::kTop, Kind::kEqual})
-    EXPECT_THAT(allocate_next(std::vector<CellEvidence>(3), goal_of(kind)).next,
+    EXPECT_THAT(allocate_next(std::vector<CellEvidence>(3), goal_of(kind)),
                 ElementsAre(Pair(0, 0), Pair(1, 0), Pair(2, 0)));
 }
 
@@ -75,17 +72,17 @@ TEST(AllocateNext, NeverAsksForAClosedCell) {
   std::vector<CellEvidence> cells(3);
   cells[1].closed = true;
   for (const Kind kind : {Kind::kExhaustive, Kind::kMap, Kind::kTop, Kind::kEqual})
-    for (const auto& [cell, chunk] : allocate_next(cells, goal_of(kind)).next) EXPECT_NE(cell, 1u);
+    for (const auto& [cell, chunk] : allocate_next(cells, goal_of(kind))) EXPECT_NE(cell, 1u);
 }
 
 TEST(AllocateNext, FillsAGapBeforeItGoesOn) {
   const std::vector<CellEvidence> cells = {{{1.0, std::nullopt, 1.0}}};
-  EXPECT_THAT(allocate_next(cells, goal_of(Kind::kExhaustive, 4)).next, ElementsAre(Pair(0, 1), Pair(0, 3)));
+  EXPECT_THAT(allocate_next(cells, goal_of(Kind::kExhaustive, 4)), ElementsAre(Pair(0, 1), Pair(0, 3)));
 }
 
 TEST(AllocateNext, SpendsNothingMoreOnCellsWithoutDamage) {
   std::vector<CellEvidence> cells(8, CellEvidence{{0.0}});
-  for (const Kind kind : {Kind::kMap, Kind::kTop}) EXPECT_TRUE(allocate_next(cells, goal_of(kind)).done);
+  for (const Kind kind : {Kind::kMap, Kind::kTop}) EXPECT_TRUE(allocate_next(cells, goal_of(kind)).empty());
 }
 
 RC_GTEST_PROP(AllocateNext, AsksOnlyForWhatIsMissingAndForNothingTwice, ()) {
@@ -101,10 +98,9 @@ RC_GTEST_PROP(AllocateNext, AsksOnlyForWhatIsMissingAndForNothingTwice, ()) {
     for (auto& kl : cell.chunk_kl)
       if (random.below(3) != 0) kl = random.below(5) == 0 ? 0 : std::exp(random.normal());
   }
-  const Allocation allocation = allocate_next(cells, goal);
-  RC_ASSERT(allocation.done == allocation.next.empty());
+  const CellChunks next = allocate_next(cells, goal);
   std::set<std::pair<size_t, int>> asked;
-  for (const auto& [cell, chunk] : allocation.next) {
+  for (const auto& [cell, chunk] : next) {
     RC_ASSERT(cell < cells.size());
     RC_ASSERT(chunk >= 0 && chunk < goal.chunks);
     const auto& known = cells[cell].chunk_kl;
@@ -113,7 +109,7 @@ RC_GTEST_PROP(AllocateNext, AsksOnlyForWhatIsMissingAndForNothingTwice, ()) {
     RC_ASSERT(missing);
     RC_ASSERT(asked.insert({cell, chunk}).second);
   }
-  RC_ASSERT(allocate_next(cells, goal).next == allocation.next);
+  RC_ASSERT(allocate_next(cells, goal) == next);
 }
 
 // Worst of the seeds, so that a single bad map fails.
@@ -179,7 +175,7 @@ TEST(Map, GoesOnBeyondAQuarterForAPrecisionThatWasAskedFor) {
 TEST(Map, FollowsFromEvidenceAloneAfterAStop) {
   const TrueMap map = testing::simulate_map({}, 2);
   const MeasuredMap whole = testing::measure(map, goal_of(Kind::kMap));
-  EXPECT_TRUE(allocate_next(whole.cells, goal_of(Kind::kMap)).done);
+  EXPECT_TRUE(allocate_next(whole.cells, goal_of(Kind::kMap)).empty());
 }
 
 struct RaceFigures {

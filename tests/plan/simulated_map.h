@@ -94,9 +94,9 @@ inline MeasuredMap measure(const TrueMap& map, const AllocationGoal& goal, std::
   MeasuredMap result;
   result.cells = std::move(cells);
   for (;; ++result.rounds) {
-    const Allocation allocation = allocate_next(result.cells, goal);
-    if (allocation.done) break;
-    for (const auto& [cell, chunk] : allocation.next)
+    const CellChunks next = allocate_next(result.cells, goal);
+    if (next.empty()) break;
+    for (const auto& [cell, chunk] : next)
       result.cells[cell].chunk_kl[static_cast<size_t>(chunk)] = map.kl[cell][static_cast<size_t>(chunk)];
   }
   double cost = 0, all_cost = 0;

@@ -24,7 +24,7 @@ class CompareTest : public ::testing::Test {
               std::to_string(i) + "th of many. ";
     testing::write_file(folder_ / "text.txt", text);
     request_.model = testing::smollm2_file();
-    request_.corpus = folder_ / "text.txt";
+    request_.corpora = {{"text", folder_ / "text.txt"}};
     request_.n_ctx = 128;
     request_.n_batch = 128;
     request_.chunks = 2;

@@ -28,7 +28,7 @@ class JudgementTest : public ::testing::Test {
     testing::write_file(folder_ / "a.txt", story("Lily", 60));
     testing::write_file(folder_ / "b.txt", story("Tom", 60));
     request_.model = model_;
-    request_.corpus = folder_ / "a.txt";
+    request_.corpora = {{"text", folder_ / "a.txt"}};
     request_.recipes = {Recipe::parse("0/ffn_up=int4:g32").value()};
     request_.n_ctx = request_.n_batch = 64;
     request_.chunks = 6;

@@ -149,6 +149,47 @@ TEST_F(PlanSearchTest, APinIsKept) {
   EXPECT_EQ(output->type, type("q5_1"));
 }
 
+TEST_F(PlanSearchTest, AStockMixIsNoCandidateAgainstWhatIsAsked) {
+  request_.chunks = 1;
+  request_.candidate_chunks = 2;
+  request_.types = {type("mxfp4")};  // worse than any mix of this size
+  request_.pins = {{Selector::parse("output,token_embd").value(), type("mxfp4")}};
+  request_.budget = "290kB";
+  const PlanOutcome small = search().value();
+  for (const PlannedTensor& tensor : small.plan.tensors)
+    if (tensor.name == "output.weight" || tensor.name == "token_embd.weight" || tensor.type != type("f16")) {
+      EXPECT_EQ(tensor.type, type("mxfp4")) << tensor.name;
+    }
+  request_.types.clear();
+  request_.study = folder_ / "pinned.fqlab";
+  const PlanOutcome pinned = search().value();
+  for (const PlanCandidate& candidate : pinned.candidates)
+    for (size_t i = 0; i < candidate.types.size(); ++i)
+      if (pinned.plan.tensors[i].name == "output.weight") {
+        EXPECT_EQ(candidate.types[i], type("mxfp4")) << candidate.label;
+      }
+  request_.grouping = Grouping::kKind;
+  const PlanOutcome by_kind = search().value();
+  for (const PlanCandidate& candidate : by_kind.candidates)
+    EXPECT_FALSE(candidate.label.starts_with("stock Q3_K_M")) << "it has several types of one kind";
+}
+
+TEST_F(PlanSearchTest, ATextOfFewerChunksThanAskedForIsEnough) {
+  request_.candidate_chunks = 1'000'000;
+  std::filesystem::create_directory(folder_ / "text");
+  std::string text;
+  for (int i = 0; i < 40; ++i) text += "Once upon a time there were " + std::to_string(i * i) + " birds. ";
+  testing::write_file(folder_ / "text/a.txt", text);
+  request_.corpora = {{"short", folder_ / "text/a.txt"}};
+  const PlanOutcome outcome = search().value();
+  EXPECT_LT(outcome.plan.measured_chunks, 32);
+  ASSERT_TRUE(outcome.plan.predicted_kl);
+  const PlanCandidate& chosen = outcome.candidates.front();
+  if (chosen.raw_kl) {
+    EXPECT_NE(*outcome.plan.predicted_kl, *chosen.raw_kl) << "scaled by joint over sum";
+  }
+}
+
 TEST_F(PlanSearchTest, SaysTheSmallestPossibleSizeWhereABudgetIsImpossible) {
   request_.budget = "1bpw";
   const Result<PlanOutcome> outcome = search();

@@ -41,7 +41,7 @@ class PlantedEffectTest : public ::testing::Test {
     CompareRequest request;
     request.model = model_;
     request.variant = path;
-    request.corpus = corpus;
+    request.corpora = {{"text", corpus}};
     request.n_ctx = request.n_batch = 64;
     request.chunks = chunks;
     request.threads = 1;

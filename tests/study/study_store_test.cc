@@ -195,6 +195,36 @@ TEST_F(StudyStoreTest, RemembersSweepsAndTheirCells) {
   EXPECT_EQ(store.joint_floors(id).value(), joint);
 }
 
+TEST_F(StudyStoreTest, ASweepOfTheSameWordsForgetsTheCellsItHadBefore) {
+  StudyStore store = open();
+  const std::vector<int64_t> ids = fill(store);
+  StoredCell before{"int4:g32:sym", "only", "tensor", "a", 0, "attn_q", ids[0]}, after = before;
+  before.own_floors = {ids[1]};
+  after.trial = ids[1];  // such as with an imatrix of the same name and other content
+  const std::vector<StoredCell> two = {before, before}, one = {after};
+  ASSERT_TRUE(store.add_sweep({0, "what", {"fqlab"}, "2026-01-01", {}}, two, ids));
+  const int64_t id = store.add_sweep({0, "what", {"fqlab"}, "2026-01-02", {}}, one, {}).value();
+  const std::vector<StoredCell> got = store.cells(id).value();
+  ASSERT_THAT(got, SizeIs(1));
+  EXPECT_EQ(got[0].trial, ids[1]);
+  EXPECT_THAT(got[0].own_floors, IsEmpty());
+  EXPECT_THAT(store.joint_floors(id).value(), IsEmpty());
+}
+
+TEST_F(StudyStoreTest, CheckingAStudyWritesNothing) {
+  EXPECT_EQ(StudyStore::check(path(), kProperties).error().code, ErrorCode::kSystem);
+  testing::write_file(path(), "");
+  EXPECT_TRUE(StudyStore::check(path(), kProperties));
+  EXPECT_EQ(testing::read_file(path()), "") << "not made a study";
+  std::filesystem::remove(path());
+  { open(); }
+  EXPECT_TRUE(StudyStore::check(path(), kProperties));
+  std::vector<StudyProperty> other = kProperties;
+  for (StudyProperty& property : other)
+    if (property.identity) property.value += "x";
+  EXPECT_EQ(StudyStore::check(path(), other).error().code, ErrorCode::kUsage);
+}
+
 TEST_F(StudyStoreTest, AnotherModelOrSettingIsRefusedAndNamed) {
   { open(); }
   std::vector<StudyProperty> other = kProperties;

@@ -107,6 +107,16 @@ TEST_F(SweepScheduleTest, ExhaustiveAsksForEveryCellOnEveryChunk) {
   EXPECT_EQ(schedule.cost_expected(), schedule.cost_known());
 }
 
+TEST_F(SweepScheduleTest, ChunksBeyondThoseWantedAreLeftOut) {
+  SweepSchedule schedule = this->schedule(AllocationGoal::Kind::kExhaustive);
+  for (size_t trial = 0; trial < plan_.trials.size(); ++trial)
+    for (int chunk = 0; chunk < 2 * kChunks; ++chunk)
+      schedule.know({trial, chunk}, truth({trial, chunk}), true);
+  EXPECT_TRUE(schedule.done());
+  for (size_t trial = 0; trial < plan_.trials.size(); ++trial)
+    EXPECT_EQ(schedule.measured(trial).size(), static_cast<size_t>(kChunks));
+}
+
 TEST_F(SweepScheduleTest, TheOrderInWhichResultsArriveDoesNotChangeWhatIsMeasured) {
   for (const auto kind : {AllocationGoal::Kind::kMap, AllocationGoal::Kind::kTop}) {
     SweepSchedule first = schedule(kind);

@@ -204,6 +204,15 @@ TEST_F(SweepTest, MoreChunksContinueAStudy) {
   EXPECT_EQ(more.runs_now, 5u * 3 + 3 * 2);
 }
 
+TEST_F(SweepTest, FewerChunksAreThoseOfTheStudy) {
+  ASSERT_TRUE(run());
+  request_.goal.chunks = 2;
+  const SweepOutcome fewer = run().value();
+  EXPECT_EQ(fewer.runs_now, 0u);
+  EXPECT_THAT(fewer.cluster_of_chunk, SizeIs(2));
+  EXPECT_THAT(fewer.measured, Each(SizeIs(2)));
+}
+
 TEST_F(SweepTest, AdaptiveMeasuresLessAndTheSameTwice) {
   request_.selection.select.reset();
   request_.goal.kind = AllocationGoal::Kind::kMap;
