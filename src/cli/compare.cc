@@ -221,6 +221,7 @@ void add_compare(CLI::App& app, const std::vector<std::string>& arguments, Actio
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
   command->add_option("--seed", request.seed, "seed of the controls and the bootstrap")
+      ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   command->add_option(
       "--fail-on", options->fail_on,

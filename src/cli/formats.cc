@@ -180,7 +180,9 @@ void add_formats(CLI::App& app, Action& action) {
       "apply", "Filter: float32 (little-endian) from stdin, fake-quantized to stdout");
   auto apply_options = std::make_shared<ApplyOptions>();
   apply->add_option("SPEC", apply_options->spec, "a format spec")->required();
-  apply->add_option("--row", apply_options->row, "values in a row of the matrix")->required();
+  apply->add_option("--row", apply_options->row, "values in a row of the matrix")
+      ->check(CLI::NonNegativeNumber)
+      ->required();
   command->callback([&action, options, apply, apply_options] {
     if (apply->parsed())
       action = [apply_options] { return run_apply(*apply_options); };

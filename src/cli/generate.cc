@@ -53,7 +53,9 @@ void add_generate(CLI::App& app, Action& action) {
                    "1: as the model's own probabilities say; less: only what it finds likely")
       ->check(CLI::Range(0.01, 10.0))
       ->capture_default_str();
-  command->add_option("--seed", request->seed, "another seed, other texts")->capture_default_str();
+  command->add_option("--seed", request->seed, "another seed, other texts")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
   command->add_option("--threads", request->threads, "documents written at the same time")
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();

@@ -233,7 +233,9 @@ void add_inspect(CLI::App& app, Action& action) {
   command->add_option("--format", damage.formats, "number formats to apply to the weights: SPEC[,SPEC...]")
       ->delimiter(',');
   command->add_option("--imatrix", damage.imatrix, "llama.cpp's imatrix GGUF file: also weigh errors by it");
-  command->add_option("--top", damage.top, "tensors to list for each format")->capture_default_str();
+  command->add_option("--top", damage.top, "tensors to list for each format")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
   command->add_flag("--json", damage.json, "print JSON");
   command->add_flag("--csv", damage.csv, "print CSV, one row for each tensor and format");
   command->add_option("--out", damage.out,

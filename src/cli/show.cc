@@ -53,7 +53,9 @@ void add_show(CLI::App& app, Action& action) {
   CLI::App* command = app.add_subcommand("show", "Show the ranking and the heatmap of a study");
   auto options = std::make_shared<ShowOptions>();
   command->add_option("STUDY", options->input, "study file of fqlab sweep, or a map.json")->required();
-  command->add_option("--top", options->top, "length of each ranking; 0: all")->capture_default_str();
+  command->add_option("--top", options->top, "length of each ranking; 0: all")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
   command->add_option("--lang", options->language, "language: en or zh-TW")->capture_default_str();
   command->add_flag("--ascii", options->ascii, "digits instead of block characters in the heatmap");
   command->add_flag("--json", options->json, "print map.json instead");

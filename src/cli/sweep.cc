@@ -232,7 +232,9 @@ void add_sweep(CLI::App& app, const std::vector<std::string>& arguments, Action&
                       "stop after this time, such as 90s, 20m or 2h; resumable");
   command->add_option("--limit-memory", options->limit_memory,
                       "use no more than this, such as 8GB (default: what is available)");
-  command->add_option("--seed", request.selection.seed, "seed of the noise floors")->capture_default_str();
+  command->add_option("--seed", request.selection.seed, "seed of the noise floors")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
   command->add_flag("--retry-failed", request.retry_failed, "try trials again that failed before");
   command->add_flag("--dry-run", options->dry_run, "only say what it would take: trials, time and memory");
   command->callback([&action, options] { action = [options] { return run_sweep_command(*options); }; });

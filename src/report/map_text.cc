@@ -30,7 +30,9 @@ class MapText {
     add_chunks();
     for (size_t format = 0; format < map_.formats.size(); ++format)
       for (const MapMode mode : single_modes(map_)) {
+        if (cells_of(map_, format, mode).empty()) continue;
         add_ranking(format, mode);
+        add_predictions(format, mode);
         add_heatmap(format, mode);
       }
     return std::move(out_);
@@ -50,7 +52,8 @@ class MapText {
   void add_ranking(size_t format, MapMode mode) {
     const std::vector<const MapCell*> cells = ranked(map_, format, mode);
     if (cells.empty()) {
-      out_ += "\n" + title(format, mode) + ": " + text_("map.nothing_measured") + "\n";
+      if (predicted(format, mode).empty())
+        out_ += "\n" + title(format, mode) + ": " + text_("map.nothing_measured") + "\n";
       return;
     }
     const size_t shown = options_.top == 0 ? cells.size() : std::min(options_.top, cells.size());
@@ -70,6 +73,30 @@ class MapText {
       table.rows.push_back({rank_text(*cells[i]), cut(label_of(map_.groups[cells[i]->group]), 30),
                             std::move(kl), count(cells[i]->chunks.size())});
     }
+    out_ += terminal_text(table);
+  }
+
+  // What was not measured and is predicted, largest first.
+  std::vector<const MapCell*> predicted(size_t format, MapMode mode) const {
+    std::vector<const MapCell*> cells = cells_of(map_, format, mode);
+    std::erase_if(cells, [](const MapCell* cell) { return cell->state != CellState::kPredicted; });
+    std::ranges::stable_sort(cells, std::greater<>(),
+                             [](const MapCell* cell) { return *cell->predicted_kl; });
+    return cells;
+  }
+
+  void add_predictions(size_t format, MapMode mode) {
+    const std::vector<const MapCell*> cells = predicted(format, mode);
+    if (cells.empty()) return;
+    const size_t shown = options_.top == 0 ? cells.size() : std::min(options_.top, cells.size());
+    out_ += "\n" +
+            text_("map.show.predicted",
+                  {{"format", title(format, mode)}, {"shown", count(shown)}, {"n", count(cells.size())}}) +
+            "\n";
+    Table table{"", {{text_("map.head.group")}, {text_("head.kl_nats"), true}}, {}};
+    for (size_t i = 0; i < shown; ++i)
+      table.rows.push_back({cut(label_of(map_.groups[cells[i]->group]), 30),
+                            "≈ " + estimate(*cells[i]->predicted_kl, cells[i]->predicted_interval)});
     out_ += terminal_text(table);
   }
 
@@ -111,6 +138,7 @@ class MapText {
       }
     }
     out_ += text_("map.show.key") + "\n";
+    if (!predicted(format, mode).empty()) out_ += text_("map.show.key_predicted") + "\n";
   }
 
   // "0    5    10" above the columns; "-" for tensors outside the layers.
@@ -143,6 +171,8 @@ class MapText {
     if (!effect) return "." + blanks;
     if (unresolved(cell)) return "~" + blanks;
     if (!(*effect > 0)) return "=" + blanks;
+    const bool measured = cell.state != CellState::kPredicted;
+    if (!measured && width < 2) return options_.unicode ? "≈" : "?";
     const double share = scale.at(*effect);
     const auto step = [&](size_t steps) {
       return std::min(steps - 1, static_cast<size_t>(share * static_cast<double>(steps)));
@@ -152,6 +182,9 @@ class MapText {
       for (size_t i = 0; i < width; ++i) sign += kShades[step(std::size(kShades))];
     else
       sign = std::to_string(step(10)) + blanks;
+    if (!measured)  // its second column says so
+      sign = (options_.unicode ? std::string(kShades[step(std::size(kShades))]) + "≈"
+                               : std::to_string(step(10)) + "?");
     if (!options_.colour) return sign;
     return fmt::format("\x1b[38;5;{}m{}\x1b[0m", kColours[step(std::size(kColours))], sign);
   }

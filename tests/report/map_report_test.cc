@@ -284,6 +284,25 @@ TEST(MapText, FitsEightyColumnsWithoutColour) {
   EXPECT_THAT(text, AllOf(HasSubstr("0/attn_v"), HasSubstr("ffn_down"), HasSubstr("█")));
 }
 
+TEST(MapText, MarksWhatIsPredicted) {
+  SensitivityMap map = sweep_map();
+  const std::string with_some = map_text(map, {});
+  EXPECT_THAT(with_some, AllOf(HasSubstr("predicted, not measured"), HasSubstr("≈ "), HasSubstr("░≈")));
+  EXPECT_THAT(map_text(map, {.unicode = false}), HasSubstr("0?"));
+  for (MapCell& cell : map.cells)
+    if (cell.format == 1) {
+      cell.state = CellState::kPredicted;
+      cell.kl.reset();
+      cell.predicted_kl = 1e-4;
+    }
+  const std::string all = map_text(map, {});
+  EXPECT_THAT(all, HasSubstr("fp8_e4m3: the first 10 of 210 predicted"));
+  EXPECT_THAT(all, Not(HasSubstr("fp8_e4m3: Nothing has been measured")));
+  std::erase_if(map.cells, [](const MapCell& cell) { return cell.state == CellState::kPredicted; });
+  const std::string none = map_text(map, {});
+  EXPECT_THAT(none, AllOf(Not(HasSubstr("predicted")), Not(HasSubstr("fp8_e4m3"))));
+}
+
 TEST(MapText, UsesColourAndAsciiWhenAsked) {
   EXPECT_NE(map_text(sweep_map(), {.colour = true}).find('\x1b'), std::string::npos);
   const std::string plain = map_text(sweep_map(), {.unicode = false});
