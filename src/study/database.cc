@@ -1,6 +1,8 @@
 #include "study/database.h"
 
+#include <fcntl.h>
 #include <sqlite3.h>
+#include <unistd.h>
 
 #include <limits>
 
@@ -42,6 +44,23 @@ Error explain(int code, sqlite3* connection, const std::string& path) {
     default:
       return {ErrorCode::kSystem, std::string("SQLite refused: ") + sqlite3_errmsg(connection), path, ""};
   }
+}
+
+/// A database in a folder that may not be written, with nothing beside it that is still to be taken in:
+/// SQLite would make files there even for a reader, unless it is told that nobody writes.
+bool is_only_for_reading(const std::filesystem::path& path) {
+  const std::filesystem::path folder = path.has_parent_path() ? path.parent_path() : ".";
+  std::error_code ignored;
+  return faccessat(AT_FDCWD, folder.c_str(), W_OK, AT_EACCESS) != 0 &&
+         !std::filesystem::exists(path.string() + "-wal", ignored);
+}
+
+/// SQLite's name for such a database.
+std::string immutable_name(const std::filesystem::path& path) {
+  std::string name = "file:";
+  for (const char c : path.string())
+    name += c == '%' ? "%25" : c == '?' ? "%3f" : c == '#' ? "%23" : std::string(1, c);
+  return name + "?immutable=1";
 }
 
 }  // namespace
@@ -111,8 +130,12 @@ Result<Database> Database::open(const std::filesystem::path& path, Open how) {
     return fail(ErrorCode::kSystem, "there is no such study", path.string(),
                 "give the file that fqlab sweep wrote");
   sqlite3* raw = nullptr;
-  const int flags = SQLITE_OPEN_READWRITE | (how == Open::kCreate ? SQLITE_OPEN_CREATE : 0);
-  const int code = sqlite3_open_v2(path.c_str(), &raw, flags, nullptr);
+  const bool read_only = how == Open::kExisting && is_only_for_reading(path);
+  const int flags = read_only              ? SQLITE_OPEN_READONLY | SQLITE_OPEN_URI
+                    : how == Open::kCreate ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE
+                                           : SQLITE_OPEN_READWRITE;
+  const int code =
+      sqlite3_open_v2(read_only ? immutable_name(path).c_str() : path.c_str(), &raw, flags, nullptr);
   std::shared_ptr<sqlite3> connection(raw, [](sqlite3* c) { sqlite3_close_v2(c); });
   if (code != SQLITE_OK) return tl::unexpected(explain(code, raw, path.string()));
   sqlite3_extended_result_codes(raw, 1);

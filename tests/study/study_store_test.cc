@@ -291,6 +291,28 @@ TEST_F(StudyStoreTest, AStudyOfANewerProgramIsRefused) {
   EXPECT_THAT(StudyStore::open(path()).error().what, HasSubstr("version 99"));
 }
 
+TEST_F(StudyStoreTest, AStudyThatMayNotBeWrittenCanBeRead) {
+  {
+    StudyStore store = open();
+    fill(store);
+  }
+  namespace fs = std::filesystem;
+  fs::permissions(path(), fs::perms(0444));
+  fs::permissions(folder_.path(), fs::perms(0555));
+  const pid_t child = fork();
+  if (child == 0) {
+    constexpr uid_t kNobody = 65534;
+    if (geteuid() == 0 && (setgid(kNobody) != 0 || setuid(kNobody) != 0)) _exit(2);
+    Result<StudyStore> store = StudyStore::open(path());
+    _exit(store && store->trials() && store->trials()->size() == 2 ? 0 : 1);
+  }
+  int status = -1;
+  waitpid(child, &status, 0);
+  fs::permissions(folder_.path(), fs::perms(0755));
+  EXPECT_EQ(WEXITSTATUS(status), 0);
+  EXPECT_EQ(testing::files_in(folder_.path()), 1u);
+}
+
 TEST_F(StudyStoreTest, AMissingStudyIsAnErrorAndNotMade) {
   EXPECT_THAT(StudyStore::open(path()).error().what, HasSubstr("no such study"));
   EXPECT_FALSE(std::filesystem::exists(path()));
