@@ -11,6 +11,7 @@
 #include "base/system.h"
 #include "cli/commands.h"
 #include "cli/default_corpus.h"
+#include "cli/quantities.h"
 #include "cli/report_folder.h"
 #include "cli/supervised.h"
 #include "cli/terminal.h"
@@ -221,7 +222,7 @@ void add_compare(CLI::App& app, const std::vector<std::string>& arguments, Actio
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
   command->add_option("--seed", request.seed, "seed of the controls and the bootstrap")
-      ->check(CLI::NonNegativeNumber)
+      ->check(refuse_negative)
       ->capture_default_str();
   command->add_option(
       "--fail-on", options->fail_on,

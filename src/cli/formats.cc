@@ -13,6 +13,7 @@
 
 #include "base/system.h"
 #include "cli/commands.h"
+#include "cli/quantities.h"
 #include "cli/terminal.h"
 #include "formats/describe.h"
 #include "fqlab/format.h"
@@ -181,7 +182,7 @@ void add_formats(CLI::App& app, Action& action) {
   auto apply_options = std::make_shared<ApplyOptions>();
   apply->add_option("SPEC", apply_options->spec, "a format spec")->required();
   apply->add_option("--row", apply_options->row, "values in a row of the matrix")
-      ->check(CLI::NonNegativeNumber)
+      ->check(refuse_negative)
       ->required();
   command->callback([&action, options, apply, apply_options] {
     if (apply->parsed())

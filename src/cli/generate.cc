@@ -54,7 +54,7 @@ void add_generate(CLI::App& app, Action& action) {
       ->check(CLI::Range(0.01, 10.0))
       ->capture_default_str();
   command->add_option("--seed", request->seed, "another seed, other texts")
-      ->check(CLI::NonNegativeNumber)
+      ->check(refuse_negative)
       ->capture_default_str();
   command->add_option("--threads", request->threads, "documents written at the same time")
       ->check(CLI::Range(1, 1024))

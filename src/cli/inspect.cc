@@ -12,6 +12,7 @@
 #include "base/system.h"
 #include "cli/commands.h"
 #include "cli/inspect_damage.h"
+#include "cli/quantities.h"
 #include "cli/terminal.h"
 #include "fqlab/gguf.h"
 #include "fqlab/recipe.h"
@@ -234,7 +235,7 @@ void add_inspect(CLI::App& app, Action& action) {
       ->delimiter(',');
   command->add_option("--imatrix", damage.imatrix, "llama.cpp's imatrix GGUF file: also weigh errors by it");
   command->add_option("--top", damage.top, "tensors to list for each format")
-      ->check(CLI::NonNegativeNumber)
+      ->check(refuse_negative)
       ->capture_default_str();
   command->add_flag("--json", damage.json, "print JSON");
   command->add_flag("--csv", damage.csv, "print CSV, one row for each tensor and format");

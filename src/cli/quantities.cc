@@ -52,6 +52,10 @@ Result<double> parse_fraction(std::string_view text, const char* option) {
   return refuse("share", text, option, "write 10% or 0.1");
 }
 
+std::string refuse_negative(const std::string& text) {
+  return text.starts_with('-') ? text + " is below 0" : "";
+}
+
 std::string counted(uint64_t number, std::string_view noun) {
   return fmt::format("{} {}{}", with_commas(number), noun, number == 1 ? "" : "s");
 }

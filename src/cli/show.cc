@@ -8,6 +8,7 @@
 
 #include "cli/commands.h"
 #include "cli/map_source.h"
+#include "cli/quantities.h"
 #include "cli/terminal.h"
 #include "fqlab/map_report.h"
 
@@ -54,7 +55,7 @@ void add_show(CLI::App& app, Action& action) {
   auto options = std::make_shared<ShowOptions>();
   command->add_option("STUDY", options->input, "study file of fqlab sweep, or a map.json")->required();
   command->add_option("--top", options->top, "length of each ranking; 0: all")
-      ->check(CLI::NonNegativeNumber)
+      ->check(refuse_negative)
       ->capture_default_str();
   command->add_option("--lang", options->language, "language: en or zh-TW")->capture_default_str();
   command->add_flag("--ascii", options->ascii, "digits instead of block characters in the heatmap");

@@ -233,7 +233,7 @@ void add_sweep(CLI::App& app, const std::vector<std::string>& arguments, Action&
   command->add_option("--limit-memory", options->limit_memory,
                       "use no more than this, such as 8GB (default: what is available)");
   command->add_option("--seed", request.selection.seed, "seed of the noise floors")
-      ->check(CLI::NonNegativeNumber)
+      ->check(refuse_negative)
       ->capture_default_str();
   command->add_flag("--retry-failed", request.retry_failed, "try trials again that failed before");
   command->add_flag("--dry-run", options->dry_run, "only say what it would take: trials, time and memory");

@@ -12,6 +12,7 @@
 #include "cli/commands.h"
 #include "cli/default_corpus.h"
 #include "cli/map_source.h"
+#include "cli/quantities.h"
 #include "cli/report_folder.h"
 #include "cli/supervised.h"
 #include "cli/terminal.h"
@@ -136,7 +137,7 @@ void add_verify(CLI::App& app, const std::vector<std::string>& arguments, Action
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
   command->add_option("--seed", request.seed, "seed of the bootstrap")
-      ->check(CLI::NonNegativeNumber)
+      ->check(refuse_negative)
       ->capture_default_str();
   command->add_option("--lang", options->languages, "language of the report: en, zh-TW, or both with a comma")
       ->delimiter(',')

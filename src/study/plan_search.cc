@@ -348,7 +348,9 @@ Result<void> PlanSearch::add_stock() {
     if (const auto possible = space_.changes(candidate.types); !possible) continue;
     best = std::move(candidate);
   }
-  if (!best.types.empty()) candidates_.push_back(std::move(best));
+  // With pins and few types it can be what is there already; a candidate twice would be its own prediction.
+  const bool known = std::ranges::find(candidates_, best.types, &PlanCandidate::types) != candidates_.end();
+  if (!best.types.empty() && !known) candidates_.push_back(std::move(best));
   return {};
 }
 

@@ -31,5 +31,10 @@ TEST(Quantities, CountsInWords) {
   EXPECT_EQ(counted(12345, "run"), "12,345 runs");
 }
 
+TEST(RefuseNegative, SaysWhatIsWrongWithNumbersBelowZero) {
+  EXPECT_EQ(refuse_negative("-1"), "-1 is below 0");
+  EXPECT_EQ(refuse_negative("0"), "");
+}
+
 }  // namespace
 }  // namespace fqlab::cli
