@@ -9,6 +9,7 @@
 #include <sstream>
 #include <tuple>
 
+#include "study/chunk_passes.h"
 #include "study/floor_rule.h"
 
 namespace fqlab {
