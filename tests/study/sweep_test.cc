@@ -11,6 +11,7 @@
 #include <set>
 
 #include "study/compare.h"
+#include "study/controls.h"
 #include "study/read_map.h"
 #include "study/study_status.h"
 #include "study/study_store.h"
