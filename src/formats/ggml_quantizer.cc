@@ -58,8 +58,7 @@ Result<const GgmlTypeInfo*> usable_type(const FormatDetails& format, std::span<c
   if (!weighted && !format.imatrix_file.empty())  // quantizing without it would not be what the spec says
     return refuse(format, fmt::format("the imatrix {} has no entry for this tensor", format.imatrix_file),
                   "leave the tensor out of the selector, or its imatrix=; norms never have an entry, an "
-                  "output.weight of "
-                  "its own has one where the imatrix was made with --process-output");
+                  "output.weight of its own has one where the imatrix was made with --process-output");
   if (!weighted && needs_importance(*info))
     return refuse(format, fmt::format("{} needs an imatrix", info->name),
                   fmt::format("say {}:imatrix=FILE", format.base));

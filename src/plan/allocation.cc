@@ -64,7 +64,7 @@ class Ledger {
     std::ranges::sort(next_, [](const auto& a, const auto& b) {
       return std::pair(a.second, a.first) < std::pair(b.second, b.first);
     });
-    return next_;
+    return std::move(next_);
   }
 
  private:

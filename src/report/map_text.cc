@@ -171,20 +171,15 @@ class MapText {
     if (!effect) return "." + blanks;
     if (unresolved(cell)) return "~" + blanks;
     if (!(*effect > 0)) return "=" + blanks;
-    const bool measured = cell.state != CellState::kPredicted;
-    if (!measured && width < 2) return options_.unicode ? "≈" : "?";
+    const std::string mark = cell.state != CellState::kPredicted ? "" : options_.unicode ? "≈" : "?";
+    if (!mark.empty() && width < 2) return mark;
     const double share = scale.at(*effect);
     const auto step = [&](size_t steps) {
       return std::min(steps - 1, static_cast<size_t>(share * static_cast<double>(steps)));
     };
-    std::string sign;
-    if (options_.unicode)
-      for (size_t i = 0; i < width; ++i) sign += kShades[step(std::size(kShades))];
-    else
-      sign = std::to_string(step(10)) + blanks;
-    if (!measured)  // its second column says so
-      sign = (options_.unicode ? std::string(kShades[step(std::size(kShades))]) + "≈"
-                               : std::to_string(step(10)) + "?");
+    const std::string shade = options_.unicode ? kShades[step(std::size(kShades))] : std::to_string(step(10));
+    std::string sign = shade;  // a predicted cell's second column says that it is one
+    for (size_t i = 1; i < width; ++i) sign += !mark.empty() ? mark : options_.unicode ? shade : " ";
     if (!options_.colour) return sign;
     return fmt::format("\x1b[38;5;{}m{}\x1b[0m", kColours[step(std::size(kColours))], sign);
   }

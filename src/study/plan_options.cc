@@ -177,6 +177,10 @@ Result<void> PlanSpace::add_group(const TensorGroup& tensors, std::span<const Gg
   return {};
 }
 
+size_t PlanSpace::place_of(size_t tensor) const {
+  return static_cast<size_t>(std::ranges::find(tensors_, tensor) - tensors_.begin());
+}
+
 std::vector<GgmlType> PlanSpace::types_of(std::span<const size_t> options) const {
   std::map<size_t, GgmlType> of_tensor;
   for (size_t g = 0; g < groups_.size(); ++g)

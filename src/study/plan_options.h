@@ -58,6 +58,8 @@ class PlanSpace {
   std::span<const PlanGroup> groups() const { return groups_; }
   /// Tensors that can be quantized (indices into the file's), in file order.
   std::span<const size_t> tensors() const { return tensors_; }
+  /// Where one of them stands among tensors(): the place of its type.
+  size_t place_of(size_t tensor) const;
 
   /// What has to be done to the weights to give every tensor its type.
   Result<std::vector<TensorChange>> changes(std::span<const GgmlType> types) const;

@@ -57,6 +57,7 @@ class PlanSearch {
   Result<size_t> measure_what_plans_take();
   std::vector<ChoiceItem> items() const;
   std::vector<ChoiceItem> drawn_items(int draw) const;
+  bool is_candidate(const std::vector<GgmlType>& types) const;
   Result<void> add_candidate(const std::string& label, const Options& options);
   std::optional<Options> solve(const std::vector<ChoiceItem>& costs) const;
   Result<void> add_solved(const std::string& label, const std::vector<ChoiceItem>& costs);
@@ -253,9 +254,13 @@ Result<bool> PlanSearch::measure_kinds(const Options& solution) {
   return true;
 }
 
+bool PlanSearch::is_candidate(const std::vector<GgmlType>& types) const {
+  return std::ranges::find(candidates_, types, &PlanCandidate::types) != candidates_.end();
+}
+
 Result<void> PlanSearch::add_candidate(const std::string& label, const Options& options) {
   PlanCandidate candidate{label, space_.types_of(options)};
-  if (std::ranges::find(candidates_, candidate.types, &PlanCandidate::types) != candidates_.end()) return {};
+  if (is_candidate(candidate.types)) return {};
   const Result<uint64_t> bytes = space_.file_bytes(candidate.types);
   if (!bytes) return tl::unexpected(bytes.error());
   candidate.file_bytes = *bytes;
@@ -306,10 +311,7 @@ Result<void> PlanSearch::add_solutions(const Options& solution) {
 /// Gives a mix the pinned types. False where it has types that were not asked for, or several in a group of
 /// tensors that get one together.
 bool PlanSearch::keep_to_request(PlanCandidate& mix) const {
-  const auto type_of = [&](size_t tensor) -> GgmlType& {
-    return mix
-        .types[static_cast<size_t>(std::ranges::find(space_.tensors(), tensor) - space_.tensors().begin())];
-  };
+  const auto type_of = [&](size_t tensor) -> GgmlType& { return mix.types[space_.place_of(tensor)]; };
   const auto mixed = [&](const PlanGroup& group) {
     return std::ranges::any_of(
         group.tensors, [&](size_t tensor) { return type_of(tensor) != type_of(group.tensors.front()); });
@@ -349,8 +351,7 @@ Result<void> PlanSearch::add_stock() {
     best = std::move(candidate);
   }
   // With pins and few types it can be what is there already; a candidate twice would be its own prediction.
-  const bool known = std::ranges::find(candidates_, best.types, &PlanCandidate::types) != candidates_.end();
-  if (!best.types.empty() && !known) candidates_.push_back(std::move(best));
+  if (!best.types.empty() && !is_candidate(best.types)) candidates_.push_back(std::move(best));
   return {};
 }
 
@@ -454,9 +455,8 @@ Result<void> PlanSearch::describe(PlanOutcome& outcome) {
   for (size_t g = 0; g < space_.groups().size(); ++g) {
     const PlanGroup& group = space_.groups()[g];
     if (group.tensors.size() != 1) continue;
-    const auto at = std::ranges::find(space_.tensors(), group.tensors.front()) - space_.tensors().begin();
-    const auto option =
-        std::ranges::find(group.options, chosen.types[static_cast<size_t>(at)], &PlanOption::type);
+    const GgmlType type = chosen.types[space_.place_of(group.tensors.front())];
+    const auto option = std::ranges::find(group.options, type, &PlanOption::type);
     if (option == group.options.end()) continue;
     const auto o = static_cast<size_t>(option - group.options.begin());
     single[group.tensors.front()] = {"", option->type, rounded(*singles_.effect(g, o).kl),

@@ -64,12 +64,17 @@ Result<void> check_schema(Database& database) {
   return {};
 }
 
-Result<void> prepare_schema(Database& database) {
-  // Looked at before anything is changed: another program's database keeps its journal mode.
+Result<bool> holds_study(Database& database) {
   const Result<int64_t> tables = database.number("SELECT count(*) FROM sqlite_schema");
   if (!tables) return tl::unexpected(tables.error());
-  if (*tables > 0)
-    if (Result<void> study = check_schema(database); !study) return study;
+  if (*tables == 0) return false;
+  if (Result<void> study = check_schema(database); !study) return tl::unexpected(study.error());
+  return true;
+}
+
+Result<void> prepare_schema(Database& database) {
+  // Looked at before anything is changed: another program's database keeps its journal mode.
+  if (const Result<bool> study = holds_study(database); !study) return tl::unexpected(study.error());
   if (Result<void> mode = database.run("PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON"); !mode)
     return mode;
   const Result<int64_t> stored = database.number("PRAGMA user_version");

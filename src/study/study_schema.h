@@ -12,4 +12,7 @@ Result<void> prepare_schema(Database& database);
 /// kInput for a file that is no study, or one of a newer fqlab; changes nothing.
 Result<void> check_schema(Database& database);
 
+/// False for a database without tables, such as an empty file; else as check_schema().
+Result<bool> holds_study(Database& database);
+
 }  // namespace fqlab

@@ -65,10 +65,9 @@ Result<StudyStore> StudyStore::open_or_create(const std::filesystem::path& path,
 Result<void> StudyStore::check(const std::filesystem::path& path, std::span<const StudyProperty> properties) {
   Result<Database> database = Database::open(path, Database::Open::kExisting);
   if (!database) return tl::unexpected(database.error());
-  const Result<int64_t> tables = database->number("SELECT count(*) FROM sqlite_schema");
-  if (!tables) return tl::unexpected(tables.error());
-  if (*tables == 0) return {};
-  if (Result<void> known = check_schema(*database); !known) return known;
+  const Result<bool> study = holds_study(*database);
+  if (!study) return tl::unexpected(study.error());
+  if (!*study) return {};
   return StudyStore(std::move(*database)).check_identity(properties);
 }
 

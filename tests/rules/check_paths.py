@@ -1,8 +1,9 @@
 """No tracked file names a folder of somebody's machine or the host of a package registry: both belong to the user's set-up."""
 import pathlib
 import re
-import subprocess
 import sys
+
+from tracked import tracked_files
 
 ROOT = pathlib.Path(sys.argv[1])
 # Put together from pieces so that this file passes its own rule.
@@ -15,17 +16,9 @@ RULES = {
 }
 
 
-def tracked_files():
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True)
-    if listed.returncode == 0 and listed.stdout:
-        return [ROOT / name for name in listed.stdout.decode().split("\0") if name]
-    skipped = {".git", "build", "out"}  # an unpacked archive instead of a checkout
-    return [p for p in ROOT.rglob("*") if p.is_file() and not skipped & set(p.relative_to(ROOT).parts[:1])]
-
-
 def main():
     problems, read = [], 0
-    for path in tracked_files():
+    for path in tracked_files(ROOT):
         try:
             text = path.read_text(encoding="utf-8")
         except (UnicodeDecodeError, FileNotFoundError):
