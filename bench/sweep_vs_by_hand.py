@@ -4,7 +4,7 @@
     bench/sweep_vs_by_hand.py [--speed-chunks 4] [--all-chunks 4] [--every 10] [--map-chunks 8] [--adaptive int4:g32,fp8_e4m3,mxfp4]
                               [--truth int4:g32] [--keep FOLDER]
 
-SmolLM2, its 210 matrices, int4:g32. By hand, for every tenth matrix: write the patched file with the Python package of llama.cpp, as
+SmolLM2, its 210 matrices, int4:g32. By hand, for every tenth matrix (a third before, between and after the sweeps): write the patched file with the Python package of llama.cpp, as
 people without fqlab do (bench/patch_by_hand.py), llama-perplexity --kl-divergence against a prepared base (its own time is not counted).
 fqlab: the whole exhaustive sweep, set-up, controls and checks included, over its 210 cells.
 Bars: at least 3.5 times faster a cell at the same chunks and scored positions; 5.5 times a scored token with --score all;
@@ -31,20 +31,28 @@ FORMAT = "int4:g32"
 SCORED = {"second-half": 255, "all": 479}  # positions of a chunk of 512 tokens
 
 
-def by_hand(folder, model, text, chunks, every):
-    """Seconds a cell: with the Python package as writer, and with fqlab's."""
-    perplexity, base = peers.setup("tools") + "/llama-perplexity", folder / "base.kld"
-    wide, patched = peers.quantize(model, "*=f32", folder / "f32.gguf"), folder / "patched.gguf"
-    common = [perplexity, "-f", text, "-c", 512, "--chunks", chunks, "-t", peers.THREADS, *peers.SAME_KERNELS, "--kl-divergence-base", base]
-    peers.run([*common, "-m", wide])
-    cells = [(layer, kind) for layer in range(30) for kind in peers.MATRICES][::every]
-    seconds = dict.fromkeys(("python", "fqlab", "perplexity"), 0.0)
-    for layer, kind in cells:
-        seconds["fqlab"] += peers.fqlab("quantize", wide, "--recipe", f"{layer}/{kind}={FORMAT}", "-o", patched,
-                                        "--threads", peers.THREADS, "--force")[2]
-        seconds["python"] += peers.run([peers.python(), ROOT / "bench/patch_by_hand.py", wide, f"blk.{layer}.{kind}.weight", patched])[2]
-        seconds["perplexity"] += peers.run([*common, "-m", patched, "--kl-divergence"])[2]
-    return [(seconds[writer] + seconds["perplexity"]) / len(cells) for writer in ("python", "fqlab")]
+class Hand:
+    """The pipeline by hand over every so many matrices, in thirds: before, between and after the sweeps, so that a machine that slows down slows both."""
+
+    def __init__(self, folder, model, text, chunks, every):
+        base = folder / "base.kld"
+        self.wide, self.patched = peers.quantize(model, "*=f32", folder / "f32.gguf"), folder / "patched.gguf"
+        self.perplexity = [peers.setup("tools") + "/llama-perplexity", "-f", text, "-c", 512, "--chunks", chunks, "-t", peers.THREADS,
+                           *peers.SAME_KERNELS, "--kl-divergence-base", base]
+        peers.run([*self.perplexity, "-m", self.wide])
+        self.cells = [(layer, kind) for layer in range(30) for kind in peers.MATRICES][::every]
+        self.seconds = dict.fromkeys(("python", "fqlab", "perplexity"), 0.0)
+
+    def measure(self, third):
+        for layer, kind in self.cells[third::3]:
+            self.seconds["fqlab"] += peers.fqlab("quantize", self.wide, "--recipe", f"{layer}/{kind}={FORMAT}", "-o", self.patched,
+                                                 "--threads", peers.THREADS, "--force")[2]
+            self.seconds["python"] += peers.run([peers.python(), ROOT / "bench/patch_by_hand.py", self.wide, f"blk.{layer}.{kind}.weight", self.patched])[2]
+            self.seconds["perplexity"] += peers.run([*self.perplexity, "-m", self.patched, "--kl-divergence"])[2]
+
+    def a_cell(self, writer):
+        """Seconds a cell with files written by "python" or "fqlab"; all thirds must have been measured."""
+        return (self.seconds[writer] + self.seconds["perplexity"]) / len(self.cells)
 
 
 def sweep(study, model, text, formats, chunks, *more):
@@ -84,25 +92,29 @@ def spearman(a, b):
     return 1 - 6 * sum((p - q) ** 2 for p, q in zip(x, y)) / (n * (n * n - 1))
 
 
-def measure_speed(table, studies, model, text, hands, options):
-    """`hands`: seconds a cell by hand, without fqlab and with its writer."""
+def measure_speed(table, studies, model, text, hand, options):
+    hand.measure(0)
     seconds, share = sweep(studies / "speed.fqlab", model, text, FORMAT, options.speed_chunks, "--exhaustive")
-    cell, hand = seconds / 210, hands[0]
-    table.add(hand / cell >= 3.5, f"seconds a cell, {options.speed_chunks} chunks, second half", f"{cell:.2f} (in all {seconds:.0f})", f"by hand {hand:.2f}", f"{hand / cell:.2f} (bar 3.5)")
-    table.note("the same, the hand's file written by fqlab", f"{cell:.2f}", f"by hand {hands[1]:.2f}", f"{hands[1] / cell:.2f}")
+    hand.measure(1)
+    if options.all_chunks:
+        all_seconds, _ = sweep(studies / "all.fqlab", model, text, FORMAT, options.all_chunks, "--exhaustive", "--score", "all")
+    hand.measure(2)
+    cell, by_hand, with_fqlab = seconds / 210, hand.a_cell("python"), hand.a_cell("fqlab")
+    table.add(by_hand / cell >= 3.5, f"seconds a cell, {options.speed_chunks} chunks, second half", f"{cell:.2f} (in all {seconds:.0f})", f"by hand {by_hand:.2f}", f"{by_hand / cell:.2f} (bar 3.5)")
+    table.note("the same, the hand's file written by fqlab", f"{cell:.2f}", f"by hand {with_fqlab:.2f}", f"{with_fqlab / cell:.2f}")
     table.add(share >= 0.95, "workers' time inside the engine", f"{share:.0%}", "", "bar 95 %")
     if not options.all_chunks:
         return
-    seconds, _ = sweep(studies / "all.fqlab", model, text, FORMAT, options.all_chunks, "--exhaustive", "--score", "all")
-    ours, theirs = (seconds / 210 / options.all_chunks / SCORED["all"], hand / options.speed_chunks / SCORED["second-half"])
-    table.add(theirs / ours >= 5.5, "milliseconds a scored token, --score all", f"{1000 * ours:.2f} (in all {seconds:.0f} s)",
+    ours, theirs = (all_seconds / 210 / options.all_chunks / SCORED["all"], by_hand / options.speed_chunks / SCORED["second-half"])
+    table.add(theirs / ours >= 5.5, "milliseconds a scored token, --score all", f"{1000 * ours:.2f} (in all {all_seconds:.0f} s)",
               f"by hand {1000 * theirs:.2f}", f"{theirs / ours:.2f} (bar 5.5)")
 
 
 def measure_maps(table, studies, model, text, hand, options):
+    """`hand`: None where the speed was left out."""
     formats = options.adaptive.split(",")
     seconds, _ = sweep(studies / "adaptive.fqlab", model, text, options.adaptive, options.map_chunks)
-    beside = f"by hand {210 * len(formats) * hand / 3600:.1f} h" if hand else ""
+    beside = f"by hand {210 * len(formats) * hand.a_cell('python') / 3600:.1f} h" if hand else ""
     table.add(seconds <= 720, f"default map of {len(formats)} formats, minutes", f"{seconds / 60:.1f}", beside, "bar 12")
     found_map = map_of(studies / "adaptive.fqlab")
     for form in options.truth.split(","):
@@ -130,9 +142,8 @@ def main():
         text = peers.text_file(folder)
         hand = None
         if options.speed_chunks:
-            hands = by_hand(folder, model, text, options.speed_chunks, options.every)
-            hand = hands[0]
-            measure_speed(table, studies, model, text, hands, options)
+            hand = Hand(folder, model, text, options.speed_chunks, options.every)
+            measure_speed(table, studies, model, text, hand, options)
         if options.adaptive:
             measure_maps(table, studies, model, text, hand, options)
     return table.finish()
