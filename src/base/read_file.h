@@ -1,4 +1,4 @@
-// A whole file as text.
+// A whole file at once.
 #pragma once
 
 #include <filesystem>
@@ -10,5 +10,9 @@ namespace fqlab {
 
 /// The bytes of a file; of a pipe too. kSystem: missing, unreadable, or a folder.
 Result<std::string> read_file(const std::filesystem::path& path);
+
+/// The same of a text. kInput as well: the file holds a zero byte, as a GGUF file, a study or UTF-16 does; it
+/// is not read to its end.
+Result<std::string> read_text_file(const std::filesystem::path& path);
 
 }  // namespace fqlab

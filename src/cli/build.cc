@@ -10,10 +10,9 @@
 
 #include "base/atomic_file.h"
 #include "base/hash.h"
-#include "base/read_file.h"
 #include "base/system.h"
 #include "cli/commands.h"
-#include "cli/map_source.h"
+#include "cli/plan_file.h"
 #include "cli/supervised.h"
 #include "cli/terminal.h"
 #include "fqlab/quantization_plan.h"
@@ -156,9 +155,7 @@ Result<ExitCode> export_types(const BuildOptions& options, const QuantizationPla
 }
 
 Result<ExitCode> run_build(const BuildOptions& options) {
-  const Result<std::string> text = read_file(options.plan);
-  if (!text) return tl::unexpected(text.error());
-  const Result<QuantizationPlan> plan = parse_plan(*text, options.plan);
+  const Result<QuantizationPlan> plan = read_plan_file(options.plan);
   if (!plan) return tl::unexpected(plan.error());
   if (!options.exported.empty()) return export_types(options, *plan);
   const Result<std::string> model = find_model(options, *plan);

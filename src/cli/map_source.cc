@@ -120,19 +120,25 @@ bool holds_map(const std::string& path) {
   std::string first(16, '\0');
   if (!file.read(first.data(), static_cast<std::streamsize>(first.size()))) return false;
   if (is_study(first)) return true;
-  const Result<std::string> text = read_file(path);
+  const Result<std::string> text = read_text_file(path);
   return text && is_map_json(*text);
 }
 
 void add_prediction_options(CLI::App& command, PredictionOptions& options) {
+  CLI::Option* predict =
+      command
+          .add_option(
+              "--predict", options.formats,
+              "also predict these number formats, from the error of the weights and the measured formats")
+          ->delimiter(',');
   command
-      .add_option("--predict", options.formats,
-                  "also predict these number formats, from the error of the weights and the measured formats")
-      ->delimiter(',');
-  command.add_option("--imatrix", options.imatrix,
-                     "importance matrix that weighs the errors for --predict (see fqlab imatrix)");
-  command.add_option("--model", options.model,
-                     "the measured model for --predict, where it is no longer where the study says");
+      .add_option("--imatrix", options.imatrix,
+                  "importance matrix that weighs the errors for --predict (see fqlab imatrix)")
+      ->needs(predict);
+  command
+      .add_option("--model", options.model,
+                  "the measured model for --predict, where it is no longer where the study says")
+      ->needs(predict);
 }
 
 Result<SensitivityMap> read_map_file(const std::string& path, const PredictionOptions& predictions) {
@@ -141,9 +147,6 @@ Result<SensitivityMap> read_map_file(const std::string& path, const PredictionOp
   Result<SensitivityMap> map =
       is_study(*text) ? read_map(std::filesystem::path(path)) : parse_map_json(*text);
   if (!map) return tl::unexpected(is_study(*text) ? map.error() : with_file(map.error(), path));
-  if (predictions.formats.empty() && !(predictions.imatrix.empty() && predictions.model.empty()))
-    return fail(ErrorCode::kUsage, "there is nothing to predict", "--imatrix, --model",
-                "name number formats with --predict");
   if (!predictions.formats.empty())
     if (Result<void> added = add_predictions(*map, predictions); !added) return tl::unexpected(added.error());
   return completed(std::move(*map));

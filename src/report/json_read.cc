@@ -17,7 +17,8 @@ void read(const nlohmann::json& json, const char* key, std::optional<T>& out) {
   if (const auto it = json.find(key); it != json.end() && !it->is_null()) out = it->get<T>();
 }
 void read(const nlohmann::json& json, const char* key, std::optional<Interval>& out) {
-  if (const auto it = json.find(key); it != json.end() && !it->is_null())
+  if (const auto it = json.find(key); it != json.end() && !it->is_null() && !it->at(0).is_null() &&
+                                      !it->at(1).is_null())  // a number that is not finite is null in JSON
     out = Interval{it->at(0), it->at(1)};
 }
 
@@ -285,15 +286,18 @@ Comparison read_comparison(const nlohmann::json& json) {
   read(part(json, "timing"), "total_seconds", c.total_seconds);
   read(json, "warnings", c.warnings);
   for (const nlohmann::json& item : part(json, "notes"))
-    c.notes.push_back({item.value("key", ""), item.value("reason", "")});
+    c.notes.push_back({item.value("key", ""), item.value("reason", ""), item.value("detail", "")});
   return c;
 }
 
 }  // namespace
 
 Result<std::vector<Comparison>> parse_comparison_json(std::string_view text) {
+  const nlohmann::json json = nlohmann::json::parse(text, nullptr, false);
+  if (json.is_discarded())
+    return fail(ErrorCode::kInput, "this is no JSON, or only a part of it", "",
+                "give the report.json of `fqlab compare`");
   try {
-    const nlohmann::json json = nlohmann::json::parse(text);
     if (!json.is_object() || !json.contains("schema_version")) {
       return fail(ErrorCode::kInput, "this is no report of fqlab", "schema_version",
                   "give the report.json of `fqlab compare`");

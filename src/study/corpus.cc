@@ -67,7 +67,7 @@ Result<Corpus> read_corpus(const fs::path& path) {
   }
   std::string listing;
   for (const fs::path& file : files) {
-    Result<std::string> text = read_file(file);
+    Result<std::string> text = read_text_file(file);
     if (!text) return tl::unexpected(text.error());
     const std::string hash = sha256(std::as_bytes(std::span(*text)));
     listing += corpus.folder ? fmt::format("{} {}\n", file.filename().string(), hash) : hash;

@@ -55,7 +55,7 @@ std::vector<Conversation> default_conversations() {
 }
 
 Result<std::vector<Conversation>> read_conversations(const std::filesystem::path& path) {
-  const Result<std::string> text = read_file(path);
+  const Result<std::string> text = read_text_file(path);
   if (!text) return tl::unexpected(text.error());
   std::istringstream lines(*text);
   std::vector<Conversation> conversations;

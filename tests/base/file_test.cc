@@ -7,6 +7,7 @@
 
 #include "base/atomic_file.h"
 #include "base/file_map.h"
+#include "base/read_file.h"
 #include "base/scratch_file.h"
 #include "testing.h"
 
@@ -137,6 +138,18 @@ TEST(ScratchFile, IsWrittenAndReadByItsPathAndHasNoName) {
   EXPECT_EQ(testing::read_file(file.path()), "a text");
   EXPECT_EQ(FileMap::open(file.path()).value().bytes().size(), 6u);
   EXPECT_EQ(files_in(folder.path()), 0u);
+}
+
+TEST(ReadFile, ATextHoldsNoZeroByte) {
+  testing::TemporaryFolder folder;
+  const std::string bytes("a\0b", 3);
+  testing::write_file(folder / "bytes", bytes);
+  testing::write_file(folder / "text", std::string(3 << 20, 'a'));
+  EXPECT_EQ(read_file(folder / "bytes").value(), bytes);
+  EXPECT_EQ(read_text_file(folder / "bytes").error().code, ErrorCode::kInput);
+  EXPECT_EQ(read_text_file(folder / "text").value().size(), size_t{3} << 20);
+  for (const auto& place : {folder / "none", folder.path()})
+    EXPECT_EQ(read_text_file(place).error().code, ErrorCode::kSystem);
 }
 
 TEST(ScratchFile, NeedsAFolder) {

@@ -118,6 +118,12 @@ TEST_F(BuildCommand, RefusesWhatIsNoPlanWithItsLine) {
   EXPECT_THAT(ran.err, AllOf(HasSubstr("a.plan, line 3"), HasSubstr("did you mean q4_k")));
 }
 
+TEST_F(BuildCommand, AModelIsNoPlan) {
+  const auto ran = fqlab({"build", model_.string(), "-o", out_});
+  EXPECT_EQ(ran.code, 1);
+  EXPECT_THAT(ran.err, AllOf(HasSubstr("this is no text"), HasSubstr("`fqlab plan`")));
+}
+
 TEST_F(BuildCommand, FindsTheModelBesideThePlanOrWhereItIsTold) {
   std::filesystem::copy_file(model_, folder_ / "moved.gguf");
   plan_.model = "moved.gguf";
