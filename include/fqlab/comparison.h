@@ -21,6 +21,7 @@ namespace fqlab {
 struct Note {
   std::string key;
   std::string reason;
+  std::string detail;  ///< the message of what failed (reason "failed"), in English; else empty
 };
 
 /// A measured number with its interval.

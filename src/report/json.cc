@@ -244,6 +244,7 @@ Json notes(const Comparison& c, Json& json) {
   for (const Note& note : all) {
     list.push_back(
         {{"key", note.key}, {"reason", note.reason}, {"text", english.dynamic("reason.", note.reason)}});
+    if (!note.detail.empty()) list.back()["detail"] = note.detail;
   }
   return list;
 }

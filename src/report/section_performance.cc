@@ -11,6 +11,8 @@ void add_speed_not_measured(const Comparison& c, const Text& text, Document& doc
   const std::string reason = reason_of(c, "speed.load_ms", "not_measured");
   document.blocks.push_back(
       Paragraph{text("performance.not_measured", {{"reason", text.dynamic("reason.", reason)}})});
+  if (const Note* note = note_of(c, "speed.load_ms"); note != nullptr && !note->detail.empty())
+    document.blocks.push_back(Code{note->detail});
   if (reason == "several_recipes") document.blocks.push_back(Paragraph{text("performance.how_one_recipe")});
   if (reason == "switched_off") document.blocks.push_back(Paragraph{text("performance.how_option")});
   if (reason != "not_measured" && reason != "not_measured_yet") return;

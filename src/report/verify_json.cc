@@ -217,7 +217,10 @@ std::string verification_json(const Verification& v) {
       {"passes", v.passes}, {"original_seconds", v.original_seconds}, {"total_seconds", v.total_seconds}};
   json["warnings"] = v.warnings;
   json["notes"] = report::Json::array();
-  for (const Note& note : v.notes) json["notes"].push_back({{"key", note.key}, {"reason", note.reason}});
+  for (const Note& note : v.notes) {
+    json["notes"].push_back({{"key", note.key}, {"reason", note.reason}});
+    if (!note.detail.empty()) json["notes"].back()["detail"] = note.detail;
+  }
   return json.dump(2, ' ', false, report::Json::error_handler_t::replace) + "\n";
 }
 

@@ -74,9 +74,12 @@ class VerifyPage {
   }
 
   void not_measured(const char* key, Key sentence, Key how) {
-    for (const Note& note : v_.notes)
-      if (note.key == key) add(Paragraph{say_(sentence, {{"reason", say_.dynamic("reason.", note.reason)}})});
-    add(Paragraph{say_(how)});
+    for (const Note& note : v_.notes) {
+      if (note.key != key) continue;
+      add(Paragraph{say_(sentence, {{"reason", say_.dynamic("reason.", note.reason)}})});
+      if (!note.detail.empty()) add(Code{note.detail});
+      if (note.reason == "switched_off") add(Paragraph{say_(how)});
+    }
   }
 
   void add_dialogue() {

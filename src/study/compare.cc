@@ -155,15 +155,9 @@ Result<void> load_arms(PairedRun& run, const GgufFile& file, std::span<const Exp
 }
 
 /// Times the original's file against the variant's: the file given, or one made from the recipe (kept where
-/// asked). Absent where there is nothing to time; the reason is then a note of the comparison.
-Result<std::optional<SpeedRun>> run_speed(PairedRun& run, const GgufFile& file,
-                                          const std::optional<GgufFile>& variant_file, const char*& reason) {
-  const VariantRun& variant = run.variants.front();
-  reason = !run.request.speed                     ? "switched_off"
-           : run.variants.size() > 1              ? "several_recipes"
-           : variant.change.values_changed() == 0 ? "same_file"
-                                                  : nullptr;
-  if (reason != nullptr) return std::optional<SpeedRun>();
+/// asked).
+Result<SpeedRun> time_files(PairedRun& run, const GgufFile& file,
+                            const std::optional<GgufFile>& variant_file) {
   run.arms.clear();  // their memory and threads are not part of what is timed
   run.as_stored.reset();
   run.variants.front().own.reset();
@@ -180,7 +174,9 @@ Result<std::optional<SpeedRun>> run_speed(PairedRun& run, const GgufFile& file,
       temporary.emplace(std::move(*made));
       path = temporary->path() / "variant.gguf";
     }
-    if (Result<void> written = write_variant_file(file, variant.change, path, /*overwrite=*/false); !written)
+    if (Result<void> written =
+            write_variant_file(file, run.variants.front().change, path, /*overwrite=*/false);
+        !written)
       return tl::unexpected(written.error());
   }
   file.forget_pages();  // else the system keeps them, and no load is cold
@@ -189,10 +185,28 @@ Result<std::optional<SpeedRun>> run_speed(PairedRun& run, const GgufFile& file,
   settings.threads = run.request.threads;
   settings.blocks = run.request.speed_blocks;
   settings.seed = run.request.seed;
-  Result<SpeedRun> speed =
-      measure_speed(run.request.model, path, settings, [&](int, int) { run.tell("speed of both files"); });
-  if (!speed) return tl::unexpected(speed.error());
-  return std::optional<SpeedRun>(std::move(*speed));
+  return measure_speed(run.request.model, path, settings, [&](int, int) { run.tell("speed of both files"); });
+}
+
+/// The speed, or the note that says why there is none. What fails here must not take with it what is measured
+/// already, unless it makes that doubtful.
+struct SpeedOutcome {
+  std::optional<SpeedRun> run;
+  Note note;
+};
+
+Result<SpeedOutcome> run_speed(PairedRun& run, const GgufFile& file,
+                               const std::optional<GgufFile>& variant_file) {
+  const auto absent = [](std::string reason, std::string detail = {}) {
+    return SpeedOutcome{std::nullopt, {"speed", std::move(reason), std::move(detail)}};
+  };
+  if (!run.request.speed) return absent("switched_off");
+  if (run.variants.size() > 1) return absent("several_recipes");
+  if (run.variants.front().change.values_changed() == 0) return absent("same_file");
+  Result<SpeedRun> speed = time_files(run, file, variant_file);
+  if (speed) return SpeedOutcome{std::move(*speed), {}};
+  if (!spares_the_rest(speed.error())) return tl::unexpected(speed.error());
+  return absent("failed", to_string(speed.error()));
 }
 
 void add_dialogue(Comparison& c, std::vector<DialogueResult>&& dialogue, const AnswerSettings& settings) {
@@ -207,9 +221,10 @@ void add_dialogue(Comparison& c, std::vector<DialogueResult>&& dialogue, const A
   c.verdicts.dialogue = identical ? Verdict::kIdentical : Verdict::kDifferent;
 }
 
-void add_speed(Comparison& c, const std::optional<SpeedRun>& speed, const char* reason) {
+void add_speed(Comparison& c, const SpeedOutcome& outcome) {
+  const std::optional<SpeedRun>& speed = outcome.run;
   if (!speed) {
-    c.notes.push_back({"speed", reason});
+    c.notes.push_back(outcome.note);
     return;
   }
   c.load_ms = speed->load_ms;
@@ -364,8 +379,7 @@ Result<std::vector<Comparison>> compare(const CompareRequest& request, const Com
   const int passes = run.passes_done, trained_context = run.arms[0].model().trained_context();
   Result<std::vector<std::vector<DialogueResult>>> dialogues = run_dialogues(run, *conversations);
   if (!dialogues) return tl::unexpected(dialogues.error());
-  const char* no_speed = nullptr;
-  Result<std::optional<SpeedRun>> speed = run_speed(run, *file, variant_file, no_speed);
+  Result<SpeedOutcome> speed = run_speed(run, *file, variant_file);
   if (!speed) return tl::unexpected(speed.error());
 
   Result<ModelIdentity> original = identify(*file);
@@ -380,10 +394,13 @@ Result<std::vector<Comparison>> compare(const CompareRequest& request, const Com
   for (size_t v = 0; v < run.variants.size(); ++v) {
     Comparison c = describe(run, run.variants[v], view, *cut);
     add_dialogue(c, std::move((*dialogues)[v]), answer_settings(request));
-    add_speed(c, *speed, no_speed);
+    add_speed(c, *speed);
     c.original = *original;
     c.variant_file = variant_identity;
-    if (fell_back) c.warnings.push_back("native_memory");
+    if (fell_back)
+      c.warnings.push_back("native_memory");
+    else if (run.arithmetic == Arithmetic::kNative && run.variants[v].recipe)
+      c.warnings.push_back("native_arithmetic");
     if (cut->fewer) c.warnings.push_back("fewer_chunks");
     if (request.n_ctx > trained_context) c.warnings.push_back("beyond_trained_context");
     c.passes = passes;

@@ -255,6 +255,10 @@ Result<SpeedRun> measure_speed(const std::filesystem::path& original, const std:
   return run;
 }
 
+bool spares_the_rest(const Error& error) {
+  return error.code == ErrorCode::kSystem || error.code == ErrorCode::kEngine;
+}
+
 Verdict judge_speed(const SpeedResult& result, double margin) {
   if (!result.interval90) return Verdict::kInconclusive;
   return judge(Interval{std::log(result.interval90->low), std::log(result.interval90->high)}, margin);
