@@ -148,8 +148,12 @@ void estimate_cells(SensitivityMap& map);
 /// pair 95 %, not for all pairs at once; with one chunk everywhere no scatter is known and no interval given.
 void rank_cells(SensitivityMap& map);
 
+/// The grouping with the most measured cells of a format and mode; empty where none is measured. What is
+/// summed or counted over a map is taken of one grouping: tensors and their layers must not count twice.
+std::string main_grouping(const SensitivityMap& map, size_t format, MapMode mode);
+
 /// Fills `additivity` for each format without one, from the per-chunk means of its `all` cell and its `only`
-/// cells of one grouping; the interval is a clustered one of the ratio.
+/// cells of the main grouping; the interval is a clustered one of the ratio.
 void add_up_cells(SensitivityMap& map);
 
 }  // namespace fqlab

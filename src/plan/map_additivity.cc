@@ -7,18 +7,8 @@
 namespace fqlab {
 namespace {
 
-// The grouping with the most measured cells: a map of tensors and of kinds must not be summed twice.
-std::string summed_grouping(const SensitivityMap& map, size_t format) {
-  std::map<std::string, size_t> measured;
-  for (const MapCell& cell : map.cells)
-    if (cell.format == format && cell.mode == MapMode::kOnly && cell.measured())
-      ++measured[map.groups[cell.group].grouping];
-  const auto most = std::ranges::max_element(measured, {}, [](const auto& entry) { return entry.second; });
-  return most == measured.end() ? "" : most->first;
-}
-
 std::optional<MapAdditivity> add_up(const SensitivityMap& map, size_t format, const MapCell& joint) {
-  const std::string grouping = summed_grouping(map, format);
+  const std::string grouping = main_grouping(map, format, MapMode::kOnly);
   MapAdditivity result;
   result.format = format;
   struct Sum {
@@ -67,6 +57,15 @@ std::optional<MapAdditivity> add_up(const SensitivityMap& map, size_t format, co
 }
 
 }  // namespace
+
+std::string main_grouping(const SensitivityMap& map, size_t format, MapMode mode) {
+  std::map<std::string, size_t> measured;
+  for (const MapCell& cell : map.cells)
+    if (cell.format == format && cell.mode == mode && cell.measured())
+      ++measured[map.groups[cell.group].grouping];
+  const auto most = std::ranges::max_element(measured, {}, [](const auto& entry) { return entry.second; });
+  return most == measured.end() ? "" : most->first;
+}
 
 void add_up_cells(SensitivityMap& map) {
   for (size_t format = 0; format < map.formats.size(); ++format) {

@@ -133,7 +133,7 @@ std::vector<std::string> sweep_command(const SensitivityMap& map, const std::vec
   if (study.n_ctx != 512) command.insert(command.end(), {"--ctx", std::to_string(study.n_ctx)});
   if (study.score == "all") command.insert(command.end(), {"--score", "all"});
   if (!study.path.empty()) command.insert(command.end(), {"--study", study.path});
-  for (const char* option : {"--select", "--group", "--workers"})
+  for (const char* option : {"--select", "--workers"})
     if (const auto value = option_value(study.command, option))
       command.insert(command.end(), {option, *value});
   return command;
@@ -169,12 +169,24 @@ std::string group_count(const SensitivityMap& map, MapMode mode, size_t n, const
   return text(key, {{"n", count(n)}});
 }
 
+namespace {
+
+std::string how_changed(const SensitivityMap& map, const Text& text) {
+  const size_t fake = fake_formats(map).size();
+  return text(fake == map.formats.size() ? Key("map.how_fake")
+              : fake == 0                ? Key("map.how_real")
+                                         : Key("map.how_both"));
+}
+
+}  // namespace
+
 std::string question(const SensitivityMap& map, const Text& text) {
   const MapStudy& study = map.study;
   const MapMode mode = main_mode(map);
   const size_t n = map.formats.empty() ? 0 : cells_of(map, 0, mode).size();
   return text(mode == MapMode::kOnly ? Key("map.asked_only") : Key("map.asked_except"),
               {{"model", code(study.model_name)},
+               {"how", how_changed(map, text)},
                {"formats", format_list(map, text)},
                {"groups", group_count(map, mode, n, text)},
                {"chunks", text.plural(static_cast<uint64_t>(study.chunks), "unit.chunk", "unit.chunks")},
@@ -189,7 +201,7 @@ std::string headline(const SensitivityMap& map, const Text& text) {
   std::map<size_t, size_t> high_in;  // group -> formats that have it among the first
   size_t formats = 0, smallest = 0;
   for (size_t format = 0; format < map.formats.size(); ++format) {
-    const std::vector<const MapCell*> cells = ranked(map, format, mode);
+    const std::vector<const MapCell*> cells = by_need(map, format, mode);
     if (cells.empty()) continue;
     ++formats;
     smallest = smallest == 0 ? cells.size() : std::min(smallest, cells.size());
@@ -226,23 +238,26 @@ std::string text_per_cell(const SensitivityMap& map, const Text& text) {
 
 std::string findings(const SensitivityMap& map, size_t format, const Text& text) {
   const MapMode mode = main_mode(map);
-  const std::vector<const MapCell*> cells = ranked(map, format, mode);
+  const std::vector<const MapCell*> cells = ranked_of_main_grouping(map, format, mode);
   if (cells.empty()) return "";
-  const MapCell& first = *cells.front();
+  const std::string form = code(map.formats[format]);
+  const std::vector<const MapCell*> needy = by_need(map, format, mode);
+  if (needy.empty()) return text("map.finding.none", {{"format", form}});
+  const MapCell& first = *needy.front();
+  const std::string name = label_code(map, first), kl = kl_estimate(first);
+  if (mode == MapMode::kExcept)
+    return text("map.finding.first_except", {{"format", form}, {"name", name}, {"kl", kl}});
   std::vector<double> values;
   values.reserve(cells.size());
   for (const MapCell* cell : cells) values.push_back(*cell->kl);
   const double median = quantile(values, 0.5);
-  std::string sentence = text(
-      "map.finding.first",
-      {{"format", code(map.formats[format])}, {"name", label_code(map, first)}, {"kl", kl_estimate(first)}});
+  std::string sentence = text("map.finding.first", {{"format", form}, {"name", name}, {"kl", kl}});
   if (cells.size() >= 5 && median > 0)
     sentence = text.sentences(sentence, text("map.finding.median", {{"times", number(*first.kl / median, 2)},
                                                                     {"median", number(median, 2)}}));
   for (const std::string& next :
        {first_sentence(first, text), share_sentence(cells, text), kinds_sentence(map, cells, text),
-        mode == MapMode::kOnly ? norms_sentence(map, cells, text) : std::string(),
-        mode == MapMode::kOnly ? additivity_sentence(map, format, text) : std::string()})
+        norms_sentence(map, cells, text), additivity_sentence(map, format, text)})
     sentence = text.sentences(sentence, next);
   return sentence;
 }
@@ -269,14 +284,14 @@ std::vector<NextStep> next_steps(const SensitivityMap& map, const Text& text) {
     steps.push_back({text(why, {{"format", code(format)}}), shell_command(command)});
   };
   if (missing > 0 && !map.study.command.empty()) add("map.next.resume", map.study.command);
-  if (failed > 0 && !map.study.command.empty()) {
+  if (failed > 0 && map.study.command.size() > 1 && map.study.command[1] == "sweep") {
     std::vector<std::string> command = map.study.command;
     command.push_back("--retry-failed");
     add("map.next.retry", command);
   }
   for (size_t format = 0; format < map.formats.size(); ++format) {
-    const std::vector<const MapCell*> cells = ranked(map, format, mode);
-    if (cells.size() < 4) continue;
+    const std::vector<const MapCell*> cells = by_need(map, format, mode);
+    if (cells.size() < 4 || is_real_type(map.formats[format])) continue;
     std::string keep = all_kinds(map).empty() ? "" : all_kinds(map) + "=" + map.formats[format];
     for (size_t i = 0; i < 3; ++i)
       if (const std::string& selector = map.groups[cells[i]->group].selector; !selector.empty())
@@ -287,8 +302,10 @@ std::vector<NextStep> next_steps(const SensitivityMap& map, const Text& text) {
       command.insert(command.end(), {"--chunks", std::to_string(map.study.chunks), "--out", "protected"});
       add("map.next.protect", command, map.formats[format]);
     }
-    if (largest_are_open(cells)) {
+    if (mode == MapMode::kOnly && largest_are_open(cells)) {
       std::vector<std::string> command = sweep_command(map, {map.formats[format]});
+      if (const auto grouping = option_value(map.study.command, "--group"))
+        command.insert(command.end(), {"--group", *grouping});
       command.insert(command.end(),
                      {"--top", std::to_string(kLargest), "--chunks", std::to_string(map.study.chunks)});
       add("map.next.more", command, map.formats[format]);
@@ -298,12 +315,13 @@ std::vector<NextStep> next_steps(const SensitivityMap& map, const Text& text) {
   const bool has_curve = std::ranges::any_of(map.cells, [](const MapCell& cell) {
     return cell.mode == MapMode::kCumulativeFront || cell.mode == MapMode::kCumulativeBack;
   });
-  if (!has_curve && map.study.layers > 1) {
-    std::vector<std::string> command = sweep_command(map, map.formats);
+  const std::vector<std::string> fake = fake_formats(map);
+  if (!has_curve && map.study.layers > 1 && !fake.empty()) {
+    std::vector<std::string> command = sweep_command(map, fake);
     command.insert(command.end(), {"--mode", "cumulative"});
     add("map.next.cumulative", command);
   }
-  if (!cells_of(map, 0, mode).empty() && !map.study.corpus_path.empty()) {
+  if (!fake.empty() && !cells_of(map, 0, mode).empty() && !map.study.corpus_path.empty()) {
     std::vector<std::string> command = {"fqlab", "plan", "ORIGINAL.gguf", "--budget", "like:Q4_K_M"};
     add_corpora(command, map.study);
     command.insert(command.end(), {"-o", "model.plan"});

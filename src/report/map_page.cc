@@ -200,8 +200,9 @@ class MapPage {
     section("limits", "map.limits", "map.limits_note");
     Bullets limits{{text_("limits.text", {{"corpus", map_.study.corpus_path}}),
                     text_("limits.context", {{"n_ctx", count(static_cast<uint64_t>(map_.study.n_ctx))}}),
-                    text_("limits.fake"), text_("map.limit.original"), text_("map.limit.unselected"),
-                    text_("map.limit.together"), text_("map.limit.ranks"), text_("map.limit.selection")}};
+                    text_("map.limit.original"), text_("map.limit.unselected"), text_("map.limit.together"),
+                    text_("map.limit.ranks"), text_("map.limit.selection")}};
+    if (!fake_formats(map_).empty()) limits.items.insert(limits.items.begin() + 2, text_("limits.fake"));
     if (cells_by_chunks(map_).size() > 1)
       limits.items.insert(limits.items.end() - 2, text_("map.limit.own_chunks"));
     add(std::move(limits));

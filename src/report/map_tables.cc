@@ -264,7 +264,9 @@ Table MapTables::making() const {
       text_("map.positions_value",
             {{"n", count(study.positions_per_chunk)},
              {"score", text_(study.score == "all" ? Key("map.score_all") : Key("map.score_half"))}}));
-  add("setting.arithmetic", text_.dynamic("arithmetic.", study.arithmetic));
+  add("setting.arithmetic", fake_formats(map_).empty() && !map_.formats.empty()
+                                ? text_("arithmetic.real")
+                                : text_.dynamic("arithmetic.", study.arithmetic));
   add("map.trials",
       text_("map.trials_value", {{"n", count(study.trials)}, {"failed", count(study.trials_failed)}}));
   add("map.tokens", count(study.tokens));

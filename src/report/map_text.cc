@@ -70,7 +70,7 @@ class MapText {
     for (size_t i = 0; i < shown; ++i) {
       std::string kl = kl_estimate(*cells[i]);
       if (unresolved(*cells[i])) kl = "~ " + kl;
-      table.rows.push_back({rank_text(*cells[i]), cut(label_of(map_.groups[cells[i]->group]), 30),
+      table.rows.push_back({rank_text(*cells[i]), cut_start(label_of(map_.groups[cells[i]->group]), 30),
                             std::move(kl), count(cells[i]->chunks.size())});
     }
     out_ += terminal_text(table);
@@ -95,7 +95,7 @@ class MapText {
             "\n";
     Table table{"", {{text_("map.head.group")}, {text_("head.kl_nats"), true}}, {}};
     for (size_t i = 0; i < shown; ++i)
-      table.rows.push_back({cut(label_of(map_.groups[cells[i]->group]), 30),
+      table.rows.push_back({cut_start(label_of(map_.groups[cells[i]->group]), 30),
                             "≈ " + estimate(*cells[i]->predicted_kl, cells[i]->predicted_interval)});
     out_ += terminal_text(table);
   }
@@ -127,7 +127,7 @@ class MapText {
       const size_t last = std::min(rows.size(), first + room / width);
       add_layer_numbers(rows, first, last, names + 2, width);
       for (const std::string& kind : grid.kinds) {
-        out_ += padded(cut(kind, names), names) + "  ";
+        out_ += padded(cut_start(kind, names), names) + "  ";
         std::string line;
         for (size_t i = first; i < last; ++i) {
           const auto cell = rows[i].second.find(kind);
@@ -184,9 +184,6 @@ class MapText {
     return fmt::format("\x1b[38;5;{}m{}\x1b[0m", kColours[step(std::size(kColours))], sign);
   }
 
-  static std::string cut(const std::string& name, size_t most) {
-    return name.size() <= most ? name : "…" + name.substr(name.size() - most + 1);
-  }
   static std::string padded(const std::string& name, size_t width) {
     const size_t used = display_width(name);
     return name + std::string(width > used ? width - used : 0, ' ');

@@ -39,6 +39,28 @@ std::vector<const MapCell*> ranked(const SensitivityMap& map, size_t format, Map
   return list;
 }
 
+std::vector<const MapCell*> ranked_of_main_grouping(const SensitivityMap& map, size_t format, MapMode mode) {
+  std::vector<const MapCell*> list = ranked(map, format, mode);
+  const std::string main = main_grouping(map, format, mode);
+  std::erase_if(list, [&](const MapCell* cell) { return map.groups[cell->group].grouping != main; });
+  return list;
+}
+
+std::vector<const MapCell*> by_need(const SensitivityMap& map, size_t format, MapMode mode) {
+  std::vector<const MapCell*> list = ranked_of_main_grouping(map, format, mode);
+  std::erase_if(list, [](const MapCell* cell) { return cell->values_changed == 0 || unresolved(*cell); });
+  if (mode == MapMode::kExcept) std::ranges::reverse(list);
+  return list;
+}
+
+bool is_real_type(const std::string& format) { return format.starts_with("real:"); }
+
+std::vector<std::string> fake_formats(const SensitivityMap& map) {
+  std::vector<std::string> formats = map.formats;
+  std::erase_if(formats, is_real_type);
+  return formats;
+}
+
 MapGrid grid_of(const SensitivityMap& map, size_t format, MapMode mode, const Text& text) {
   MapGrid grid;
   for (const bool layered : {true, false})

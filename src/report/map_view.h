@@ -32,6 +32,14 @@ struct MapGrid {
   std::map<MapRow, std::map<std::string, const MapCell*>> rows;  ///< by kind; absent: not asked for
 };
 MapGrid grid_of(const SensitivityMap& map, size_t format, MapMode mode, const Text& text);
+/// Those of the main grouping.
+std::vector<const MapCell*> ranked_of_main_grouping(const SensitivityMap& map, size_t format, MapMode mode);
+/// Of these the ones whose effect is told from round-off, the part to protect first at the front: alone it
+/// does most (kOnly), or all the others do least without it (kExcept).
+std::vector<const MapCell*> by_need(const SensitivityMap& map, size_t format, MapMode mode);
+/// Whether a format is a type of llama.cpp with its kernels, as a plan measures it, and no fake quantization.
+bool is_real_type(const std::string& format);
+std::vector<std::string> fake_formats(const SensitivityMap& map);
 /// Where everything was changed together; null where that was not measured.
 const MapCell* joint_cell(const SensitivityMap& map, size_t format);
 /// kOnly and kExcept, those that have cells.

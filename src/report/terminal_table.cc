@@ -1,28 +1,60 @@
 // Aligned text for a terminal; CJK characters are two columns wide.
 #include <algorithm>
+#include <string_view>
 
+#include "base/utf8.h"
 #include "report/sections.h"
 #include "report/terminal_width.h"
 
 namespace fqlab {
 namespace report {
 
+namespace {
+
+size_t columns_of(char32_t code) {
+  const bool wide = (code >= 0x1100 && code <= 0x115F) || (code >= 0x2E80 && code <= 0xA4CF) ||
+                    (code >= 0xAC00 && code <= 0xD7A3) || (code >= 0xF900 && code <= 0xFAFF) ||
+                    (code >= 0xFE30 && code <= 0xFE6F) || (code >= 0xFF00 && code <= 0xFF60) ||
+                    code >= 0x1F300;
+  return wide ? 2 : 1;
+}
+
+/// Bytes of the longest beginning that takes at most so many columns.
+size_t bytes_within(std::string_view text, size_t columns) {
+  size_t bytes = 0;
+  while (bytes < text.size()) {
+    const Utf8Step step = next_character(text.substr(bytes));
+    const size_t width = columns_of(step.character.value_or(U'?'));
+    if (width > columns) break;
+    columns -= width;
+    bytes += step.bytes;
+  }
+  return bytes;
+}
+
+}  // namespace
+
 size_t display_width(const std::string& text) {
   size_t width = 0;
   for (size_t i = 0; i < text.size();) {
-    const auto lead = static_cast<unsigned char>(text[i]);
-    const size_t bytes = lead < 0x80 ? 1 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
-    char32_t code = bytes == 1 ? lead : lead & (0xFFu >> (bytes + 1));
-    for (size_t k = 1; k < bytes && i + k < text.size(); ++k)
-      code = (code << 6) | (static_cast<unsigned char>(text[i + k]) & 0x3F);
-    const bool wide = (code >= 0x1100 && code <= 0x115F) || (code >= 0x2E80 && code <= 0xA4CF) ||
-                      (code >= 0xAC00 && code <= 0xD7A3) || (code >= 0xF900 && code <= 0xFAFF) ||
-                      (code >= 0xFE30 && code <= 0xFE6F) || (code >= 0xFF00 && code <= 0xFF60) ||
-                      code >= 0x1F300;
-    width += wide ? 2 : 1;
-    i += bytes;
+    const Utf8Step step = next_character(std::string_view(text).substr(i));
+    width += columns_of(step.character.value_or(U'?'));
+    i += step.bytes;
   }
   return width;
+}
+
+std::string cut_end(const std::string& text, size_t most) {
+  return display_width(text) <= most ? text : text.substr(0, bytes_within(text, most - 1)) + "…";
+}
+
+std::string cut_start(const std::string& text, size_t most) {
+  const size_t width = display_width(text);
+  if (width <= most) return text;
+  size_t left_out = bytes_within(text, width - (most - 1));
+  if (display_width(text.substr(left_out)) >= most)  // a wide character stands across the border
+    left_out += next_character(std::string_view(text).substr(left_out)).bytes;
+  return "…" + text.substr(left_out);
 }
 
 std::string terminal_text(const Table& table) {

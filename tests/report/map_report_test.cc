@@ -7,8 +7,10 @@
 #include <regex>
 #include <sstream>
 
+#include "base/utf8.h"
 #include "map_fixture.h"
 #include "report/page_text.h"
+#include "report/terminal_width.h"
 #include "testing.h"
 
 namespace fqlab {
@@ -18,6 +20,7 @@ using ::testing::AllOf;
 using ::testing::ContainsRegex;
 using testing::empty_map;
 using ::testing::HasSubstr;
+using testing::kMapKinds;
 using ::testing::Not;
 using testing::sweep_map;
 
@@ -188,6 +191,44 @@ TEST(MapPage, NamesTheMostSensitivePartAndCommandsToPaste) {
   EXPECT_THAT(html, HasSubstr("times the effect of everything together"));
 }
 
+TEST(MapPage, ProtectsFirstWhatHelpsMostWhereAllButOnePartChange) {
+  SensitivityMap map = testing::small_study();
+  map.formats = {"mxfp4"};
+  for (int kind = 0; kind < 5; ++kind) {
+    map.groups.push_back({kMapKinds[kind], "kind", std::nullopt, kMapKinds[kind], kMapKinds[kind], {}, 1000});
+    MapCell& cell = map.cells.emplace_back();
+    cell.group = map.groups.size() - 1;
+    cell.mode = MapMode::kExcept;
+    cell.values_changed = 1000;
+    testing::measure(cell, 0.05 - 0.01 * kind, 8, kind);
+  }
+  const std::string text = map_markdown(completed(map), Language::kEnglish);
+  EXPECT_THAT(text, AllOf(HasSubstr("Protect first for `mxfp4`: `ffn_gate`, `attn_output` and `attn_v`."),
+                          HasSubstr("with everything but `ffn_gate` changed the least is lost"),
+                          HasSubstr("ffn_gate=f32"), Not(HasSubstr("times the median"))));
+}
+
+TEST(MapPage, NamesNoPartToProtectWhereNothingHasAnEffect) {
+  SensitivityMap map = testing::small_study();
+  map.formats = {"f32"};
+  map.groups.push_back({"ffn_up", "kind", std::nullopt, "ffn_up", "ffn_up", {}, 1000});
+  testing::measure(map.cells.emplace_back(), 0, 8, 1);
+  EXPECT_THAT(map_markdown(completed(map), Language::kEnglish),
+              AllOf(Not(HasSubstr("Protect first")), HasSubstr("no part has an effect")));
+}
+
+TEST(MapPage, OfAPlansStudySpeaksOfRealTypes) {
+  SensitivityMap map = sweep_map();
+  map.formats = {"real:gguf:q4_0", "real:gguf:q8_0", "real:gguf:q5_0"};
+  map.study.command = {"fqlab", "plan", "m.gguf"};
+  const std::string text = map_markdown(map, Language::kEnglish);
+  EXPECT_THAT(
+      text, AllOf(HasSubstr("to the real types of llama.cpp"), HasSubstr("the changed part in its real type"),
+                  Not(HasSubstr("fake quantization keeps only"))));
+  EXPECT_THAT(
+      text, AllOf(Not(HasSubstr("--retry-failed\n")), Not(HasSubstr("--recipe")), Not(HasSubstr("--mode"))));
+}
+
 TEST(MapPage, ProposesARaceWhereTheTenLargestAreOpen) {
   const auto with_ranks = [](double reach) {
     SensitivityMap map = sweep_map();
@@ -282,6 +323,20 @@ TEST(MapText, FitsEightyColumnsWithoutColour) {
   EXPECT_LE(widest_line(text), 80u);
   EXPECT_EQ(text.find('\x1b'), std::string::npos);
   EXPECT_THAT(text, AllOf(HasSubstr("0/attn_v"), HasSubstr("ffn_down"), HasSubstr("█")));
+}
+
+TEST(TerminalWidth, CutsBetweenCharacters) {
+  using report::cut_end, report::cut_start;
+  EXPECT_EQ(cut_start("attn_output", 20), "attn_output");
+  EXPECT_EQ(cut_start("attn_output", 7), "…output");
+  EXPECT_EQ(cut_end("attn_output", 7), "attn_o…");
+  EXPECT_EQ(cut_start("所有種類", 8), "所有種類");
+  for (const size_t most : {2, 3, 4, 5, 6, 7}) {
+    EXPECT_LE(report::display_width(cut_start("所有種類", most)), most);
+    EXPECT_LE(report::display_width(cut_end("所有種類", most)), most);
+    EXPECT_EQ(with_broken_bytes_spelled(cut_start("所有種類", most)).find('<'), std::string::npos);
+    EXPECT_EQ(with_broken_bytes_spelled(cut_end("所有種類", most)).find('<'), std::string::npos);
+  }
 }
 
 TEST(MapText, MarksWhatIsPredicted) {
