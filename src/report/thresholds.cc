@@ -76,7 +76,7 @@ std::vector<ThresholdCheck> check_thresholds(const Comparison& c, std::span<cons
     }
     if (c.logits_identical)
       check.interval = Interval{check.value, check.value};  // exact, whatever Wilson says
-    check.crossed = check.value > threshold.limit;
+    check.crossed = !(check.value <= threshold.limit);      // not a number keeps no limit
     if (check.interval) {
       check.clear =
           check.crossed ? check.interval->low > threshold.limit : check.interval->high <= threshold.limit;

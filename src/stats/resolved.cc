@@ -49,7 +49,7 @@ ResolvedRule resolve_effect(std::span<const ClusterSum> effect,
                                                                  square(seed_variance) / (seeds - 1))
                                            : cluster_degrees;
   rule.interval = student_interval(rule.difference, std::sqrt(variance), degrees, 0.95);
-  rule.resolved = rule.interval->low > 0;
+  rule.resolved = rule.interval && rule.interval->low > 0;
   return rule;
 }
 

@@ -24,7 +24,7 @@ bool beyond_noise(const MeasuredChunks& effect, std::span<const MeasuredChunks> 
     if (noise > 0) logs.push_back(std::log(noise));
   }
   if (!(value > largest)) return false;
-  if (logs.size() < floors.size() || logs.size() < 2) return value > 10 * largest;  // no scatter to go by
+  if (logs.size() < floors.size() || logs.size() < 2) return far_above_noise(value, largest);
   const double n = static_cast<double>(logs.size());
   double mean = 0, squares = 0;
   for (const double log : logs) mean += log / n;

@@ -37,6 +37,9 @@ std::vector<ClusterSum> kl_by_cluster(const MeasuredChunks& measured, std::span<
 /// Chunks that all of them have, ascending.
 std::vector<int> common_chunks(const MeasuredChunks& effect, std::span<const MeasuredChunks> floors);
 
+/// Whether an effect is so far above the largest draw of the noise that little text is enough to say so.
+inline bool far_above_noise(double effect, double largest_noise) { return effect > 10 * largest_noise; }
+
 /// Over the common chunks: with kReliableClusters or more resolve_effect(). With fewer, whose scatter is
 /// hardly known, the question is about this text alone: does the effect lie above the 95 % prediction
 /// interval of one more draw of the noise (log scale, Student t of the seeds)? Absent without common chunks

@@ -1,6 +1,7 @@
 #include "study/measured.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
 namespace fqlab {
@@ -13,6 +14,19 @@ bool repeats_exactly(std::span<const float> logits, std::span<const float> again
                      std::span<const PairedPosition> compared) {
   return same_bits(logits, again) &&
          std::ranges::all_of(compared, [](const PairedPosition& position) { return position.kl_nats == 0; });
+}
+
+Result<void> check_finite(const PairedSums& sums, const std::string& whose) {
+  if (!std::isfinite(sums.nll_original_nats))
+    return fail(ErrorCode::kInput, "the original's logits are no numbers", whose,
+                "the model cannot be measured; see whether llama-perplexity gives a number");
+  if (std::isfinite(sums.kl_nats) && std::isfinite(sums.nll_variant_nats)) return {};
+  return fail(ErrorCode::kInput, "the changed model's logits are no numbers", whose,
+              "weights overflow, or become 0 or NaN, in this format or file");
+}
+
+Result<void> check_finite(std::span<const PairedPosition> positions, const std::string& whose) {
+  return check_finite(sum_up(positions), whose);
 }
 
 MeasuredChunk measured_chunk(std::span<const PairedPosition> positions, bool logits_identical) {

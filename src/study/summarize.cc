@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "study/floor_rule.h"
 #include "study/views.h"
 
 namespace fqlab {
@@ -74,6 +75,12 @@ Floor floor_of(const ComparisonPasses& passes, const std::string& change) {
   return floor;
 }
 
+double total(std::span<const ClusterSum> clusters) {
+  double sum = 0;
+  for (const ClusterSum& cluster : clusters) sum += cluster.sum;
+  return sum;
+}
+
 /// The largest noise among the floor's changes, over its seeds.
 void fill_noise_floor(const ComparisonPasses& passes, Comparison& c) {
   std::vector<std::string> changes;
@@ -92,7 +99,11 @@ void fill_noise_floor(const ComparisonPasses& passes, Comparison& c) {
   if (largest.empty()) return;
   // The rule compares the same positions of the same clusters: those of the chunks that the controls ran on.
   const auto common = std::span(*passes.variant).first(passes.controls.front().positions.size());
-  c.kl.resolved = resolve_effect(cluster_sums(passes.groups, common, kl_of), largest).resolved;
+  const std::vector<ClusterSum> effect = cluster_sums(passes.groups, common, kl_of);
+  double largest_sum = 0;
+  for (const std::vector<ClusterSum>& seed : largest) largest_sum = std::max(largest_sum, total(seed));
+  c.kl.resolved = resolve_effect(effect, largest).resolved ||
+                  (effect.size() < kReliableClusters && far_above_noise(total(effect), largest_sum));
 }
 
 void fill_kl(const ComparisonPasses& passes, Comparison& c) {

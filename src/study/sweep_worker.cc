@@ -161,11 +161,10 @@ class Worker {
                   "the numbers of this sweep must not be used; report the model");
     }
     answer.measured = measured_chunk(compared(job.chunk, logits), identical);
-    const PairedSums& sums = answer.measured.sums;
-    if (std::isfinite(sums.kl_nats) && std::isfinite(sums.nll_variant_nats)) return {};
-    answer.state = SweepAnswer::State::kRefused;
-    return fail(ErrorCode::kInput, "the changed model's logits are no numbers (the format overflows)",
-                inputs_.trials[static_cast<size_t>(job.trial)].what);
+    Result<void> finite =
+        check_finite(answer.measured.sums, inputs_.trials[static_cast<size_t>(job.trial)].what);
+    if (!finite) answer.state = SweepAnswer::State::kRefused;
+    return finite;
   }
 
   const WorkerInputs& inputs_;

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "base/random.h"
@@ -36,8 +37,8 @@ struct Fixture {
     for (int c = 0; c < chunks; ++c) clusters.push_back(c);
     variant = pass(chunks, kl);
     for (uint64_t seed = 1; seed <= 3; ++seed)
-      controls.push_back({"noise_floor", "ulp", seed, pass(4, noise)});
-    controls.push_back({"matched", "matched", 1, pass(4, kl)});
+      controls.push_back({"noise_floor", "ulp", seed, pass(std::min(chunks, 4), noise)});
+    controls.push_back({"matched", "matched", 1, pass(std::min(chunks, 4), kl)});
   }
   Comparison summary(const PairedPass& storage = {}) const {
     Comparison comparison;
@@ -55,6 +56,13 @@ TEST(Summarize, ResolvesAnEffectFarAboveTheFloor) {
   EXPECT_EQ(c.verdicts.kl, Verdict::kEquivalent);  // resolved, and still inside the margin of 0.01 nats
   EXPECT_EQ(c.clusters, 8);
   EXPECT_EQ(c.chunks.size(), 8u);
+}
+
+TEST(Summarize, AFewClustersResolveWhatRoundOffCannotDo) {
+  for (const int clusters : {1, 2, 4}) {
+    EXPECT_EQ(Fixture(clusters, 1e-3, 1e-12).summary().kl.resolved, true) << clusters;
+    EXPECT_EQ(Fixture(clusters, 6e-3, 6e-3).summary().kl.resolved, false) << clusters;
+  }
 }
 
 TEST(Summarize, DoesNotResolveAnEffectOfTheFloorsSize) {
