@@ -31,6 +31,10 @@ std::vector<std::string> stock_mixes();
 /// choose other types then. kUsage for a mix that llama.cpp does not have, with the nearest names.
 Result<std::vector<TensorType>> stock_mix(const GgufFile& file, std::string_view mix, bool with_imatrix);
 
+/// Whether llama.cpp refuses (or, worse, aborts) to quantize the tensor of this name to `type` without an
+/// imatrix that has an entry for it.
+bool needs_imatrix(std::string_view tensor, GgmlType type);
+
 /// kUsage where a tensor is quantized already: another type would be made of what is left of it.
 Result<void> check_not_quantized(const TensorInfo& tensor);
 

@@ -15,8 +15,9 @@ constexpr int kFewestRows = 8;
 llama_context_params context_parameters(const EvaluatorOptions& options) {
   llama_context_params parameters = llama_context_default_params();
   parameters.n_ctx = static_cast<uint32_t>(options.n_ctx);
-  parameters.n_batch = static_cast<uint32_t>(std::min(options.n_batch, options.n_ctx));
-  parameters.n_ubatch = std::min<uint32_t>(parameters.n_batch, kUbatch);
+  // The engine would cut a longer call into unequal pieces, the last one perhaps too short.
+  parameters.n_batch = static_cast<uint32_t>(std::min({options.n_batch, options.n_ctx, kUbatch}));
+  parameters.n_ubatch = parameters.n_batch;
   parameters.n_seq_max = 1;
   parameters.n_threads = parameters.n_threads_batch = options.threads;
   parameters.flash_attn_type = LLAMA_FLASH_ATTN_TYPE_DISABLED;
@@ -46,6 +47,10 @@ Result<ChunkContext> ChunkContext::create(const Model& model, const EvaluatorOpt
     return fail(ErrorCode::kEngine, "llama.cpp cannot evaluate the model" + engine_said(),
                 model.state_->shown_name,
                 fmt::format("a smaller --ctx than {} needs less memory", options.n_ctx));
+  // An encoder's logits are not those of a next token, and a diffusion model's belong to other positions.
+  if (llama_get_memory(chunk.context_.get()) == nullptr || llama_model_has_encoder(model.state_->model))
+    return fail(ErrorCode::kInput, "the model does not predict a next token: it has an encoder, or no memory",
+                model.state_->shown_name, "fqlab measures causal language models");
   chunk.n_ctx_ = options.n_ctx;
   chunk.n_batch_ = static_cast<int>(parameters.n_batch);
   chunk.vocabulary_ = model.vocabulary_size();

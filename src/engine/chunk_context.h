@@ -45,7 +45,6 @@ class ChunkContext {
 
   llama_context* context() const { return context_.get(); }
   const Model::State& model() const { return *model_; }
-  int n_ctx() const { return n_ctx_; }
   int n_batch() const { return n_batch_; }
 
  private:

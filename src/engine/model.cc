@@ -1,6 +1,8 @@
 #include <fmt/format.h>
 #include <llama.h>
 
+#include <limits>
+
 #include "engine/model_state.h"
 #include "engine/runtime.h"
 #include "engine/weight_image_state.h"
@@ -40,7 +42,12 @@ namespace {
 
 Result<std::vector<int32_t>> tokens_of(const llama_vocab* vocabulary, std::string_view text,
                                        bool parse_special, const std::string& shown_name) {
-  std::vector<int32_t> tokens(text.size() + 2);  // no token is shorter than a byte; BOS and EOS besides
+  // No token is shorter than a byte; BOS, EOS and a blank in front besides.
+  constexpr size_t kBesides = 3;
+  if (text.size() > std::numeric_limits<int32_t>::max() - kBesides)
+    return fail(ErrorCode::kInput, "the text is longer than 2 GiB, which the engine cannot tokenize at once",
+                shown_name, "give a folder of shorter documents");
+  std::vector<int32_t> tokens(text.size() + kBesides);
   const int count = llama_tokenize(vocabulary, text.data(), static_cast<int32_t>(text.size()), tokens.data(),
                                    static_cast<int32_t>(tokens.size()), /*add_special=*/true, parse_special);
   if (count < 0) return fail(ErrorCode::kEngine, "the text cannot be tokenized" + engine_said(), shown_name);

@@ -30,15 +30,6 @@ std::string name_of(GgmlType type) {
   return info != nullptr ? std::string(info->name) : fmt::format("type {}", static_cast<uint32_t>(type));
 }
 
-/// llama.cpp refuses these without an imatrix or, worse, aborts.
-bool needs_imatrix(const std::string& name, GgmlType type) {
-  const auto number = static_cast<ggml_type>(type);
-  if (ggml_quantize_requires_imatrix(number)) return true;
-  if (name == "token_embd.weight" || name == "per_layer_token_embd.weight" || name == "output.weight")
-    return false;
-  return number == GGML_TYPE_IQ3_XXS || number == GGML_TYPE_IQ2_S || number == GGML_TYPE_IQ1_M;
-}
-
 Result<void> check_type(const TensorInfo& tensor, GgmlType type, const ImatrixValues& imatrix) {
   if (tensor.type == type) return {};
   if (type != GgmlType::kF32 && quantizable_ggml_type(name_of(type)) == nullptr)
@@ -168,6 +159,14 @@ Result<void> check_made(const GgufFile& made, const GgufLayout& wanted) {
 }
 
 }  // namespace
+
+bool needs_imatrix(std::string_view tensor, GgmlType type) {
+  const auto number = static_cast<ggml_type>(type);
+  if (ggml_quantize_requires_imatrix(number)) return true;
+  if (tensor == "token_embd.weight" || tensor == "per_layer_token_embd.weight" || tensor == "output.weight")
+    return false;
+  return number == GGML_TYPE_IQ3_XXS || number == GGML_TYPE_IQ2_S || number == GGML_TYPE_IQ1_M;
+}
 
 Result<void> check_not_quantized(const TensorInfo& tensor) {
   if (tensor.type == GgmlType::kF32 || tensor.type == GgmlType::kF16 || tensor.type == GgmlType::kBf16)

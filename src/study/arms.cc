@@ -5,15 +5,26 @@
 #include <algorithm>
 
 #include "base/system.h"
+#include "fqlab/ggml_type.h"
 
 namespace fqlab {
+
+namespace {
+
+/// Weights in less than 32 bits; tensors of integers are tables, which the engine reads as they are.
+bool is_widened(GgmlType type) {
+  const GgmlTypeInfo* info = ggml_type_info(type);
+  return type == GgmlType::kF16 || type == GgmlType::kBf16 || (info != nullptr && info->quantized);
+}
+
+}  // namespace
 
 ExpandedTensors tensors_to_expand(const GgufFile& file, Arithmetic arithmetic,
                                   std::span<const std::string> changed) {
   ExpandedTensors expanded;
   for (const TensorInfo& tensor : file.tensors()) {
     const bool named = std::find(changed.begin(), changed.end(), tensor.name) != changed.end();
-    if (tensor.type != GgmlType::kF32 && (arithmetic == Arithmetic::kReference || named))
+    if (is_widened(tensor.type) && (arithmetic == Arithmetic::kReference || named))
       expanded.insert(tensor.name);
   }
   return expanded;

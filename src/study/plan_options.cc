@@ -7,17 +7,11 @@
 #include <map>
 #include <set>
 
+#include "base/text.h"
 #include "fqlab/quantization_plan.h"
 
 namespace fqlab {
 namespace {
-
-std::string lower(std::string_view text) {
-  std::string out(text);
-  std::ranges::transform(out, out.begin(),
-                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return out;
-}
 
 /// The pinned type of every tensor that a pin chooses; the last pin wins.
 Result<std::map<size_t, GgmlType>> pinned_types(const GgufFile& file, std::span<const TypePin> pins,
@@ -45,7 +39,7 @@ Result<FormatSpec> PlanSpace::format(const TensorInfo& tensor, GgmlType type) co
   if (tensor.type == type) return FormatSpec::parse("f32");  // every value stays what it is
   const GgmlTypeInfo* info = ggml_type_info(type);
   if (info != nullptr && !info->quantized) return FormatSpec::parse(info->name);
-  std::string text = "gguf:" + lower(type_name(type));
+  std::string text = "gguf:" + lower_case(type_name(type));
   if (imatrix_) {
     const Result<std::vector<float>> importance = imatrix_->importance(tensor);
     if (!importance) return tl::unexpected(importance.error());
@@ -71,6 +65,9 @@ Result<PlanOption> PlanSpace::option(const PlanGroup& group, GgmlType type) cons
       error.where = tensor.name + ", " + type_name(type);
       return tl::unexpected(std::move(error));
     }
+    if (needs_imatrix(tensor.name, type) && !(imatrix_ && imatrix_->has(tensor.name)))
+      return fail(ErrorCode::kUsage, "the type needs an imatrix with an entry for this tensor",
+                  tensor.name + ", " + type_name(type), "give one with --imatrix (fqlab imatrix makes it)");
     option.bytes += padded_bytes(tensor, type);
     if (!spec->is_identity()) option.changes.push_back({i, std::move(*spec)});
   }
