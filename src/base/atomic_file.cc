@@ -24,6 +24,17 @@ std::filesystem::path temporary_name(const std::filesystem::path& path) {
   return folder_of(path) / (".fqlab-" + std::to_string(getpid()) + "-" + std::to_string(count++) + ".tmp");
 }
 
+/// Calls `make` with temporary names until one is free: a killed program of the same process number (in
+/// containers, every one) leaves its own behind. Empty: `make` failed otherwise, and errno says why.
+template <class Make>
+std::filesystem::path make_temporary(const std::filesystem::path& path, const Make& make) {
+  for (;;) {
+    std::filesystem::path name = temporary_name(path);
+    if (make(name.c_str())) return name;
+    if (errno != EEXIST) return {};
+  }
+}
+
 std::string_view advice(int code) {
   switch (code) {
     case ENOENT:
@@ -75,9 +86,10 @@ Result<AtomicFile> AtomicFile::create(const std::filesystem::path& path, Existin
   AtomicFile file(path, existing, -1, {});
   file.descriptor_ = open(folder_of(path).c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, kMode);
   if (file.descriptor_ < 0 && (errno == EOPNOTSUPP || errno == EISDIR || errno == EINVAL)) {
-    const std::filesystem::path temporary = temporary_name(path);
-    file.descriptor_ = open(temporary.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, kMode);
-    if (file.descriptor_ >= 0) file.temporary_ = temporary;
+    file.temporary_ = make_temporary(path, [&](const char* name) {
+      file.descriptor_ = open(name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, kMode);
+      return file.descriptor_ >= 0;
+    });
   }
   if (file.descriptor_ < 0) return tl::unexpected(system_error("cannot write to the folder", errno, path));
   return file;
@@ -108,11 +120,11 @@ Result<void> AtomicFile::write(std::span<const std::byte> bytes) {
 Result<void> AtomicFile::commit() {
   if (fsync(descriptor_) != 0) return tl::unexpected(system_error("cannot write the file", errno, path_));
   if (temporary_.empty()) {
-    const std::filesystem::path name = temporary_name(path_);
     const std::string self = "/proc/self/fd/" + std::to_string(descriptor_);
-    if (linkat(AT_FDCWD, self.c_str(), AT_FDCWD, name.c_str(), AT_SYMLINK_FOLLOW) != 0)
-      return tl::unexpected(system_error("cannot name the file", errno, path_));
-    temporary_ = name;
+    temporary_ = make_temporary(path_, [&](const char* name) {
+      return linkat(AT_FDCWD, self.c_str(), AT_FDCWD, name, AT_SYMLINK_FOLLOW) == 0;
+    });
+    if (temporary_.empty()) return tl::unexpected(system_error("cannot name the file", errno, path_));
   }
   const bool refuse = existing_ == Existing::kRefuse;
   int status =

@@ -1,4 +1,4 @@
-// Small helpers for the recipe language.
+// Small helpers for texts that people write: recipes, specs, names of types.
 #pragma once
 
 #include <algorithm>
@@ -21,6 +21,14 @@ inline std::string_view trimmed(std::string_view text) {
   while (!text.empty() && is_blank(text.front())) text.remove_prefix(1);
   while (!text.empty() && is_blank(text.back())) text.remove_suffix(1);
   return text;
+}
+
+/// Of ASCII letters.
+inline std::string lower_case(std::string_view text) {
+  std::string out(text);
+  std::ranges::transform(out, out.begin(),
+                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return out;
 }
 
 /// The pieces between separators; one empty piece for an empty text.

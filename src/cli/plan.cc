@@ -10,6 +10,7 @@
 
 #include "base/atomic_file.h"
 #include "base/system.h"
+#include "base/text.h"
 #include "cli/commands.h"
 #include "cli/default_corpus.h"
 #include "cli/quantities.h"
@@ -31,10 +32,7 @@ struct PlanOptions {
 };
 
 Result<GgmlType> parse_type(const std::string& text, const char* option) {
-  std::string name(text);
-  std::ranges::transform(name, name.begin(),
-                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  if (const GgmlTypeInfo* info = quantizable_ggml_type(name)) return info->type;
+  if (const GgmlTypeInfo* info = quantizable_ggml_type(lower_case(text))) return info->type;
   std::string all;
   for (const std::string& known : quantizable_ggml_names()) all += (all.empty() ? "" : " ") + known;
   return fail(ErrorCode::kUsage, fmt::format("'{}' is no type that ggml can quantize to", text), option,

@@ -74,6 +74,7 @@ Outcome run(const Work& work, uint64_t items, uint64_t grain, const Kernel& kern
       sum.nan += part.nan;
       sum.overflowed += part.overflowed;
     });
+    if (work.stream()) kernels::end_streaming();
     parts[static_cast<size_t>(worker)] = sum;
   });
   Outcome outcome;

@@ -1,4 +1,5 @@
 #include "formats/ggml_names.h"
+#include "base/text.h"
 
 #include <algorithm>
 #include <cctype>
@@ -9,16 +10,9 @@ namespace {
 /// ggml's numbers run to 42 in v0.5.0; the table answers nullptr for removed ones.
 constexpr uint32_t kTypesToAsk = 64;
 
-std::string lower(std::string_view name) {
-  std::string text(name);
-  std::ranges::transform(text, text.begin(),
-                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return text;
-}
-
 /// q8_1 and q8_K are what ggml quantizes activations to inside its kernels: they never stand in a file.
 bool is_quantizable(const GgmlTypeInfo& info) {
-  const std::string name = lower(info.name);
+  const std::string name = lower_case(info.name);
   if (name == "q8_1" || name == "q8_k") return false;
   return info.quantized || info.type == GgmlType::kF16 || info.type == GgmlType::kBf16;
 }
@@ -30,7 +24,7 @@ std::vector<std::string> quantizable_ggml_names() {
   for (uint32_t number = 0; number < kTypesToAsk; ++number)
     if (const GgmlTypeInfo* info = ggml_type_info(static_cast<GgmlType>(number));
         info && is_quantizable(*info))
-      names.push_back(lower(info->name));
+      names.push_back(lower_case(info->name));
   return names;
 }
 

@@ -14,7 +14,7 @@
 namespace fqlab {
 namespace {
 
-/// The quantizers without a codebook search; the others give poor or no results without an imatrix.
+/// Types of so few bits that ggml's quantizer gives poor or no results without an imatrix.
 bool needs_importance(const GgmlTypeInfo& info) {
   return info.name.starts_with("iq1") || info.name.starts_with("iq2") ||
          ggml_door::requires_importance(info.type);

@@ -22,7 +22,6 @@ struct Grid {
   bool flip_parity =
       false;  ///< without a mantissa, the lowest code bit is the exponent's, whose parity may differ
   Rounding rounding = Rounding::kNearestEven;
-  uint32_t key0 = 0, key1 = 0;  ///< of stochastic rounding, from seed and index / 2^32
 };
 
 Grid grid_of(const MiniFloat& element, Overflow overflow, Rounding rounding);

@@ -87,6 +87,9 @@ struct Range {
 };
 Range finite_range(const float* in, size_t size);
 
+/// Makes what this thread has streamed (Segment::stream) visible to threads that it tells of it.
+void end_streaming();
+
 /// The instruction set that the next call uses, in Highway's spelling: "AVX3", "AVX2" ...
 const char* target_name();
 

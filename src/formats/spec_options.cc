@@ -269,6 +269,18 @@ Result<void> check_options(SpecOptions& options) {
   return {};
 }
 
+namespace {
+
+/// The shortest digits that are read back the same, without an exponent, whose '-' the grammar takes for '_'.
+std::string plain_number(double value) {
+  std::array<char, 64> digits{};
+  const auto [end, error] =
+      std::to_chars(digits.data(), digits.data() + digits.size(), value, std::chars_format::fixed);
+  return error == std::errc() ? std::string(digits.data(), end) : fmt::format("{}", value);
+}
+
+}  // namespace
+
 std::string canonical_spec(const FormatDetails& format, Overflow default_overflow) {
   std::string text = format.base;
   const auto add = [&](std::string_view option) { text += ":" + std::string(option); };
@@ -305,7 +317,7 @@ std::string canonical_spec(const FormatDetails& format, Overflow default_overflo
             ? "calib=mse"
             : fmt::format("calib=mse/{}", format.calibration.steps));
   if (format.calibration.kind == CalibrationKind::kPercentile)
-    add(fmt::format("calib=pct{}", format.calibration.percentile));
+    add("calib=pct" + plain_number(format.calibration.percentile));
   if (format.scale_type != ScaleType::kF32)
     add(fmt::format("scale={}", print_word(kScaleTypes, format.scale_type)));
   if (format.rounding == Rounding::kStochastic)

@@ -6,12 +6,12 @@
 #include <cctype>
 #include <charconv>
 
+#include "base/text.h"
+
 namespace fqlab {
 namespace {
 
 bool is_control(char c) { return static_cast<unsigned char>(c) < 32 || c == 127; }
-
-bool is_blank(char c) { return c == ' ' || c == '\t'; }
 
 void skip_blanks(std::string_view& text) {
   while (!text.empty() && is_blank(text.front())) text.remove_prefix(1);

@@ -9,6 +9,7 @@
 #include <map>
 
 #include "base/nearest.h"
+#include "base/text.h"
 #include "formats/ggml_names.h"
 #include "fqlab/quantization_plan.h"
 #include "plan/plan_line.h"
@@ -112,10 +113,7 @@ class Parser {
     if (type == nullptr) {
       std::vector<std::string> names = quantizable_ggml_names();
       names.emplace_back("f32");
-      std::string lower(*line.value);
-      std::ranges::transform(lower, lower.begin(),
-                             [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-      const std::string near = did_you_mean(lower, names);
+      const std::string near = did_you_mean(lower_case(*line.value), names);
       return refuse(fmt::format("{} is no type that llama.cpp can quantize to", shown(*line.value)),
                     near.empty() ? fmt::format("types: {}", fmt::join(names, ", ")) : near);
     }

@@ -7,6 +7,7 @@
 
 #include "formats/format_details.h"
 #include "fqlab/weight_damage.h"
+#include "recipe/importance.h"
 #include "recipe/tensor_stream.h"
 
 namespace fqlab {
@@ -210,14 +211,8 @@ std::map<int, DamageSums> damage_by_layer(const WeightDamage& damage, size_t for
 
 Result<WeightHistogram> measure_histogram(const GgufFile& file, const TensorDamage& tensor,
                                           const FormatSpec& format, size_t bins, int threads) {
-  std::vector<float> importance;
-  if (const std::string& path = format.details().imatrix_file; !path.empty()) {
-    const Result<ImportanceMatrix> opened = ImportanceMatrix::open(path);
-    if (!opened) return tl::unexpected(opened.error());
-    Result<std::vector<float>> read = opened->importance(tensor.tensor);
-    if (!read) return tl::unexpected(read.error());
-    importance = std::move(*read);
-  }
+  const Result<std::vector<float>> importance = importance_for(format, tensor.tensor);
+  if (!importance) return tl::unexpected(importance.error());
   WeightHistogram histogram{tensor.profile.largest(), std::vector<uint64_t>(bins),
                             std::vector<uint64_t>(bins)};
   if (histogram.limit == 0) return histogram;
@@ -234,7 +229,7 @@ Result<WeightHistogram> measure_histogram(const GgufFile& file, const TensorDama
     for (size_t bin = 0; bin < bins; ++bin) sums[first + bin] += part[bin];
   };
   std::vector<float> whole;
-  const QuantizedStream stream{file, tensor.tensor, format, importance, threads};
+  const QuantizedStream stream{file, tensor.tensor, format, *importance, threads};
   const auto counts = stream.each(
       whole, [&](const RowBatch&, std::span<const float> original, std::span<const float> quantized) {
         count(original, 0);

@@ -1,8 +1,8 @@
 // Recipes: the language, and what a recipe changes in a model.
 #include <algorithm>
 
+#include "base/text.h"
 #include "fqlab/recipe.h"
-#include "recipe/text.h"
 
 namespace fqlab {
 namespace {

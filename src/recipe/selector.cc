@@ -5,8 +5,8 @@
 #include <set>
 
 #include "base/nearest.h"
+#include "base/text.h"
 #include "fqlab/recipe.h"
-#include "recipe/text.h"
 
 namespace fqlab {
 

@@ -1,8 +1,10 @@
 #include "recipe/store.h"
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstring>
+#include <string_view>
 
 #include "fqlab/recipe.h"
 
@@ -30,7 +32,13 @@ uint16_t to_f16(float x) {
 }  // namespace
 
 GgmlType storage_type(const TensorInfo& tensor, GgmlType wanted) {
-  return tensor.is_matrix() ? wanted : GgmlType::kF32;
+  // Convolutions and states of recurrent layers: matrices by their shape, but llama.cpp computes with them in
+  // F32 only, and llama-quantize leaves them.
+  constexpr std::string_view kFloat32Only[] = {".ssm_conv1d", ".ssm_a", ".ssm_d", ".shortconv.conv",
+                                               ".time_mix_"};
+  const bool multiplied = std::ranges::none_of(
+      kFloat32Only, [&](std::string_view part) { return tensor.name.find(part) != std::string::npos; });
+  return tensor.is_matrix() && multiplied ? wanted : GgmlType::kF32;
 }
 
 Result<void> store_exactly(GgmlType type, std::span<const float> values, std::span<std::byte> out) {

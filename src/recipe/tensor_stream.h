@@ -26,7 +26,6 @@ class TensorStream {
                uint64_t row_step = 1);
 
   uint64_t batches() const { return batches_per_matrix_ * matrices_; }
-  uint64_t columns() const { return columns_; }
 
   /// Calls visit(batch, values, room) for each batch, in any order and from several threads; `room` is memory
   /// for as many values. The first error in the order of batches.

@@ -22,7 +22,6 @@ using ChiSquared = boost::math::chi_squared_distribution<double, Policy>;
 }  // namespace
 
 double normal_quantile(double p) { return boost::math::quantile(Normal(), p); }
-double normal_cdf(double x) { return boost::math::cdf(Normal(), x); }
 double student_t_quantile(double p, double degrees) { return boost::math::quantile(StudentT(degrees), p); }
 double student_t_cdf(double x, double degrees) { return boost::math::cdf(StudentT(degrees), x); }
 double fair_coin_cdf(double k, double n) {

@@ -5,7 +5,6 @@ namespace fqlab {
 
 /// x with P(X <= x) = p for the standard normal, p in (0, 1).
 double normal_quantile(double p);
-double normal_cdf(double x);
 /// The same for Student's t with `degrees` > 0 degrees of freedom, not necessarily whole.
 double student_t_quantile(double p, double degrees);
 double student_t_cdf(double x, double degrees);

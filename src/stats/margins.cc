@@ -6,18 +6,13 @@
 #include <string>
 
 #include "base/nearest.h"
+#include "base/text.h"
 #include "fqlab/stats.h"
 
 namespace fqlab {
 namespace {
 
 constexpr std::string_view kExample = "write it like ppl=0.5%,kl=0.01,top=1%,speed=2%";
-
-std::string_view trimmed(std::string_view text) {
-  while (!text.empty() && text.front() == ' ') text.remove_prefix(1);
-  while (!text.empty() && text.back() == ' ') text.remove_suffix(1);
-  return text;
-}
 
 /// "0.5%" is 0.005.
 std::optional<double> positive_number(std::string_view text) {
