@@ -78,10 +78,11 @@ struct ExportFile {
 };
 /// csv: one file a table (comparisons, tensors, chunks, controls, dialogue, speed) with full-precision
 /// numbers and the recipe in each row; jsonl: one report.json object a line; llama-bench: the JSON list of
-/// `llama-bench -o json`, one test a measured speed and file (kUsage where no speed was measured); lm-eval:
-/// one results_*.json a model with token_perplexity, kl_mean and same_top. What a shape has no
-/// place for is left out.
-Result<std::vector<ExportFile>> export_comparisons(std::span<const Comparison> comparisons,
-                                                   ExportFormat format);
+/// `llama-bench -o json`, one test a measured speed and file (an empty list where no speed was measured);
+/// lm-eval: one results_*.json a model with token_perplexity, kl_mean and same_top. What a shape has no place
+/// for is left out.
+std::vector<ExportFile> export_comparisons(std::span<const Comparison> comparisons, ExportFormat format);
+/// The names of these files, for so many comparisons.
+std::vector<std::string> export_file_names(ExportFormat format, size_t comparisons);
 
 }  // namespace fqlab

@@ -1,6 +1,9 @@
 #include "cli/app.h"
 
+#include <fmt/format.h>
+
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <exception>
 #include <new>
@@ -31,11 +34,16 @@ const CLI::App& chosen_command(const CLI::App& app) {
   return chosen.empty() ? app : chosen_command(*chosen.front());
 }
 
+// "fqlab formats apply": what a person types.
+std::string typed(const CLI::App& command) {
+  const CLI::App* parent = command.get_parent();
+  return (parent == nullptr ? "" : typed(*parent) + " ") + command.get_name();
+}
+
 // "fqlab help quantize", "fqlab formats apply --help".
 std::string help_line(const CLI::App& app, const CLI::App& command) {
-  if (&command == &app) return "see fqlab --help";
-  if (command.get_parent() == &app) return "see fqlab help " + command.get_name();
-  return "see fqlab " + command.get_parent()->get_name() + " " + command.get_name() + " --help";
+  return command.get_parent() == &app ? "see fqlab help " + command.get_name()
+                                      : "see " + typed(command) + " --help";
 }
 
 // CLI11 knows only that something was left over; what it was, and what was meant, is more useful.
@@ -57,6 +65,11 @@ Error usage_error(const CLI::App& app, const CLI::ParseError& error) {
   const CLI::App& command = chosen_command(app);
   for (const CLI::App* with : {&command, &app})
     if (const auto left = with->remaining(); !left.empty()) return leftover_error(app, left.front());
+  for (const CLI::Option* option : command.get_options())
+    if (const auto given = static_cast<int>(option->count());
+        given > std::max(1, option->get_items_expected_max()))
+      return {ErrorCode::kUsage, fmt::format("{} is given {} times", option->get_name(), given), "",
+              "give it once; " + help_line(app, command)};
   return {ErrorCode::kUsage, error.what(), "", help_line(app, command)};
 }
 
@@ -99,7 +112,7 @@ ExitCode parse_and_run(int argc, char** argv) {
     app.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {
     const CLI::App& command = chosen_command(app);
-    std::fputs(command.help(&command == &app ? "" : app.get_name()).c_str(), stdout);
+    std::fputs(command.help(&command == &app ? "" : typed(*command.get_parent())).c_str(), stdout);
     return flushed(kDone);
   } catch (const CLI::CallForVersion& version) {
     std::puts(version.what());

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <memory>
 
 #include "base/atomic_file.h"
@@ -16,6 +17,7 @@
 #include "cli/supervised.h"
 #include "cli/terminal.h"
 #include "fqlab/report.h"
+#include "report/sections.h"
 
 namespace fqlab::cli {
 namespace {
@@ -88,9 +90,7 @@ Result<Output> understand_output(const CompareOptions& options) {
 
 Result<void> write_exports(std::span<const Comparison> comparisons, const Output& output) {
   for (ExportFormat format : output.exports) {
-    Result<std::vector<ExportFile>> files = export_comparisons(comparisons, format);
-    if (!files) return tl::unexpected(files.error());
-    for (const ExportFile& file : *files) {
+    for (const ExportFile& file : export_comparisons(comparisons, format)) {
       const fs::path path = output.folder / file.name;
       if (Result<void> written = write_file_atomically(path, file.content, Existing::kReplace); !written)
         return written;
@@ -105,7 +105,9 @@ ExitCode judge_thresholds(std::span<const Comparison> comparisons, const Output&
   ExitCode code = kDone;
   for (const Comparison& comparison : comparisons)
     for (const ThresholdCheck& check : check_thresholds(comparison, output.thresholds)) {
-      say((check.crossed ? "crossed: " : "kept: ") + describe(check, output.languages.front()));
+      say((check.crossed ? "crossed: " : "kept: ") +
+          (comparisons.size() > 1 ? report::variant_name(comparison) + ": " : "") +
+          describe(check, output.languages.front()));
       if (check.crossed) code = kThresholdCrossed;
     }
   return code;
@@ -127,7 +129,10 @@ Result<ExitCode> measure_and_report(const CompareRequest& request, const Output&
   for (const fs::path& path : *paths) fmt::print("{}\n", path.string());
   if (Result<void> exported = write_exports(*comparisons, output); !exported)
     return tl::unexpected(exported.error());
-  return judge_thresholds(*comparisons, output);
+  // All comparisons of a run have the same failures.
+  const ExitCode complete = say_failures(comparisons->front().notes);
+  const ExitCode judged = judge_thresholds(*comparisons, output);
+  return judged != kDone ? judged : complete;
 }
 
 Result<ExitCode> run_compare(const CompareOptions& options) {
@@ -135,7 +140,11 @@ Result<ExitCode> run_compare(const CompareOptions& options) {
   if (!request) return tl::unexpected(request.error());
   const Result<Output> output = understand_output(options);
   if (!output) return tl::unexpected(output.error());
-  if (Result<void> possible = check_report_folder(options.out, options.force); !possible)
+  ReportFiles files{"report", output->languages, {}};
+  for (const ExportFormat format : output->exports)
+    for (std::string& name : export_file_names(format, std::max<size_t>(1, request->recipes.size())))
+      files.others.push_back(std::move(name));
+  if (Result<void> possible = check_report_folder(options.out, options.force, files); !possible)
     return tl::unexpected(possible.error());
   std::error_code ignored;
   const bool kept_before = fs::exists(options.keep_variant, ignored);
@@ -208,9 +217,11 @@ void add_compare(CLI::App& app, const std::vector<std::string>& arguments, Actio
                    "how many of the positions with the largest KL divergence to list")
       ->check(CLI::Range(0, 100000))
       ->capture_default_str();
-  command->add_flag("--no-dialogue", options->no_dialogue, "leave the dialogue out");
-  command->add_flag("--no-speed", options->no_speed,
-                    "leave the speed measurement out (it is left out for several recipes)");
+  CLI::Option* no_dialogue =
+      command->add_flag("--no-dialogue", options->no_dialogue, "leave the dialogue out");
+  CLI::Option* no_speed =
+      command->add_flag("--no-speed", options->no_speed,
+                        "leave the speed measurement out (it is left out for several recipes)");
   command
       ->add_option("--speed-blocks", request.speed_blocks,
                    "blocks of the speed measurement; more give narrower intervals")
@@ -236,6 +247,9 @@ void add_compare(CLI::App& app, const std::vector<std::string>& arguments, Actio
       ->capture_default_str();
   command->add_option("--out", options->out, "folder for the report")->required();
   command->add_flag("--force", options->force, "replace an existing report");
+  for (const char* of_dialogue : {"--prompts", "--predict", "--samples", "--temperature"})
+    command->get_option(of_dialogue)->excludes(no_dialogue);
+  command->get_option("--speed-blocks")->excludes(no_speed);
   command->callback([&action, options] { action = [options] { return run_compare(*options); }; });
 }
 

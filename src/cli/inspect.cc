@@ -195,20 +195,7 @@ void print_json(const GgufFile& file, const std::vector<InspectedTensor>& tensor
   fmt::print("{}\n", out.dump(2, ' ', false, Json::error_handler_t::replace));
 }
 
-// Options that would do nothing are mistakes.
-Result<void> check(const DamageRequest& request) {
-  if (request.json && request.csv) return fail(ErrorCode::kUsage, "--json and --csv exclude each other");
-  if (!request.formats.empty()) return {};
-  for (const auto& [given, name] : {std::pair(request.csv, "--csv"), std::pair(!request.out.empty(), "--out"),
-                                    std::pair(!request.imatrix.empty(), "--imatrix")})
-    if (given)
-      return fail(ErrorCode::kUsage, fmt::format("{} needs --format", name), "",
-                  "say which formats, such as --format mxfp4,int4:g32:sym");
-  return {};
-}
-
 Result<ExitCode> run_inspect(const InspectOptions& options) {
-  if (Result<void> checked = check(options.damage); !checked) return tl::unexpected(checked.error());
   const Result<GgufFile> file = GgufFile::open(options.model);
   if (!file) return tl::unexpected(file.error());
   const Result<std::vector<size_t>> chosen = choose(*file, options.select);
@@ -248,6 +235,11 @@ void add_inspect(CLI::App& app, Action& action) {
   command->add_option("--threads", damage.threads, "number of threads")
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
+  // Options that would do nothing are mistakes.
+  command->get_option("--csv")->excludes("--json");
+  for (const char* of_formats : {"--imatrix", "--top", "--csv", "--out"})
+    command->get_option(of_formats)->needs("--format");
+  for (const char* of_page : {"--lang", "--force"}) command->get_option(of_page)->needs("--out");
   command->callback([&action, options] { action = [options] { return run_inspect(*options); }; });
 }
 

@@ -159,7 +159,7 @@ Result<ExitCode> inspect_damage(const GgufFile& file, std::span<const size_t> te
   if (!languages) return tl::unexpected(languages.error());
   if (!request.out.empty())
     if (Result<void> possible =
-            check_report_folder(request.out, request.force, {"inspect.json", "inspect.csv", "inspect.html"});
+            check_report_folder(request.out, request.force, {"inspect", *languages, {"inspect.csv"}});
         !possible)
       return tl::unexpected(possible.error());
   Result<WeightReport> report = measure(file, tensors, *formats, request);

@@ -26,7 +26,7 @@ struct ReportOptions {
 };
 
 Result<std::vector<Comparison>> read_comparisons(const std::string& path) {
-  const Result<std::string> text = read_file(path);
+  const Result<std::string> text = read_text_file(path);
   if (!text) {
     Error error = text.error();
     error.hint = "give the report.json of a comparison, or a study of fqlab sweep";
@@ -41,12 +41,19 @@ Result<std::vector<Comparison>> read_comparisons(const std::string& path) {
   return comparisons;
 }
 
+std::vector<InputFile> inputs_of(const ReportOptions& options) {
+  std::vector<InputFile> inputs;
+  for (const std::string& input : options.inputs) inputs.push_back({"report", input});
+  return inputs;
+}
+
 Result<ExitCode> report_map(const ReportOptions& options, std::span<const Language> languages) {
   if (options.inputs.size() > 1)
     return fail(ErrorCode::kUsage, "a map is reported by itself", "REPORT",
                 "give one study or map.json, or report.json files only");
-  if (Result<void> possible =
-          check_report_folder(options.out, options.force, {"map.json", "map.md", "map.html", "cells.csv"});
+  ReportFiles files{"map", languages, {}};
+  for (ExportFile& file : map_csv(SensitivityMap())) files.others.push_back(std::move(file.name));
+  if (Result<void> possible = check_report_folder(options.out, options.force, files, inputs_of(options));
       !possible)
     return tl::unexpected(possible.error());
   const Result<SensitivityMap> map = read_map_file(options.inputs.front(), options.predictions);
@@ -65,7 +72,9 @@ Result<ExitCode> run_report(const ReportOptions& options) {
   if (!options.predictions.formats.empty())
     return fail(ErrorCode::kUsage, "comparisons have nothing to predict from", "--predict",
                 "give a study or a map.json");
-  if (Result<void> possible = check_report_folder(options.out, options.force); !possible)
+  if (Result<void> possible =
+          check_report_folder(options.out, options.force, {"report", *languages, {}}, inputs_of(options));
+      !possible)
     return tl::unexpected(possible.error());
   std::vector<Comparison> all;
   for (const std::string& input : options.inputs) {

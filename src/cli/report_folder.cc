@@ -1,22 +1,35 @@
 #include "cli/report_folder.h"
 
-#include "base/atomic_file.h"
+#include "cli/terminal.h"
+#include "report/report_files.h"
 
 namespace fqlab::cli {
 
 namespace fs = std::filesystem;
 
-Result<void> check_report_folder(const fs::path& folder, bool force,
-                                 std::initializer_list<const char*> names) {
+namespace {
+
+std::vector<std::string> names_of(const ReportFiles& files) {
+  std::vector<std::string> names = files.others;
+  names.push_back(files.stem + ".json");
+  for (size_t i = 0; i < files.languages.size(); ++i)
+    for (const char* extension : {".html", ".md"})
+      names.push_back(files.stem + report::language_suffix(files.languages, i) + extension);
+  return names;
+}
+
+}  // namespace
+
+Result<void> check_report_folder(const fs::path& folder, bool force, const ReportFiles& files,
+                                 std::span<const InputFile> inputs) {
   std::error_code ignored;
   if (fs::exists(folder, ignored) && !fs::is_directory(folder, ignored))
     return fail(ErrorCode::kUsage, "--out is a file; it must be a folder", folder.string(),
                 "name another folder");
   if (fs::is_directory(folder, ignored)) {
-    for (const char* name : names)
-      if (Result<void> possible = check_output(folder / name, force ? Existing::kReplace : Existing::kRefuse);
-          !possible)
-        return possible;
+    const Existing existing = force ? Existing::kReplace : Existing::kRefuse;
+    for (const std::string& name : names_of(files))
+      if (Result<void> possible = check_output(folder / name, existing, inputs); !possible) return possible;
     return {};
   }
   // Whether a folder can be made is best asked by making it: a permission bit says little to root or of
@@ -42,6 +55,16 @@ Result<std::vector<Language>> parse_languages(std::span<const std::string> texts
     languages.push_back(*language);
   }
   return languages;
+}
+
+ExitCode say_failures(std::span<const Note> notes) {
+  ExitCode code = kDone;
+  for (const Note& note : notes) {
+    if (note.detail.empty()) continue;
+    say_error(note.key + " was not measured: " + note.detail);
+    code = kFailed;
+  }
+  return code;
 }
 
 }  // namespace fqlab::cli

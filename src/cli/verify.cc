@@ -7,11 +7,10 @@
 #include <CLI/CLI.hpp>
 #include <memory>
 
-#include "base/read_file.h"
 #include "base/system.h"
 #include "cli/commands.h"
 #include "cli/default_corpus.h"
-#include "cli/map_source.h"
+#include "cli/plan_file.h"
 #include "cli/quantities.h"
 #include "cli/report_folder.h"
 #include "cli/supervised.h"
@@ -28,13 +27,6 @@ struct VerifyOptions {
   VerifyRequest request;
 };
 
-Result<QuantizationPlan> read_plan(const std::string& path) {
-  const Result<std::string> text = read_file(path);
-  if (!text)
-    return fail(ErrorCode::kSystem, "cannot read the plan", path, "give the file that `fqlab plan` wrote");
-  return parse_plan(*text, path);
-}
-
 Result<VerifyRequest> understand(const VerifyOptions& options) {
   VerifyRequest request = options.request;
   request.model = options.model;
@@ -44,7 +36,7 @@ Result<VerifyRequest> understand(const VerifyOptions& options) {
   if (!corpora) return tl::unexpected(corpora.error());
   request.corpora = std::move(*corpora);
   if (!options.plan.empty()) {
-    Result<QuantizationPlan> plan = read_plan(options.plan);
+    Result<QuantizationPlan> plan = read_plan_file(options.plan);
     if (!plan) return tl::unexpected(plan.error());
     request.plan = std::move(*plan);
     request.plan_path = options.plan;
@@ -70,11 +62,12 @@ Result<ExitCode> measure_and_report(const VerifyRequest& request, std::span<cons
   progress.finish();
   if (!verification) return tl::unexpected(verification.error());
   fmt::print("{}", verification_text(*verification, languages.front()));
-  if (out.empty()) return kDone;
+  const ExitCode complete = say_failures(verification->notes);
+  if (out.empty()) return complete;
   const auto paths = write_verification_report(*verification, languages, out);
   if (!paths) return tl::unexpected(paths.error());
   for (const std::filesystem::path& path : *paths) fmt::print("{}\n", path.string());
-  return kDone;
+  return complete;
 }
 
 Result<ExitCode> run_verify(const VerifyOptions& options) {
@@ -83,8 +76,11 @@ Result<ExitCode> run_verify(const VerifyOptions& options) {
   const Result<std::vector<Language>> languages = parse_languages(options.languages);
   if (!languages) return tl::unexpected(languages.error());
   if (!options.out.empty())
-    if (Result<void> possible = check_report_folder(options.out, options.force,
-                                                    {"report.json", "report.html", "report.md", "files.csv"});
+    if (Result<void> possible = check_report_folder(
+            options.out, options.force,
+            {"report",
+             *languages,
+             {"files.csv", "against.csv", "chunks.csv", "dialogue.csv", "speed.csv", "frontier.csv"}});
         !possible)
       return tl::unexpected(possible.error());
   // llama.cpp may abort; in a child process that costs one message.
@@ -126,8 +122,10 @@ void add_verify(CLI::App& app, const std::vector<std::string>& arguments, Action
   command->add_option("--predict", request.predict, "tokens an answer at the most")
       ->check(CLI::Range(1, 100000))
       ->capture_default_str();
-  command->add_flag("--no-dialogue", options->no_dialogue, "leave the dialogue out");
-  command->add_flag("--no-speed", options->no_speed, "leave the speed measurement out");
+  CLI::Option* no_dialogue =
+      command->add_flag("--no-dialogue", options->no_dialogue, "leave the dialogue out");
+  CLI::Option* no_speed =
+      command->add_flag("--no-speed", options->no_speed, "leave the speed measurement out");
   command
       ->add_option("--speed-blocks", request.speed_blocks,
                    "blocks of the speed measurement; more give narrower intervals")
@@ -150,6 +148,9 @@ void add_verify(CLI::App& app, const std::vector<std::string>& arguments, Action
   command->footer(
       "Example:\n  fqlab verify model-f16.gguf model-plan.gguf --against model-Q4_K_M.gguf --plan "
       "model.plan \\\n    --corpus held-out.txt --corpus letters=letters/ --out report --lang en,zh-TW");
+  for (const char* of_dialogue : {"--prompts", "--predict"})
+    command->get_option(of_dialogue)->excludes(no_dialogue);
+  command->get_option("--speed-blocks")->excludes(no_speed);
   command->callback([&action, options] { action = [options] { return run_verify(*options); }; });
 }
 

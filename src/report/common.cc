@@ -28,15 +28,26 @@ std::string variant_name(const Comparison& comparison) {
   return "?";
 }
 
-std::string model_and_variant(const Comparison& comparison) {
-  return std::filesystem::path(comparison.original.path).stem().string() + " " + variant_name(comparison);
+std::string text_name(const Comparison& comparison) {
+  std::string joined;
+  for (const CorpusResult& corpus : comparison.corpora) joined += (joined.empty() ? "" : "+") + corpus.name;
+  if (!joined.empty()) return joined;
+  const std::filesystem::path path(comparison.settings.corpus.path);
+  return (path.has_filename() ? path : path.parent_path()).stem().string();
 }
 
-bool several_originals(std::span<const Comparison> comparisons) {
+RowNames::RowNames(std::span<const Comparison> comparisons) {
   for (const Comparison& c : comparisons) {
-    if (c.original.sha256 != comparisons.front().original.sha256) return true;
+    const Comparison& first = comparisons.front();
+    several_originals = several_originals || c.original.sha256 != first.original.sha256;
+    several_texts = several_texts || c.settings.corpus.sha256 != first.settings.corpus.sha256;
   }
-  return false;
+}
+
+std::string RowNames::operator()(const Comparison& comparison) const {
+  const std::string original =
+      several_originals ? std::filesystem::path(comparison.original.path).stem().string() + " " : "";
+  return original + variant_name(comparison) + (several_texts ? " (" + text_name(comparison) + ")" : "");
 }
 
 std::optional<Interval> shown(const Comparison& comparison, const std::optional<Interval>& interval) {
@@ -49,11 +60,16 @@ std::string formats_of(const Comparison& comparison, const Text& text) {
   return text.list(std::vector<std::string>(formats.begin(), formats.end()));
 }
 
-std::string reason_of(const Comparison& comparison, std::string_view key, std::string_view otherwise) {
+const Note* note_of(const Comparison& comparison, std::string_view key) {
   for (const Note& note : comparison.notes) {
-    if (note.key == key || (key.starts_with(note.key) && key[note.key.size()] == '.')) return note.reason;
+    if (note.key == key || (key.starts_with(note.key) && key[note.key.size()] == '.')) return &note;
   }
-  return std::string(otherwise);
+  return nullptr;
+}
+
+std::string reason_of(const Comparison& comparison, std::string_view key, std::string_view otherwise) {
+  const Note* note = note_of(comparison, key);
+  return note != nullptr ? note->reason : std::string(otherwise);
 }
 
 std::string shell_quote(std::string_view argument) {

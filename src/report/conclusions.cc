@@ -1,6 +1,9 @@
 // Sections 6 and 7: what the numbers mean, what they cannot mean, and what to try next.
 #include "report/conclusions.h"
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
@@ -15,7 +18,9 @@ namespace {
 std::string floor_of(const Comparison& c) { return number(c.kl.noise_floor->value, 2); }
 
 std::string where_of(const Comparison& c, const Text& text) {
-  return text("where.tensors", {{"names", c.tensors.empty() ? variant_name(c) : selector_of(c.tensors)}});
+  const std::string names =
+      c.tensors.empty() ? variant_name(c) : fmt::format("{}", fmt::join(selectors_of(c.tensors), "; "));
+  return text("where.tensors", {{"names", names}});
 }
 
 bool nothing_differs(const Comparison& c) { return c.vacuous || c.logits_identical; }

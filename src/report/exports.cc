@@ -66,7 +66,7 @@ Json bench_test(const Comparison& c, bool variant, int n_prompt, int n_gen, doub
   return test;
 }
 
-Result<std::vector<ExportFile>> llama_bench(std::span<const Comparison> all) {
+std::vector<ExportFile> llama_bench(std::span<const Comparison> all) {
   constexpr int kPromptTokens = 512,
                 kGeneratedTokens = 128;  // llama-bench's own defaults; only the rate was measured
   Json list = Json::array();
@@ -80,16 +80,12 @@ Result<std::vector<ExportFile>> llama_bench(std::span<const Comparison> all) {
       list.push_back(bench_test(c, true, 0, kGeneratedTokens, c.generation_tps->variant));
     }
   }
-  if (list.empty()) {
-    return fail(ErrorCode::kUsage, "there is no speed to export", "--export llama-bench",
-                "measure speed, or export csv or jsonl");
-  }
-  return std::vector<ExportFile>{{"llama-bench.json", list.dump(2) + "\n"}};
+  return {{"llama-bench.json", list.dump(2) + "\n"}};
 }
 
 // lm-eval's results file: results.TASK["METRIC,FILTER"], with stderr as half a 95 % interval over 1.96.
 Json lm_eval_results(const Comparison& c, bool variant) {
-  const std::string task = std::filesystem::path(c.settings.corpus.path).stem().string();
+  const std::string task = report::text_name(c);
   const auto stderr_of = [](const std::optional<Interval>& i) {
     return i ? Json((i->high - i->low) / 2 / 1.959964) : Json("N/A");
   };
@@ -147,10 +143,10 @@ Result<ExportFormat> parse_export_format(std::string_view text) {
               "use csv, jsonl, llama-bench or lm-eval");
 }
 
-Result<std::vector<ExportFile>> export_comparisons(std::span<const Comparison> all, ExportFormat format) {
+std::vector<ExportFile> export_comparisons(std::span<const Comparison> all, ExportFormat format) {
   switch (format) {
     case ExportFormat::kJsonLines:
-      return std::vector<ExportFile>{{"report.jsonl", json_lines(all)}};
+      return {{"report.jsonl", json_lines(all)}};
     case ExportFormat::kLlamaBench:
       return llama_bench(all);
     case ExportFormat::kLmEval:
@@ -159,6 +155,13 @@ Result<std::vector<ExportFile>> export_comparisons(std::span<const Comparison> a
       break;
   }
   return report::csv_tables(all);
+}
+
+std::vector<std::string> export_file_names(ExportFormat format, size_t comparisons) {
+  std::vector<std::string> names;
+  for (const ExportFile& file : export_comparisons(std::vector<Comparison>(comparisons), format))
+    names.push_back(file.name);
+  return names;
 }
 
 }  // namespace fqlab

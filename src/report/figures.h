@@ -6,6 +6,7 @@
 
 #include "fqlab/comparison.h"
 #include "report/messages.h"
+#include "report/sections.h"
 
 namespace fqlab::report {
 
@@ -22,6 +23,7 @@ std::string position_figure(const Comparison& comparison, const Text& text);
 std::string speed_figure(const Comparison& comparison, const Text& text);
 
 /// Comparisons in the order given, one row each: KL divergence with its interval, noise floor, margin.
-std::string forest_figure(std::span<const Comparison* const> comparisons, const Text& text);
+std::string forest_figure(std::span<const Comparison* const> comparisons, const RowNames& name,
+                          const Text& text);
 
 }  // namespace fqlab::report

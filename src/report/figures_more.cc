@@ -6,16 +6,10 @@
 #include "report/numbers.h"
 #include "report/sections.h"
 #include "report/svg.h"
+#include "report/terminal_width.h"
 
 namespace fqlab::report {
-namespace {
-
-// A recipe's name cut to what fits beside a row.
-std::string shortened(const std::string& name, size_t most) {
-  return name.size() <= most ? name : name.substr(0, most - 1) + "…";
-}
-
-}  // namespace
+namespace {}  // namespace
 
 std::string position_figure(const Comparison& c, const Text& text) {
   const auto& bins = c.kl.by_position;
@@ -86,7 +80,8 @@ std::string speed_figure(const Comparison& c, const Text& text) {
   return std::move(svg).finish();
 }
 
-std::string forest_figure(std::span<const Comparison* const> comparisons, const Text& text) {
+std::string forest_figure(std::span<const Comparison* const> comparisons, const RowNames& name,
+                          const Text& text) {
   if (comparisons.empty()) return "";
   constexpr double kTop = 30, kRow = 40;
   const double bottom = kTop + kRow * static_cast<double>(comparisons.size()) + 4;
@@ -102,12 +97,9 @@ std::string forest_figure(std::span<const Comparison* const> comparisons, const 
   svg.x_axis(x, bottom, kTop, text("head.kl_nats"));
   svg.line(x.at(margin), kTop, x.at(margin), bottom, "margin");
   svg.text(x.at(margin), kTop - 5, text("figure.margin"), "middle", "note");
-  const bool several = std::any_of(comparisons.begin(), comparisons.end(), [&](const Comparison* c) {
-    return c->original.sha256 != comparisons.front()->original.sha256;
-  });
   double y = kTop;
   for (const Comparison* c : comparisons) {
-    svg.text(22, y + 14, shortened(several ? model_and_variant(*c) : variant_name(*c), 54));
+    svg.text(22, y + 14, cut_end(name(*c), 54));
     const double at = y + 28;
     if (c->kl.noise_floor && c->kl.noise_floor->value > 0)
       svg.diamond(x.at(c->kl.noise_floor->value), at, 5, "aa");

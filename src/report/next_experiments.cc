@@ -1,7 +1,10 @@
 // Chooses the next experiments from what this one changed and how it ended.
 #include "report/next_experiments.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <cmath>
 #include <set>
 
 #include "report/sections.h"
@@ -17,13 +20,22 @@ std::set<int> layers_of(const std::vector<TensorReport>& tensors) {
   return layers;
 }
 
-std::string kinds_of(const std::vector<TensorReport>& tensors) {
-  std::vector<std::string> kinds;
+// The layers of each kind, kinds in order of appearance; none for one that belongs to no layer.
+std::vector<std::pair<std::string, std::set<int>>> layers_by_kind(const std::vector<TensorReport>& tensors) {
+  std::vector<std::pair<std::string, std::set<int>>> kinds;
   for (const TensorReport& tensor : tensors) {
-    if (std::find(kinds.begin(), kinds.end(), tensor.kind) == kinds.end()) kinds.push_back(tensor.kind);
+    auto kind = std::ranges::find(kinds, tensor.kind, [](const auto& entry) { return entry.first; });
+    if (kind == kinds.end()) kind = kinds.insert(kind, {tensor.kind, {}});
+    if (tensor.layer) kind->second.insert(*tensor.layer);
   }
+  return kinds;
+}
+
+// "attn_q,attn_k": the kinds that belong to layers.
+std::string layered_kinds(const std::vector<TensorReport>& tensors) {
   std::string text;
-  for (const std::string& kind : kinds) text += (text.empty() ? "" : ",") + kind;
+  for (const auto& [kind, layers] : layers_by_kind(tensors))
+    if (!layers.empty()) text += (text.empty() ? "" : ",") + kind;
   return text;
 }
 
@@ -46,8 +58,24 @@ std::string coarser_than(const std::string& format) {
   return "fp8_e4m3";
 }
 
+// As --margin takes it: those that are not the usual ones.
+std::string unusual_margins(const Margins& margins) {
+  const Margins usual;
+  std::string text;
+  const auto add = [&](const char* name, double value, double usual_value, bool of_a_logarithm) {
+    if (value != usual_value)
+      text += fmt::format("{}{}={:.6g}", text.empty() ? "" : ",", name,
+                          of_a_logarithm ? std::expm1(value) : value);
+  };
+  add("ppl", margins.log_perplexity_ratio, usual.log_perplexity_ratio, true);
+  add("kl", margins.kl_nats, usual.kl_nats, false);
+  add("top", margins.top_flips, usual.top_flips, false);
+  add("speed", margins.speed_log_ratio, usual.speed_log_ratio, true);
+  return text;
+}
+
 std::string command(const Comparison& c, const std::vector<std::string>& recipes, int chunks,
-                    Arithmetic arithmetic) {
+                    Arithmetic arithmetic, size_t number) {
   const ComparisonSettings& s = c.settings;
   const ComparisonSettings usual;
   std::vector<std::string> arguments = {"fqlab", "compare", c.original.path};
@@ -62,36 +90,52 @@ std::string command(const Comparison& c, const std::vector<std::string>& recipes
   if (arithmetic == Arithmetic::kNative) arguments.insert(arguments.end(), {"--arithmetic", "native"});
   if (arithmetic == Arithmetic::kReference && s.gelu == Gelu::kEngine)
     arguments.insert(arguments.end(), {"--gelu", "engine"});
-  arguments.insert(arguments.end(), {"--out", "next"});
+  if (const std::string margins = unusual_margins(s.margins); !margins.empty())
+    arguments.insert(arguments.end(), {"--margin", margins});
+  arguments.insert(arguments.end(), {"--out", fmt::format("next-{}", number)});
   return shell_command(arguments);
 }
 
 }  // namespace
 
-std::string selector_of(const std::vector<TensorReport>& tensors) {
-  const std::string layers = ranges(layers_of(tensors));
-  return (layers.empty() ? "" : layers + "/") + kinds_of(tensors);
+std::vector<std::string> selectors_of(const std::vector<TensorReport>& tensors) {
+  std::vector<std::pair<std::set<int>, std::string>> alike;  // kinds of the same layers
+  for (const auto& [kind, layers] : layers_by_kind(tensors)) {
+    auto group = std::ranges::find(alike, layers, [](const auto& entry) { return entry.first; });
+    if (group == alike.end()) group = alike.insert(group, {layers, ""});
+    group->second += (group->second.empty() ? "" : ",") + kind;
+  }
+  std::vector<std::string> selectors;
+  for (const auto& [layers, kinds] : alike)
+    selectors.push_back((layers.empty() ? "" : ranges(layers) + "/") + kinds);
+  return selectors;
 }
 
 std::vector<Experiment> next_experiments(const Comparison& c) {
   std::vector<Experiment> list;
   if (!c.recipe || c.tensors.empty()) return list;
   const Arithmetic arithmetic = c.settings.arithmetic;
-  const auto add = [&](Key why, const std::vector<std::string>& recipes) {
-    list.push_back({why, command(c, recipes, c.settings.chunks, arithmetic)});
+  const auto add_with = [&](Key why, const std::vector<std::string>& recipes, int chunks, Arithmetic with) {
+    list.push_back({why, command(c, recipes, chunks, with, list.size() + 1)});
   };
-  const std::string kinds = kinds_of(c.tensors);
+  const auto add = [&](Key why, const std::vector<std::string>& recipes) {
+    add_with(why, recipes, c.settings.chunks, arithmetic);
+  };
+  const std::string kinds = layered_kinds(c.tensors);
   std::string format = c.tensors.front().format;
   if (c.vacuous) {
     format = coarser_than(format);
-    add("next.other_format", {selector_of(c.tensors) + "=" + format});
+    std::string recipe;
+    for (const std::string& selector : selectors_of(c.tensors))
+      recipe += (recipe.empty() ? "" : ";") + selector + "=" + format;
+    add("next.other_format", {recipe});
   }
   if (c.verdicts.overall == Verdict::kInconclusive) {
     const int more = chunks_to_decide(c).value_or(3 * c.settings.chunks);
-    list.push_back({"next.more_chunks", command(c, {*c.recipe}, c.settings.chunks + more, arithmetic)});
+    add_with("next.more_chunks", {*c.recipe}, c.settings.chunks + more, arithmetic);
   }
   if (arithmetic == Arithmetic::kNative && c.kl.resolved == false) {
-    list.push_back({"next.reference", command(c, {*c.recipe}, c.settings.chunks, Arithmetic::kReference)});
+    add_with("next.reference", {*c.recipe}, c.settings.chunks, Arithmetic::kReference);
   }
   const std::set<int> used = layers_of(c.tensors);
   const int layers = c.original.layers;

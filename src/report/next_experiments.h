@@ -20,8 +20,8 @@ struct Experiment {
 /// recipe to vary.
 std::vector<Experiment> next_experiments(const Comparison& comparison);
 
-/// The recipe's tensors as one selector, "0-2/attn_q,attn_k"; every layer of `tensors` with every kind of
-/// them.
-std::string selector_of(const std::vector<TensorReport>& tensors);
+/// The tensors as selectors, "0-2/attn_q,attn_k": one for the kinds of the same layers, one without layers
+/// for those that belong to none.
+std::vector<std::string> selectors_of(const std::vector<TensorReport>& tensors);
 
 }  // namespace fqlab::report

@@ -26,7 +26,7 @@ void add_sections(const Comparison& c, const Text& text, const SectionPlace& pla
 }
 
 // The forest plot's numbers, largest KL divergence first.
-Table ranking_table(std::span<const Comparison* const> ranked, bool mixed, const Text& text) {
+Table ranking_table(std::span<const Comparison* const> ranked, const RowNames& name, const Text& text) {
   Table table{text("figure.forest"),
               {{text("head.recipe")},
                {text("head.kl_nats"), true},
@@ -35,8 +35,7 @@ Table ranking_table(std::span<const Comparison* const> ranked, bool mixed, const
               {}};
   for (const Comparison* c : ranked) {
     const auto& floor = c->kl.noise_floor;
-    table.rows.push_back({code(mixed ? model_and_variant(*c) : variant_name(*c)),
-                          estimate(c->kl.mean, shown(*c, c->kl.interval)),
+    table.rows.push_back({code(name(*c)), estimate(c->kl.mean, shown(*c, c->kl.interval)),
                           floor ? estimate(floor->value, floor->interval) : text("none"),
                           text.verdict(c->verdicts.kl)});
   }
@@ -56,7 +55,8 @@ Document build_document(std::span<const Comparison> comparisons, Language langua
     add_sections(comparisons.front(), text, {2, ""}, document);
     return document;
   }
-  document.title = several_originals(comparisons)
+  const RowNames names(comparisons);
+  document.title = names.several_originals
                        ? text("title.models", {{"n", std::to_string(comparisons.size())}})
                        : text("title.many", {{"model", model}, {"n", std::to_string(comparisons.size())}});
   document.blocks.push_back(Heading{2, "all", text("section.all")});
@@ -66,14 +66,14 @@ Document build_document(std::span<const Comparison> comparisons, Language langua
   for (const Comparison& c : comparisons) ranked.push_back(&c);
   std::stable_sort(ranked.begin(), ranked.end(),
                    [](const Comparison* a, const Comparison* b) { return a->kl.mean > b->kl.mean; });
-  document.blocks.push_back(Figure{text("figure.forest"), forest_figure(ranked, text),
-                                   ranking_table(ranked, several_originals(comparisons), text)});
+  document.blocks.push_back(
+      Figure{text("figure.forest"), forest_figure(ranked, names, text), ranking_table(ranked, names, text)});
   int index = 0;
   for (const Comparison& c : comparisons) {
     const std::string suffix = "-" + std::to_string(++index);
     document.blocks.push_back(Heading{2, "comparison" + suffix,
-                                      c.recipe ? text("section.recipe", {{"recipe", *c.recipe}})
-                                               : text("section.file", {{"file", variant_name(c)}})});
+                                      c.recipe ? text("section.recipe", {{"recipe", names(c)}})
+                                               : text("section.file", {{"file", names(c)}})});
     add_sections(c, text, {3, suffix}, document);
   }
   return document;

@@ -74,9 +74,15 @@ std::vector<SpeedRow> speed_rows(const Comparison& comparison);
 
 /// What a variant is called: its recipe or its file's name.
 std::string variant_name(const Comparison& comparison);
-/// The same after the original's name, for tables that mix several originals.
-std::string model_and_variant(const Comparison& comparison);
-bool several_originals(std::span<const Comparison> comparisons);
+/// "wikitext-2" of a text file or a folder of that name; the names of several texts joined with a plus sign.
+std::string text_name(const Comparison& comparison);
+/// What each of several comparisons is called beside the others: the variant's name, after the original's
+/// where they differ, before the text's where these do.
+struct RowNames {
+  explicit RowNames(std::span<const Comparison> comparisons);
+  std::string operator()(const Comparison& comparison) const;
+  bool several_originals = false, several_texts = false;
+};
 
 /// The interval, or none where every logit is equal: an exact result carries no sign of noise.
 std::optional<Interval> shown(const Comparison& comparison, const std::optional<Interval>& interval);
@@ -87,7 +93,9 @@ std::string one_line(const std::string& prompt);
 /// The formats of the changed tensors, as a list in the text's language.
 std::string formats_of(const Comparison& comparison, const Text& text);
 
-/// Reason of the note for `key` of report.json, or `otherwise`.
+/// The note for `key` of report.json, or for what holds it; null where there is none.
+const Note* note_of(const Comparison& comparison, std::string_view key);
+/// Its reason, or `otherwise`.
 std::string reason_of(const Comparison& comparison, std::string_view key, std::string_view otherwise);
 
 /// The argument as a POSIX shell reads it back; unchanged where no quoting is needed.

@@ -186,7 +186,7 @@ std::string verdict_sentence(const Comparison& c, const Text& text) {
   if (c.verdicts.overall == Verdict::kVacuous || c.verdicts.overall == Verdict::kIdentical) return sentence;
   if (c.verdicts.overall == Verdict::kInconclusive) {
     const auto more = chunks_to_decide(c);
-    sentence = text.sentences(sentence, c.clusters < 2 ? text("summary.one_cluster")
+    sentence = text.sentences(sentence, !c.kl.interval ? text("summary.one_cluster")
                                         : more ? text("summary.chunks_to_decide", {{"n", count(*more)}})
                                                : text("summary.cannot_decide"));
   }
@@ -229,12 +229,12 @@ Table overview_table(std::span<const Comparison> comparisons, const Text& text) 
                {text("head.floor"), true},
                {text("head.same_top_short"), true}},
               {}};
-  const bool mixed = several_originals(comparisons);
+  const RowNames name(comparisons);
   for (const Comparison& c : comparisons) {
-    table.rows.push_back(
-        {code(mixed ? model_and_variant(c) : variant_name(c)), text.verdict(c.verdicts.overall),
-         count(c.values_changed) + " / " + count(c.values_total), fixed(c.perplexity.variant, 4),
-         perplexity_change(c), kl_value(c), floor_value(c, text), percent(c.same_top.fraction)});
+    table.rows.push_back({code(name(c)), text.verdict(c.verdicts.overall),
+                          count(c.values_changed) + " / " + count(c.values_total),
+                          fixed(c.perplexity.variant, 4), perplexity_change(c), kl_value(c),
+                          floor_value(c, text), percent(c.same_top.fraction)});
   }
   return table;
 }
@@ -250,13 +250,12 @@ Table terminal_overview(std::span<const Comparison> comparisons, const Text& tex
                {text("head.floor_short"), true},
                {text("head.same_top_short"), true}},
               {}};
-  const bool mixed = several_originals(comparisons);
+  const RowNames name(comparisons);
   for (const Comparison& c : comparisons) {
-    table.rows.push_back({mixed ? model_and_variant(c) : variant_name(c), text.verdict(c.verdicts.overall),
-                          count(c.values_changed) + " / " + count(c.values_total),
-                          fixed(c.perplexity.variant, 4), without_interval(perplexity_change(c)), kl_value(c),
-                          c.kl.noise_floor ? number(c.kl.noise_floor->value, 2) : text("none"),
-                          percent(c.same_top.fraction)});
+    table.rows.push_back(
+        {name(c), text.verdict(c.verdicts.overall), count(c.values_changed) + " / " + count(c.values_total),
+         fixed(c.perplexity.variant, 4), without_interval(perplexity_change(c)), kl_value(c),
+         c.kl.noise_floor ? number(c.kl.noise_floor->value, 2) : text("none"), percent(c.same_top.fraction)});
   }
   return table;
 }

@@ -502,9 +502,11 @@ Result<PlanOutcome> PlanSearch::run() {
   for (const PlanGroup& group : space_.groups()) least += group.options.front().bytes;
   if (budget_ < least)
     return fail(ErrorCode::kUsage,
-                fmt::format("a file of {} bytes cannot be made: the smallest has {}{}", budget_, least,
-                            request_.pins.empty() ? "" : " with these pins"),
+                fmt::format("a file of {} bytes cannot be made: the smallest has {}{}, {:.2f} bits a weight",
+                            budget_, least, request_.pins.empty() ? "" : " with these pins",
+                            8 * static_cast<double>(least) / static_cast<double>(weights_of(space_.file()))),
                 "--budget " + request_.budget, "allow more bytes, or smaller types with --types");
+  for (const std::string& warning : space_.warnings()) warn_(warning);
 
   const Result<bool> found = find_representative();
   if (!found) return tl::unexpected(found.error());
@@ -552,7 +554,6 @@ Result<PlanOutcome> search_plan(
   const std::vector<GgmlType> types = request.types.empty() ? default_plan_types(*file) : request.types;
   Result<PlanSpace> space = PlanSpace::create(*file, source, types, request.pins, request.grouping);
   if (!space) return tl::unexpected(space.error());
-  for (const std::string& warning : space->warnings()) warn(warning);
   return PlanSearch(request, source, std::move(*space), progress, warn).run();
 }
 

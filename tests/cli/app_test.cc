@@ -22,6 +22,7 @@ TEST(App, ExplainsACommand) {
   EXPECT_THAT(ran.out,
               AllOf(HasSubstr("Usage: fqlab quantize"), HasSubstr("--recipe"), HasSubstr("--store")));
   EXPECT_EQ(fqlab({"quantize", "--help"}).out, ran.out);
+  EXPECT_THAT(fqlab({"formats", "apply", "--help"}).out, HasSubstr("Usage: fqlab formats apply"));
 }
 
 TEST(App, ListsTheCommands) {
@@ -61,6 +62,9 @@ TEST(App, SaysWhatIsMissingOrTooMuch) {
   EXPECT_EQ(missing.code, 2);
   EXPECT_THAT(missing.err, AllOf(HasSubstr("MODEL is required"), HasSubstr("fqlab help inspect")));
   EXPECT_THAT(fqlab({"inspect", "a", "b"}).err, HasSubstr("one argument too many: b"));
+  const auto twice = fqlab({"quantize", "a", "-o", "b", "-o", "c"});
+  EXPECT_EQ(twice.code, 2);
+  EXPECT_THAT(twice.err, HasSubstr("error: --output is given 2 times. give it once"));
 }
 
 TEST(App, FailsWhenItsOutputCannotBeWritten) {

@@ -29,6 +29,12 @@ class CompareCommand : public ::testing::Test {
     all.insert(all.end(), more.begin(), more.end());
     return all;
   }
+  std::vector<std::string> with_dialogue(const std::vector<std::string>& more) {
+    std::vector<std::string> all = {"compare",  model_.string(), "--corpus", text_.string(),
+                                    "--recipe", "*=bf16",        "--out",    out_.string()};
+    all.insert(all.end(), more.begin(), more.end());
+    return all;
+  }
   testing::TemporaryFolder folder_;
   std::filesystem::path model_ = testing::shared_file("data/stories260k-f32.gguf");
   std::filesystem::path text_ = testing::shared_file("data/wikitext-2-raw.test.txt");
@@ -43,6 +49,13 @@ std::string timeless(json report) {
   report["settings"].erase("threads");
   report["perplexity"].erase("seconds");
   return report.dump();
+}
+
+TEST_F(CompareCommand, ReplacesNoFileUnlessForced) {
+  const std::vector<std::string> all =
+      command({"--recipe", "0/ffn_down=fp8_e4m3", "--lang", "en,zh-TW", "--export", "csv,jsonl,lm-eval"});
+  ASSERT_EQ(fqlab(all).code, 0);
+  testing::expect_each_file_is_kept(out_, all);
 }
 
 TEST_F(CompareCommand, WritesTheReportInBothLanguages) {
@@ -137,10 +150,11 @@ TEST_F(CompareCommand, EachBadInputGetsOneClearMessageAndLeavesNothing) {
        2,
        "folder"},
       {"unknown option", command({"--recipe", "*=bf16", "--chunk", "3"}), 2, "--chunks"},
-      {"no prompts", command({"--recipe", "*=bf16", "--prompts", (folder_ / "none.txt").string()}), 1,
-       "none.txt"},
-      {"prompts of a folder", command({"--recipe", "*=bf16", "--prompts", folder_.path().string()}), 1,
-       "this is a folder"},
+      {"no prompts", with_dialogue({"--prompts", (folder_ / "none.txt").string()}), 1, "none.txt"},
+      {"prompts of a folder", with_dialogue({"--prompts", folder_.path().string()}), 1, "this is a folder"},
+      {"prompts of a model", with_dialogue({"--prompts", model_.string()}), 1, "this is no text"},
+      {"prompts without a dialogue", command({"--recipe", "*=bf16", "--prompts", "some.txt"}), 2,
+       "--prompts excludes --no-dialogue"},
       {"no speed to export", command({"--recipe", "*=bf16", "--export", "csv,llama-bench"}), 2,
        "no speed to export"},
       {"bad language", command({"--recipe", "*=bf16", "--lang", "fr"}), 2, "zh-TW"},

@@ -77,8 +77,8 @@ TEST_F(InspectFormats, RefusesWhatMakesNoSenseBeforeReadingTheWeights) {
   for (const auto& [arguments, message] : std::vector<std::pair<std::vector<std::string>, std::string>>{
            {{"--format", "bf17"}, "bf16"},
            {{"--format", "bf16,int4"}, "granularity"},
-           {{"--csv"}, "needs --format"},
-           {{"--out", out_}, "needs --format"},
+           {{"--csv"}, "requires --format"},
+           {{"--out", out_}, "requires --format"},
            {{"--format", "bf16", "--json", "--csv"}, "exclude"},
            {{"--format", "bf16", "--lang", "fr", "--out", out_}, "fr"}}) {
     std::vector<std::string> command = {"inspect", model_};

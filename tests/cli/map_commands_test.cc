@@ -27,9 +27,18 @@ TEST_F(MapCommands, ReportRebuildsThePagesOfAMapJson) {
 }
 
 TEST_F(MapCommands, ReportKeepsAnOlderPageUnlessForced) {
-  ASSERT_EQ(fqlab({"report", map_, "--out", out_}).code, 0);
-  EXPECT_EQ(fqlab({"report", map_, "--out", out_}).code, 2);
+  const std::vector<std::string> command = {"report", map_, "--out", out_, "--lang", "zh-TW,en"};
+  ASSERT_EQ(fqlab(command).code, 0);
   EXPECT_EQ(fqlab({"report", map_, "--out", out_, "--force"}).code, 0);
+  testing::expect_each_file_is_kept(out_, command);
+}
+
+TEST_F(MapCommands, ReportNeverReplacesItsInput) {
+  const std::string input = (folder_ / "map.json").string();
+  std::filesystem::copy_file(map_, input);
+  const auto ran = fqlab({"report", input, "--out", folder_.path().string(), "--force"});
+  EXPECT_EQ(ran.code, 2);
+  EXPECT_THAT(ran.err, HasSubstr("the output is the report that is read"));
 }
 
 TEST_F(MapCommands, ReportTakesOneMapAlone) {

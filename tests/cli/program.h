@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <filesystem>
 #include <functional>
 #include <string>
 #include <vector>
@@ -48,6 +49,24 @@ inline Ran fqlab(const std::vector<std::string>& arguments, const std::string& o
   if (out_path.empty()) ran.out = read_file(out);
   ran.err = read_file(err);
   return ran;
+}
+
+/// Each file that a command has written to `folder`, alone in it, makes the command refuse the folder.
+inline void expect_each_file_is_kept(const std::filesystem::path& folder,
+                                     const std::vector<std::string>& command) {
+  std::vector<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator(folder))
+    names.push_back(entry.path().filename().string());
+  EXPECT_GE(names.size(), 2u);
+  for (const std::string& name : names) {
+    std::filesystem::remove_all(folder);
+    std::filesystem::create_directory(folder);
+    write_file(folder / name, "precious");
+    const Ran ran = fqlab(command);
+    EXPECT_EQ(ran.code, 2) << name;
+    EXPECT_NE(ran.err.find("--force"), std::string::npos) << name << ": " << ran.err;
+    EXPECT_EQ(read_file(folder / name), "precious");
+  }
 }
 
 }  // namespace fqlab::testing

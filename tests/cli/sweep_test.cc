@@ -149,7 +149,7 @@ TEST_F(SweepCommand, WhatWasNotMeasuredIsPredictedOnRequestAndSaidSo) {
 
   const testing::Ran lonely = testing::fqlab({"show", study(), "--imatrix", "some.gguf"});
   EXPECT_EQ(lonely.code, 2);
-  EXPECT_THAT(lonely.err, HasSubstr("there is nothing to predict"));
+  EXPECT_THAT(lonely.err, HasSubstr("requires --predict"));
   const std::string other = (folder_ / "other.gguf").string();
   ASSERT_EQ(testing::fqlab({"quantize", testing::shared_file("data/stories260k-f32.gguf").string(),
                             "--recipe", "*=bf16", "-o", other})

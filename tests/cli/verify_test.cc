@@ -151,6 +151,7 @@ TEST_F(VerifyCommand, RefusesAnExistingReportWithoutForce) {
   EXPECT_EQ(ran.code, 2);
   EXPECT_THAT(ran.err, HasSubstr("--force"));
   EXPECT_EQ(read_file(out_ / "report.json"), before);
+  testing::expect_each_file_is_kept(out_, quick({}));
 }
 
 }  // namespace

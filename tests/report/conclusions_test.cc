@@ -9,6 +9,7 @@ namespace fqlab::report {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
@@ -78,7 +79,7 @@ TEST(NextExperiments, ProposeAnotherFormatAfterAVacuousOne) {
   EXPECT_EQ(list.front().why.index(), Key("next.other_format").index());
   EXPECT_EQ(list.front().command,
             "fqlab compare models/SmolLM2-135M-Instruct.Q4_1.gguf --recipe 0/ffn_norm=fp8_e4m3 "
-            "--corpus wikitext-2-raw.test.txt --chunks 16 --out next");
+            "--corpus wikitext-2-raw.test.txt --chunks 16 --out next-1");
 }
 
 TEST(NextExperiments, SpreadOtherLayersOverTheDepth) {
@@ -115,7 +116,9 @@ TEST(Selector, CompressesLayersToRanges) {
   const int layers[] = {0, 1, 2, 5, 5};
   for (size_t i = 0; i < 5; ++i)
     tensors[i].layer = layers[i], tensors[i].kind = i == 4 ? "attn_q" : "ffn_norm";
-  EXPECT_EQ(selector_of(tensors), "0-2,5/ffn_norm,attn_q");
+  EXPECT_THAT(selectors_of(tensors), ElementsAre("0-2,5/ffn_norm", "5/attn_q"));
+  tensors[1].kind = "token_embd", tensors[1].layer.reset();
+  EXPECT_THAT(selectors_of(tensors), ElementsAre("0,2,5/ffn_norm", "token_embd", "5/attn_q"));
 }
 
 }  // namespace

@@ -15,8 +15,7 @@ using Json = nlohmann::ordered_json;
 
 std::string exported(const std::vector<Comparison>& all, ExportFormat format, const std::string& name) {
   const auto files = export_comparisons(all, format);
-  if (!files) return to_string(files.error());
-  for (const ExportFile& file : *files) {
+  for (const ExportFile& file : files) {
     if (file.name == name) return file.content;
   }
   return "no file " + name;
@@ -68,8 +67,8 @@ TEST(ReadJson, RefusesWhatIsNoReport) {
 TEST(Csv, HasAsManyFieldsAsItsHeaderInEveryRow) {
   const std::vector<Comparison> all = {testing::fp8_norm(), testing::vacuous(), testing::different()};
   const auto files = export_comparisons(all, ExportFormat::kCsv);
-  ASSERT_EQ(files->size(), 6u);
-  for (const ExportFile& file : *files) {
+  ASSERT_EQ(files.size(), 6u);
+  for (const ExportFile& file : files) {
     std::istringstream lines(file.content);
     std::string header, line;
     std::getline(lines, header);
@@ -112,9 +111,18 @@ TEST(LlamaBench, ListsPromptAndGenerationOfBothFiles) {
   EXPECT_THAT(list[3]["model_filename"].get<std::string>(), HasSubstr("*=mxfp4"));
 }
 
-TEST(LlamaBench, IsRefusedWhereNoSpeedWasMeasured) {
-  const std::vector<Comparison> all = {testing::fp8_norm()};
-  EXPECT_EQ(export_comparisons(all, ExportFormat::kLlamaBench).error().code, ErrorCode::kUsage);
+TEST(LlamaBench, IsAnEmptyListWhereNoSpeedWasMeasured) {
+  EXPECT_EQ(exported({testing::fp8_norm()}, ExportFormat::kLlamaBench, "llama-bench.json"), "[]\n");
+}
+
+TEST(Exports, HaveTheirNamesBeforeAnythingIsMeasured) {
+  const std::vector<Comparison> all = {testing::fp8_norm(), testing::different()};
+  for (const ExportFormat format :
+       {ExportFormat::kCsv, ExportFormat::kJsonLines, ExportFormat::kLlamaBench, ExportFormat::kLmEval}) {
+    std::vector<std::string> names;
+    for (const ExportFile& file : export_comparisons(all, format)) names.push_back(file.name);
+    EXPECT_EQ(export_file_names(format, all.size()), names);
+  }
 }
 
 TEST(LmEval, PutsMetricsUnderTheTask) {
@@ -124,6 +132,17 @@ TEST(LmEval, PutsMetricsUnderTheTask) {
   EXPECT_EQ(json["results"]["wikitext-2-raw.test"]["kl_mean,none"], 0.000803);
   EXPECT_EQ(json["higher_is_better"]["wikitext-2-raw.test"]["same_top"], true);
   EXPECT_THAT(json["config"]["model_args"].get<std::string>(), StartsWith("pretrained=models/SmolLM2"));
+}
+
+TEST(LmEval, NamesATaskAfterAFolderOrAfterAllTexts) {
+  Comparison c = testing::fp8_norm();
+  c.settings.corpus.path = "texts/letters/";
+  EXPECT_TRUE(Json::parse(exported({c}, ExportFormat::kLmEval, "results_variant.json"))["results"].contains(
+      "letters"));
+  c.corpora.resize(2);
+  c.corpora[0].name = "wiki", c.corpora[1].name = "letters";
+  EXPECT_TRUE(Json::parse(exported({c}, ExportFormat::kLmEval, "results_variant.json"))["results"].contains(
+      "wiki+letters"));
 }
 
 TEST(ExportFormat, IsChosenByName) {

@@ -126,7 +126,7 @@ TEST(Figures, AreNotDrawnWithoutData) {
   EXPECT_EQ(histogram_figure(c, text), "");
   EXPECT_EQ(position_figure(c, text), "");
   EXPECT_EQ(speed_figure(c, text), "");
-  EXPECT_EQ(forest_figure({}, text), "");
+  EXPECT_EQ(forest_figure({}, RowNames({}), text), "");
 }
 
 TEST(Figures, HoldNoNumberThatIsNotFinite) {
@@ -137,8 +137,8 @@ TEST(Figures, HoldNoNumberThatIsNotFinite) {
   c.kl.noise_floor->value = 0;
   const Text text(Language::kEnglish);
   const Comparison* one[] = {&c};
-  for (const std::string& svg :
-       {chunk_figure(c, text), kl_figure(c, text), histogram_figure(c, text), forest_figure(one, text)}) {
+  for (const std::string& svg : {chunk_figure(c, text), kl_figure(c, text), histogram_figure(c, text),
+                                 forest_figure(one, RowNames(std::span(&c, 1)), text)}) {
     EXPECT_THAT(svg, AllOf(Not(HasSubstr("nan")), Not(HasSubstr("inf\""))));
   }
 }

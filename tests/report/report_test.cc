@@ -105,6 +105,17 @@ TEST(Markdown, SaysWhatWasNotMeasuredAndHowToMeasureIt) {
   EXPECT_THAT(english(off), AllOf(HasSubstr("without `--no-dialogue`"), HasSubstr("without `--no-speed`")));
 }
 
+TEST(Markdown, SaysWhyAMeasurementFailed) {
+  Comparison c = testing::fp8_norm();
+  c.notes = {{"speed", "failed", "no space left (/tmp/x). free some"}};
+  const Result<std::vector<Comparison>> again = parse_comparison_json(comparison_json(std::span(&c, 1)));
+  ASSERT_TRUE(again) << to_string(again.error());
+  for (const Comparison& each : {c, again->front()})
+    EXPECT_THAT(english(each), AllOf(HasSubstr("Speed was not measured in this run: the measurement failed."),
+                                     HasSubstr("no space left (/tmp/x). free some")));
+  EXPECT_THAT(chinese(c), HasSubstr("這次執行沒有測量速度：測量失敗。"));
+}
+
 TEST(Markdown, HasNoEnglishHeadingInChinese) {
   for (const Comparison& c : every_fixture()) {
     const std::string text = chinese(c);

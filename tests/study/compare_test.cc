@@ -10,6 +10,9 @@
 namespace fqlab {
 namespace {
 
+using ::testing::AllOf;
+using ::testing::Contains;
+using ::testing::Field;
 using ::testing::HasSubstr;
 using ::testing::SizeIs;
 
@@ -220,6 +223,22 @@ TEST_F(CompareTest, AFileToKeepThatCannotBeMadeIsRefusedBeforeAnythingIsMeasured
   EXPECT_EQ(result.error().code, ErrorCode::kUsage);
   EXPECT_EQ(passes, 0);
   EXPECT_EQ(testing::read_file(*request_.keep_variant), "precious");
+}
+
+TEST_F(CompareTest, WhereTheSpeedCannotBeMeasuredTheRestIsKept) {
+  add_recipe("0/ffn_norm=fp8_e4m3");
+  request_.chunks = 2;
+  request_.speed = true;
+  std::filesystem::create_directory(folder_ / "gone");
+  request_.keep_variant = folder_ / "gone" / "kept.gguf";
+  const auto result =
+      compare(request_, [&](int, int, const std::string&) { std::filesystem::remove_all(folder_ / "gone"); });
+  ASSERT_TRUE(result) << to_string(result.error());
+  const Comparison& c = result->front();
+  EXPECT_GT(c.kl.mean, 0);
+  EXPECT_FALSE(c.prompt_tps.has_value());
+  EXPECT_THAT(c.notes, Contains(AllOf(Field(&Note::key, "speed"), Field(&Note::reason, "failed"),
+                                      Field(&Note::detail, HasSubstr("gone")))));
 }
 
 TEST_F(CompareTest, ABatchSoShortThatTheEngineRoundsDifferentlyIsRefused) {
