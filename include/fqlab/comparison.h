@@ -214,6 +214,7 @@ struct StorageEffect {
 };
 
 struct Comparison {
+  std::string fqlab_version;  ///< of the program that measured
   std::string engine_version;
   std::vector<std::string> command;  ///< argv
   std::string created;               ///< ISO 8601, UTC

@@ -54,11 +54,11 @@ std::string tensors_csv(std::span<const Comparison> all) {
 }
 
 std::string chunks_csv(std::span<const Comparison> all) {
-  Csv csv("variant,chunk,cluster,positions,nll_original,nll_variant,log_ratio,kl_mean,same_top");
+  Csv csv("variant,corpus,chunk,cluster,positions,nll_original,nll_variant,log_ratio,kl_mean,same_top");
   for (const Comparison& c : all) {
     for (const ChunkResult& k : c.chunks) {
-      csv << variant_name(c) << k.chunk << k.cluster << k.positions << k.nll_original << k.nll_variant
-          << k.nll_variant - k.nll_original << k.kl_mean << k.same_top;
+      csv << variant_name(c) << k.corpus << k.chunk << k.cluster << k.positions << k.nll_original
+          << k.nll_variant << k.nll_variant - k.nll_original << k.kl_mean << k.same_top;
       csv.end_row();
     }
   }

@@ -265,7 +265,7 @@ void add_storage(const std::optional<StorageEffect>& storage, Json& json) {
 Json comparison_object(const Comparison& c) {
   Json json;
   json["schema_version"] = 1;
-  json["tool"] = {{"name", "fqlab"}, {"version", FQLAB_VERSION}, {"engine", c.engine_version}};
+  json["tool"] = {{"name", "fqlab"}, {"version", c.fqlab_version}, {"engine", c.engine_version}};
   json["command"] = c.command;
   json["created"] = c.created;
   add_identity(c.original, json["original"]);

@@ -249,6 +249,7 @@ Comparison read_comparison(const nlohmann::json& json) {
   json.at("perplexity").at("original"), json.at("kl").at("mean"), json.at("same_top").at("fraction");
   json.at("verdicts").at("overall");
   Comparison c;
+  read(part(json, "tool"), "version", c.fqlab_version);
   read(part(json, "tool"), "engine", c.engine_version);
   read(json, "command", c.command);
   read(json, "created", c.created);

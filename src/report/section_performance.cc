@@ -89,7 +89,7 @@ void add_reproduce(const Comparison& c, const Text& text, const SectionPlace& pl
   const Environment& e = c.environment;
   Table table{text("reproduce.table"), {{text("head.setting")}, {text("head.value")}}, {}};
   table.rows = {{text("reproduce.created"), c.created},
-                {text("reproduce.version"), FQLAB_VERSION},
+                {text("reproduce.version"), c.fqlab_version},
                 {text("reproduce.engine"), c.engine_version},
                 {text("reproduce.cpu"), e.cpu},
                 {text("reproduce.isa"), e.isa},

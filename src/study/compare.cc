@@ -271,6 +271,7 @@ void list_worst(PairedRun& run, const TextView& view, const CutText& cut, const 
 Comparison describe(const PairedRun& run, const VariantRun& variant, const TextView& view,
                     const CutText& cut) {
   Comparison c;
+  c.fqlab_version = FQLAB_VERSION;
   c.engine_version = engine_version();
   c.command = run.request.command;
   c.created = utc_now();

@@ -55,6 +55,16 @@ TEST(AtomicFile, AppearsOnlyWhenCommitted) {
   EXPECT_EQ(files_in(folder.path()), 1u);
 }
 
+TEST(AtomicFile, PassesOverTheTemporaryNamesOfADeadProgramOfItsNumber) {
+  testing::TemporaryFolder folder;
+  for (int i = 0; i < 100; ++i)
+    testing::write_file(folder / (".fqlab-" + std::to_string(getpid()) + "-" + std::to_string(i) + ".tmp"),
+                        "x");
+  ASSERT_TRUE(write_file_atomically(folder / "out", "new", Existing::kRefuse));
+  EXPECT_EQ(testing::read_file(folder / "out"), "new");
+  EXPECT_EQ(files_in(folder.path()), 101u);
+}
+
 TEST(AtomicFile, LeavesNothingWhenItIsNotCommitted) {
   testing::TemporaryFolder folder;
   {

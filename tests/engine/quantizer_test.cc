@@ -24,6 +24,16 @@ std::map<std::string, std::string> by_name(const std::vector<TensorType>& types)
   return out;
 }
 
+TEST(NeedsImatrix, IsLlamaQuantizesRule) {
+  const auto needs = [](const char* tensor, const char* type) {
+    return needs_imatrix(tensor, ggml_type_info(std::string_view(type))->type);
+  };
+  EXPECT_TRUE(needs("blk.0.ffn_down.weight", "iq3_xxs"));
+  EXPECT_FALSE(needs("token_embd.weight", "iq3_xxs"));
+  EXPECT_TRUE(needs("token_embd.weight", "iq2_xxs"));
+  EXPECT_FALSE(needs("blk.0.ffn_down.weight", "q4_K"));
+}
+
 TEST(StockMixes, AreLlamaQuantizesNames) {
   EXPECT_THAT(stock_mixes(), Contains("Q4_K_M"));
   EXPECT_THAT(stock_mixes(), ::testing::Not(Contains("F16")));

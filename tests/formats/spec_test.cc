@@ -57,6 +57,7 @@ TEST(FormatSpec, PrintsOneSpellingForEqualFormats) {
       {"int4:g32:calib=mse/100", "int4:g32:sym:calib=mse"},
       {"int4:g32:calib=mse/20", "int4:g32:sym:calib=mse/20"},
       {"int4:g32:calib=pct99.9:scale=f16", "int4:g32:sym:calib=pct99.9:scale=f16"},
+      {"int4:g32:calib=pct0.00001", "int4:g32:sym:calib=pct0.00001"},
       {"int4:g32:calib=absmax:scale=f32:r=rne", "int4:g32:sym"},
       {"bf16:r=zero", "bf16:r=zero"},
       {"bf16:ovf=inf", "bf16"},

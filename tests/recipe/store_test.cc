@@ -46,6 +46,10 @@ TEST(Store, KeepsANanWhoseUpperHalfAloneWouldBeInfinity) {
 TEST(Store, LeavesVectorsInF32) {
   EXPECT_EQ(storage_type({"v", GgmlType::kF32, {64, 1}, 0, 0}, GgmlType::kF16), GgmlType::kF32);
   EXPECT_EQ(storage_type({"m", GgmlType::kF32, {64, 2}, 0, 0}, GgmlType::kF16), GgmlType::kF16);
+  for (const char* name : {"blk.0.ssm_conv1d.weight", "blk.0.ssm_a", "blk.1.shortconv.conv.weight"})
+    EXPECT_EQ(storage_type({name, GgmlType::kF32, {4, 64}, 0, 0}, GgmlType::kF16), GgmlType::kF32) << name;
+  EXPECT_EQ(storage_type({"blk.0.ssm_in.weight", GgmlType::kF32, {64, 64}, 0, 0}, GgmlType::kF16),
+            GgmlType::kF16);
 }
 
 }  // namespace

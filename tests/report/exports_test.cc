@@ -1,5 +1,6 @@
 #include <gmock/gmock.h>
 
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
@@ -178,6 +179,12 @@ TEST(Thresholds, AreCrossedByThePointEstimate) {
   EXPECT_THAT(describe(checks[0], Language::kEnglish),
               HasSubstr("exceeds the limit of 0.0008 nats. The interval reaches across"));
   EXPECT_THAT(describe(checks[0], Language::kTraditionalChinese), HasSubstr("超過上限"));
+}
+
+TEST(Thresholds, AreNotKeptByWhatIsNoNumber) {
+  Comparison c = testing::fp8_norm();
+  c.kl.mean = std::nan("");
+  EXPECT_TRUE(check_thresholds(c, *parse_thresholds("kl=0.01"))[0].crossed);
 }
 
 TEST(Thresholds, LetALowerPerplexityPass) {

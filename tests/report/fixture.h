@@ -10,6 +10,7 @@ namespace fqlab::testing {
 
 inline Comparison settings_only() {
   Comparison c;
+  c.fqlab_version = "0.0.1";
   c.engine_version = "llama.cpp v0.5.0";
   c.created = "2026-01-02T03:04:05Z";
   c.original = {

@@ -225,6 +225,14 @@ TEST_F(CompareTest, AFileToKeepThatCannotBeMadeIsRefusedBeforeAnythingIsMeasured
   EXPECT_EQ(testing::read_file(*request_.keep_variant), "precious");
 }
 
+TEST_F(CompareTest, AVariantWhoseLogitsAreNoNumbersIsRefused) {
+  add_recipe("0/attn_q=e8m0");  // has no negative numbers: half of the weights become NaN
+  const auto result = compare(request_, {});
+  ASSERT_FALSE(result);
+  EXPECT_EQ(result.error().code, ErrorCode::kInput);
+  EXPECT_THAT(result.error().what, HasSubstr("the changed model's logits are no numbers"));
+}
+
 TEST_F(CompareTest, WhereTheSpeedCannotBeMeasuredTheRestIsKept) {
   add_recipe("0/ffn_norm=fp8_e4m3");
   request_.chunks = 2;
