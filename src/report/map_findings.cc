@@ -119,8 +119,10 @@ std::optional<std::string> option_value(const std::vector<std::string>& command,
   return std::nullopt;
 }
 
-void add_corpora(std::vector<std::string>& command, const MapStudy& study) {
+// The study's text, cut into the same chunks.
+void add_text(std::vector<std::string>& command, const MapStudy& study) {
   for (const std::string& corpus : study.corpora) command.insert(command.end(), {"--corpus", corpus});
+  if (study.n_ctx != 512) command.insert(command.end(), {"--ctx", std::to_string(study.n_ctx)});
 }
 
 // The same map, for these formats; what is asked of it comes after.
@@ -129,8 +131,7 @@ std::vector<std::string> sweep_command(const SensitivityMap& map, const std::vec
   std::string list;
   for (const std::string& format : formats) list += (list.empty() ? "" : ",") + format;
   std::vector<std::string> command = {"fqlab", "sweep", study.model_path, "--formats", list};
-  add_corpora(command, study);
-  if (study.n_ctx != 512) command.insert(command.end(), {"--ctx", std::to_string(study.n_ctx)});
+  add_text(command, study);
   if (study.score == "all") command.insert(command.end(), {"--score", "all"});
   if (!study.path.empty()) command.insert(command.end(), {"--study", study.path});
   for (const char* option : {"--select", "--workers"})
@@ -183,7 +184,9 @@ std::string how_changed(const SensitivityMap& map, const Text& text) {
 std::string question(const SensitivityMap& map, const Text& text) {
   const MapStudy& study = map.study;
   const MapMode mode = main_mode(map);
-  const size_t n = map.formats.empty() ? 0 : cells_of(map, 0, mode).size();
+  size_t n = 0;
+  for (size_t format = 0; format < map.formats.size(); ++format)
+    n = std::max(n, cells_of(map, format, mode).size());
   return text(mode == MapMode::kOnly ? Key("map.asked_only") : Key("map.asked_except"),
               {{"model", code(study.model_name)},
                {"how", how_changed(map, text)},
@@ -298,7 +301,7 @@ std::vector<NextStep> next_steps(const SensitivityMap& map, const Text& text) {
         keep += ";" + selector + "=f32";
     if (!keep.empty() && keep.front() != ';') {
       std::vector<std::string> command = {"fqlab", "compare", map.study.model_path, "--recipe", keep};
-      add_corpora(command, map.study);
+      add_text(command, map.study);
       command.insert(command.end(), {"--chunks", std::to_string(map.study.chunks), "--out", "protected"});
       add("map.next.protect", command, map.formats[format]);
     }
@@ -323,7 +326,7 @@ std::vector<NextStep> next_steps(const SensitivityMap& map, const Text& text) {
   }
   if (!fake.empty() && !cells_of(map, 0, mode).empty() && !map.study.corpus_path.empty()) {
     std::vector<std::string> command = {"fqlab", "plan", "ORIGINAL.gguf", "--budget", "like:Q4_K_M"};
-    add_corpora(command, map.study);
+    add_text(command, map.study);
     command.insert(command.end(), {"-o", "model.plan"});
     add("map.next.plan", command);
   }

@@ -184,11 +184,14 @@ TEST(MapPage, SaysWhichColumnsAreOfOtherTextWherePartsHaveOtherChunks) {
 }
 
 TEST(MapPage, NamesTheMostSensitivePartAndCommandsToPaste) {
-  const SensitivityMap map = sweep_map();
+  SensitivityMap map = sweep_map();
+  map.study.n_ctx = 128;
   const std::string html = map_html(map, Language::kEnglish);
   EXPECT_THAT(html, AllOf(HasSubstr("Protect first"), HasSubstr("0/attn_v"), HasSubstr("0/ffn_down"),
                           HasSubstr("--retry-failed"), HasSubstr("=f32")));
   EXPECT_THAT(html, HasSubstr("times the effect of everything together"));
+  for (const char* command : {"fqlab compare", "fqlab sweep", "fqlab plan"})
+    EXPECT_THAT(html, ContainsRegex(std::string(command) + "[^<]* --ctx 128 "));
 }
 
 TEST(MapPage, ProtectsFirstWhatHelpsMostWhereAllButOnePartChange) {
