@@ -104,13 +104,13 @@ class Model {
 
 struct EvaluatorOptions {
   int n_ctx = 512;    ///< tokens a chunk
-  int n_batch = 512;  ///< tokens a call of the engine; results do not depend on it from 16 on
+  int n_batch = 512;  ///< tokens a call of the engine, at most 256; results do not depend on it from 16 on
   int threads = 2;
   bool exact_gelu =
       false;            ///< GELU in full precision instead of the engine's 16-bit table (docs/decisions/0010)
-  bool replay = false;  ///< logits_from() will be asked for; n_batch is then at most 256
+  bool replay = false;  ///< logits_from() will be asked for
   bool fast_attention = false;  ///< the engine's fast kernel for attention scores, where it takes the slow
-                                ///< one: other round-off (docs/decisions/0015); n_batch is then at most 256
+                                ///< one: other round-off (docs/decisions/0015)
 };
 
 /// Evaluates chunks of tokens independently of each other.

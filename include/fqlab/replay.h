@@ -23,8 +23,7 @@ namespace fqlab {
 /// a tensor here never writes to the image.
 class ReplayModel {
  public:
-  /// `image` holds the weights of `source` and must outlive the model. Of the options, n_batch is at most
-  /// 256.
+  /// `image` holds the weights of `source` and must outlive the model.
   static Result<ReplayModel> create(const GgufFile& source, const WeightImage& image,
                                     const EvaluatorOptions& options);
   ReplayModel(ReplayModel&&) noexcept;

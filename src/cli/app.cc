@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
 #include <cstdio>
 #include <exception>
 #include <new>
@@ -65,11 +64,12 @@ Error usage_error(const CLI::App& app, const CLI::ParseError& error) {
   const CLI::App& command = chosen_command(app);
   for (const CLI::App* with : {&command, &app})
     if (const auto left = with->remaining(); !left.empty()) return leftover_error(app, left.front());
-  for (const CLI::Option* option : command.get_options())
-    if (const auto given = static_cast<int>(option->count());
-        given > std::max(1, option->get_items_expected_max()))
+  for (const CLI::Option* option : command.get_options()) {
+    const int given = static_cast<int>(option->count()), most = option->get_items_expected_max();
+    if (most > 0 && given > most)  // a flag takes no value, and may be given again
       return {ErrorCode::kUsage, fmt::format("{} is given {} times", option->get_name(), given), "",
               "give it once; " + help_line(app, command)};
+  }
   return {ErrorCode::kUsage, error.what(), "", help_line(app, command)};
 }
 

@@ -54,7 +54,7 @@ Result<std::string> find_imatrix(const BuildOptions& options, const Quantization
                                  ? find_file(plan.imatrix, options.plan, "imatrix", "--imatrix")
                                  : Result<std::string>(options.imatrix);
   if (!path) return path;
-  const Result<std::string> hash = sha256_of_file(*path);
+  Result<std::string> hash = sha256_of_file(*path);
   if (!hash) return hash;
   if (*hash == plan.imatrix_sha256 || (plan.imatrix_sha256.empty() && !plan.imatrix.empty())) return path;
   if (options.imatrix.empty())
@@ -87,6 +87,7 @@ void print_types(const GgufLayout& layout) {
   std::vector<std::pair<GgmlType, Sum>> sorted(sums.begin(), sums.end());
   std::ranges::stable_sort(sorted, std::greater<>(), [](const auto& entry) { return entry.second.bytes; });
   std::vector<std::vector<std::string>> rows;
+  rows.reserve(sorted.size());
   for (const auto& [type, sum] : sorted)
     rows.push_back({type_name(type), with_commas(sum.tensors), with_commas(sum.values),
                     with_commas(sum.bytes),

@@ -149,7 +149,7 @@ Result<ExitCode> run_compare(const CompareOptions& options) {
   std::error_code ignored;
   const bool kept_before = fs::exists(options.keep_variant, ignored);
   // llama.cpp may abort; in a child process that costs one message.
-  const Result<ExitCode> code = supervised([&] { return measure_and_report(*request, *output); });
+  Result<ExitCode> code = supervised([&] { return measure_and_report(*request, *output); });
   const bool done = code && (*code == kDone || *code == kThresholdCrossed);
   if (!done && !options.keep_variant.empty() && !kept_before) fs::remove(options.keep_variant, ignored);
   return code;
@@ -177,7 +177,9 @@ void add_compare(CLI::App& app, const std::vector<std::string>& arguments, Actio
       ->allow_extra_args(false);  // a MODEL may follow
   command->add_option("--ctx", request.n_ctx, "tokens a chunk; the second half is scored")
       ->capture_default_str();
-  command->add_option("--batch", request.n_batch, "tokens a call of the engine; changes time, not results")
+  command
+      ->add_option("--batch", request.n_batch,
+                   "tokens a call of the engine, 256 at most; changes time, not results")
       ->capture_default_str();
   command->add_option("--chunks", request.chunks, "chunks to measure; more give narrower intervals")
       ->capture_default_str();

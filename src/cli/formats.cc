@@ -44,6 +44,7 @@ std::string grid_number(const std::optional<double>& value) {
 
 void print_list(const std::vector<FormatFacts>& all) {
   std::vector<std::vector<std::string>> rows;
+  rows.reserve(all.size());
   for (const FormatFacts& facts : all)
     rows.push_back({facts.spec, fmt::format("{:.4g}", facts.bits_per_weight), grid_number(facts.largest),
                     grid_number(facts.smallest_step), facts.specials, facts.granularity});

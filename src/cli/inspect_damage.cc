@@ -158,8 +158,8 @@ Result<ExitCode> inspect_damage(const GgufFile& file, std::span<const size_t> te
   const Result<std::vector<Language>> languages = parse_languages(request.languages);
   if (!languages) return tl::unexpected(languages.error());
   if (!request.out.empty())
-    if (Result<void> possible =
-            check_report_folder(request.out, request.force, {"inspect", *languages, {"inspect.csv"}});
+    if (Result<void> possible = check_report_folder(
+            request.out, request.force, {"inspect", *languages, {"inspect.csv"}, /*markdown=*/false});
         !possible)
       return tl::unexpected(possible.error());
   Result<WeightReport> report = measure(file, tensors, *formats, request);

@@ -98,7 +98,7 @@ Result<void> add_predictions(SensitivityMap& map, const PredictionOptions& optio
   for (const FormatPrediction& prediction : predictions)
     say(quality(prediction, map.formats[prediction.format]));
   for (const FormatSpec& format : *formats) {
-    const std::string text = format.print();
+    const std::string& text = format.print();
     const auto has_cells = [&](const MapCell& cell) { return map.formats[cell.format] == text; };
     if (std::ranges::none_of(map.cells, has_cells))
       say_warning(text +

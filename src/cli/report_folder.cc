@@ -12,9 +12,11 @@ namespace {
 std::vector<std::string> names_of(const ReportFiles& files) {
   std::vector<std::string> names = files.others;
   names.push_back(files.stem + ".json");
-  for (size_t i = 0; i < files.languages.size(); ++i)
-    for (const char* extension : {".html", ".md"})
-      names.push_back(files.stem + report::language_suffix(files.languages, i) + extension);
+  for (size_t i = 0; i < files.languages.size(); ++i) {
+    const std::string page = files.stem + report::language_suffix(files.languages, i);
+    names.push_back(page + ".html");
+    if (files.markdown) names.push_back(page + ".md");
+  }
   return names;
 }
 

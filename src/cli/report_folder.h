@@ -19,6 +19,7 @@ struct ReportFiles {
   std::string stem;
   std::span<const Language> languages;
   std::vector<std::string> others;
+  bool markdown = true;  ///< whether there are pages in Markdown too
 };
 
 /// Refuses, before anything is measured, a place where the report could not be written; one that holds an

@@ -112,7 +112,9 @@ void add_verify(CLI::App& app, const std::vector<std::string>& arguments, Action
       ->capture_default_str();
   command->add_option("--ctx", request.n_ctx, "tokens a chunk; the second half is scored")
       ->capture_default_str();
-  command->add_option("--batch", request.n_batch, "tokens a call of the engine; changes time, not results")
+  command
+      ->add_option("--batch", request.n_batch,
+                   "tokens a call of the engine, 256 at most; changes time, not results")
       ->capture_default_str();
   command->add_option(
       "--margin", options->margins,

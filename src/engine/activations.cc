@@ -20,9 +20,8 @@ Result<std::vector<ActivationSquares>> collect_activation_squares(
           fmt::format("a chunk of {} tokens; an imatrix needs at least {}", chunk.size(), kLeastTokens),
           "--ctx");
   SquareCollector collector(options);
-  Result<ChunkContext> context =
-      ChunkContext::create(model, {options.n_ctx, std::min(options.n_ctx, kUbatch), options.threads},
-                           SquareCollector::on_node, &collector);
+  Result<ChunkContext> context = ChunkContext::create(model, {options.n_ctx, options.n_ctx, options.threads},
+                                                      SquareCollector::on_node, &collector);
   if (!context) return tl::unexpected(context.error());
   for (size_t i = 0; i < chunks.size(); ++i) {
     // The engine drops rows of the last layer that no output asks for; asking for all of them counts all.

@@ -15,7 +15,7 @@ constexpr int kFewestRows = 8;
 llama_context_params context_parameters(const EvaluatorOptions& options) {
   llama_context_params parameters = llama_context_default_params();
   parameters.n_ctx = static_cast<uint32_t>(options.n_ctx);
-  // The engine would cut a longer call into unequal pieces, the last one perhaps too short.
+  // A longer call would be cut by the engine: into several graphs, and the last piece might be too short.
   parameters.n_batch = static_cast<uint32_t>(std::min({options.n_batch, options.n_ctx, kUbatch}));
   parameters.n_ubatch = parameters.n_batch;
   parameters.n_seq_max = 1;

@@ -33,13 +33,11 @@ struct Evaluator::State {
 
   Result<void> add_lane() {
     std::unique_ptr<GraphPlayer> player;
-    EvaluatorOptions of_lane = options;
     if (options.exact_gelu || needs_graphs())
       player = std::make_unique<GraphPlayer>(model.layers(), width(),
                                              PlayerOptions{options.exact_gelu, options.fast_attention});
-    if (needs_graphs()) of_lane.n_batch = std::min(options.n_batch, kUbatch);  // one graph a call
     Result<ChunkContext> chunk =
-        ChunkContext::create(model, of_lane, player ? GraphPlayer::on_node : nullptr, player.get());
+        ChunkContext::create(model, options, player ? GraphPlayer::on_node : nullptr, player.get());
     if (!chunk) return tl::unexpected(chunk.error());
     lanes.push_back({std::move(player), *std::move(chunk), {}, 0, {}});
     return {};

@@ -187,7 +187,7 @@ Result<GgufLayout> write_quantized(const GgufFile& source, const QuantizeRequest
   const Result<ImatrixValues> imatrix = read_imatrix(source, request.imatrix);
   if (!imatrix) return tl::unexpected(imatrix.error());
   GgufRewrite rewrite = describe_output(source, request, std::move(*metadata));
-  const Result<GgufLayout> layout = plan_rewrite(source, rewrite);
+  Result<GgufLayout> layout = plan_rewrite(source, rewrite);
   if (!layout) return layout;
   if (Result<void> fits = check_request(source, request.types, *imatrix); !fits)
     return tl::unexpected(fits.error());

@@ -83,10 +83,7 @@ Result<ReplayModel> ReplayModel::create(const GgufFile& source, const WeightImag
   State& s = *state;
   s.width = llama_model_n_embd(model->state_->model);
   s.player = GraphPlayer(s.layers, s.width, {options.exact_gelu, options.fast_attention});
-  EvaluatorOptions one_graph_a_call = options;
-  one_graph_a_call.n_batch = std::min(options.n_batch, kUbatch);
-  Result<ChunkContext> chunk =
-      ChunkContext::create(*model, one_graph_a_call, GraphPlayer::on_node, &s.player);
+  Result<ChunkContext> chunk = ChunkContext::create(*model, options, GraphPlayer::on_node, &s.player);
   if (!chunk) return tl::unexpected(chunk.error());
   s.chunk = *std::move(chunk);
 

@@ -142,7 +142,8 @@ std::vector<double> magnitudes(const FormatSpec& spec) {
   const FormatDetails& format = spec.details();
   std::vector<double> values;
   if (format.family == Family::kInteger && format.integer_bits <= 8) {
-    for (double code = 0; code <= largest_integer(format); ++code) values.push_back(code);
+    const int largest = static_cast<int>(largest_integer(format));
+    for (int code = 0; code <= largest; ++code) values.push_back(code);
     return values;
   }
   const bool small_float =

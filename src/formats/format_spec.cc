@@ -248,7 +248,8 @@ double FormatSpec::bits_per_weight(uint64_t rows, uint64_t columns) const {
   if (rows == 0 || columns == 0) return element_bits(format);
   const double values = static_cast<double>(rows) * static_cast<double>(columns);
   const auto groups = [](uint64_t size, uint64_t group) {
-    return static_cast<double>(size / group + (size % group != 0 ? 1 : 0));
+    const uint64_t count = (size + group - 1) / group;
+    return static_cast<double>(count);
   };
   const double all_rows = static_cast<double>(rows);
   if (format.family == Family::kMx) return element_bits(format) + 8 * all_rows * groups(columns, 32) / values;

@@ -1,8 +1,7 @@
 #include "formats/ggml_names.h"
-#include "base/text.h"
 
-#include <algorithm>
-#include <cctype>
+
+#include "base/text.h"
 
 namespace fqlab {
 namespace {

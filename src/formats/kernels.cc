@@ -365,8 +365,8 @@ HWY_NOINLINE Counts RareGroup(const Segment& group, const Grid& scalar_grid, con
 /// Common groups go to `chunk_kernel(chunk, scales)` together, the others one by one. `scale_of(in, index,
 /// maxima, count, scales)` fills in scales from largest magnitudes, all finite, and says whether the groups
 /// are common ones; `scale_of_rare(in, size, index)` makes one from values that need not be finite; `index`
-/// counts the groups of the row. `known_maxima`: the
-/// groups' largest magnitudes where they have been found already, else nullptr.
+/// counts the groups of the row. `known_maxima`: the groups' largest magnitudes where they have been found
+/// already, else nullptr.
 template <Rounding R, bool kInteger, class ScaleOf, class ScaleOfRare, class ChunkKernel>
 HWY_INLINE Counts GroupRows(const Segment& row, const Grid& grid, size_t group, RandomKeys keys,
                             const uint32_t* known_maxima, const ScaleOf& scale_of,

@@ -101,7 +101,7 @@ Result<std::vector<float>> ImportanceMatrix::importance(const TensorInfo& tensor
   if (sums_info == nullptr) return std::vector<float>();
   Result<std::vector<float>> sums = file_.read_floats(*sums_info);
   if (!sums) return sums;
-  const Result<std::vector<float>> counts =
+  Result<std::vector<float>> counts =
       file_.read_floats(*file_.find_tensor(tensor.name + std::string(kCounts)));
   if (!counts) return counts;
   const uint64_t matrices = matrices_of(tensor, sums->size(), counts->size());
@@ -154,6 +154,7 @@ Result<GgufLayout> write_importance_matrix(std::vector<ActivationSquares> entrie
                                            const std::filesystem::path& path, bool overwrite) {
   std::ranges::sort(entries, {}, &ActivationSquares::tensor);
   std::vector<std::vector<float>> counts;  // as the file has them
+  counts.reserve(entries.size());
   for (const ActivationSquares& entry : entries)
     counts.emplace_back(entry.counts.begin(), entry.counts.end());
   std::vector<NewTensor> tensors;

@@ -48,6 +48,7 @@ std::optional<MapAdditivity> add_up(const SensitivityMap& map, size_t format, co
   result.sum_of_singles = single_sum / positions;
   if (joint_sum > 0) {
     std::vector<RatioSum> list;
+    list.reserve(clusters.size());
     for (const auto& [id, sum] : clusters) list.push_back(sum);
     const ClusteredRatio ratio = clustered_ratio(list);
     result.ratio = ratio.ratio;

@@ -18,8 +18,8 @@ Result<QuantizeCounts> quantize_matrices(const FormatSpec& format, std::span<con
   const uint64_t matrices = importance.size() / columns, size = in.size() / matrices;
   QuantizeCounts sum;
   for (uint64_t i = 0; i < matrices; ++i) {
-    const auto counts = fake_quantize(format, in.subspan(i * size, size), out.subspan(i * size, size),
-                                      columns, {threads, importance_of(importance, i, columns)});
+    auto counts = fake_quantize(format, in.subspan(i * size, size), out.subspan(i * size, size), columns,
+                                {threads, importance_of(importance, i, columns)});
     if (!counts) return counts;
     sum += *counts;
   }

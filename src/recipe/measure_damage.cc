@@ -90,7 +90,7 @@ class Measurement {
     const TensorStream stream(file_, tensor, options_.threads, matrices, row_step);
     std::vector<BatchResult> results(stream.batches());
     const auto refused = std::make_unique<std::atomic<const Error*>[]>(formats_.size());
-    const auto done = stream.each(
+    auto done = stream.each(
         [&](const RowBatch& batch, std::span<const float> values, std::span<float> room) -> Result<void> {
           BatchResult& result = results[batch.index];
           result.profile.add(values);
@@ -110,7 +110,8 @@ class Measurement {
             if (!counts) {
               const Error* none = nullptr;
               auto error = std::make_unique<Error>(counts.error());
-              if (refused[i].compare_exchange_strong(none, error.get())) error.release();
+              if (refused[i].compare_exchange_strong(none, error.get()))
+                static_cast<void>(error.release());  // now of refused
               continue;
             }
             result.formats[i].counts = *counts;

@@ -32,12 +32,29 @@ uint16_t to_f16(float x) {
 }  // namespace
 
 GgmlType storage_type(const TensorInfo& tensor, GgmlType wanted) {
-  // Convolutions and states of recurrent layers: matrices by their shape, but llama.cpp computes with them in
-  // F32 only, and llama-quantize leaves them.
-  constexpr std::string_view kFloat32Only[] = {".ssm_conv1d", ".ssm_a", ".ssm_d", ".shortconv.conv",
-                                               ".time_mix_"};
-  const bool multiplied = std::ranges::none_of(
-      kFloat32Only, [&](std::string_view part) { return tensor.name.find(part) != std::string::npos; });
+  // Convolutions, states and small matrices of recurrent layers: llama.cpp computes with them in F32 only,
+  // and llama-quantize leaves them.
+  constexpr std::string_view kFloat32Only[] = {"ssm_conv1d",
+                                               "ssm_a",
+                                               "ssm_d",
+                                               "shortconv.conv",
+                                               "time_mix_first",
+                                               "time_mix_w0",
+                                               "time_mix_w1",
+                                               "time_mix_w2",
+                                               "time_mix_v0",
+                                               "time_mix_v1",
+                                               "time_mix_v2",
+                                               "time_mix_a0",
+                                               "time_mix_a1",
+                                               "time_mix_a2",
+                                               "time_mix_g1",
+                                               "time_mix_g2",
+                                               "time_mix_decay_w1",
+                                               "time_mix_decay_w2",
+                                               "time_mix_lerp_fused"};
+  const std::string kind = parse_tensor_name(tensor.name).kind;
+  const bool multiplied = std::ranges::find(kFloat32Only, kind) == std::end(kFloat32Only);
   return tensor.is_matrix() && multiplied ? wanted : GgmlType::kF32;
 }
 

@@ -10,8 +10,8 @@
 
 namespace fqlab {
 
-/// The type in which `tensor` is stored when F32, F16 or BF16 is wanted: norms, biases, and the convolutions
-/// and states of recurrent layers stay F32, because llama.cpp aborts on others.
+/// The type in which `tensor` is stored when F32, F16 or BF16 is wanted: norms, biases, and the convolutions,
+/// states and small matrices of recurrent layers stay F32, because llama.cpp aborts on others.
 GgmlType storage_type(const TensorInfo& tensor, GgmlType wanted);
 
 /// Stores values as F32, F16 or BF16; `out` has exactly their bytes. kUsage where a value would change (NaN

@@ -121,7 +121,7 @@ Result<QuantizeCounts> QuantizedStream::each(std::vector<float>& whole, const Vi
       });
   if (!decoded) return tl::unexpected(decoded.error());
   const auto all = std::span(whole).first(tensor.values());
-  const auto counts = fake_quantize(format, all, all, columns, {threads, {}});
+  auto counts = fake_quantize(format, all, all, columns, {threads, {}});
   if (!counts) return counts;
   const auto compared = stream.each(
       [&](const RowBatch& batch, std::span<const float> values, std::span<float>) -> Result<void> {

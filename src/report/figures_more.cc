@@ -9,8 +9,6 @@
 #include "report/terminal_width.h"
 
 namespace fqlab::report {
-namespace {}  // namespace
-
 std::string position_figure(const Comparison& c, const Text& text) {
   const auto& bins = c.kl.by_position;
   if (bins.size() < 2) return "";

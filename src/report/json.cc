@@ -216,6 +216,11 @@ std::string inferred_reason(const Comparison& c, const std::string& path) {
   return "not_measured";
 }
 
+std::string below(std::string path, const std::string& key) {
+  if (!path.empty()) path += '.';
+  return path += key;
+}
+
 // Numbers that JSON cannot hold become null; every null gets a path.
 void find_nulls(Json& json, const std::string& path, std::vector<Note>& nulls) {
   if (json.is_number_float() && !std::isfinite(json.get<double>())) {
@@ -224,9 +229,9 @@ void find_nulls(Json& json, const std::string& path, std::vector<Note>& nulls) {
   } else if (json.is_null()) {
     nulls.push_back({path, ""});
   } else if (json.is_object()) {
-    for (auto& [key, value] : json.items()) find_nulls(value, path.empty() ? key : path + "." + key, nulls);
+    for (auto& [key, value] : json.items()) find_nulls(value, below(path, key), nulls);
   } else if (json.is_array()) {
-    for (size_t i = 0; i < json.size(); ++i) find_nulls(json[i], path + "." + std::to_string(i), nulls);
+    for (size_t i = 0; i < json.size(); ++i) find_nulls(json[i], below(path, std::to_string(i)), nulls);
   }
 }
 

@@ -218,7 +218,7 @@ std::string headline(const SensitivityMap& map, const Text& text) {
   }
   if (formats == 0) return "";
   sentences = "**" + sentences + "**";
-  if (formats < 2 || smallest < 2 * kHigh) return sentences;
+  if (formats < 2 || formats < map.formats.size() || smallest < 2 * kHigh) return sentences;
   std::vector<std::string> common;
   for (const auto& [group, n] : high_in)
     if (n == formats) common.push_back(code(label_of(map.groups[group])));
@@ -254,7 +254,9 @@ std::string findings(const SensitivityMap& map, size_t format, const Text& text)
   values.reserve(cells.size());
   for (const MapCell* cell : cells) values.push_back(*cell->kl);
   const double median = quantile(values, 0.5);
-  std::string sentence = text("map.finding.first", {{"format", form}, {"name", name}, {"kl", kl}});
+  const Key largest =
+      needy.front() == cells.front() ? Key("map.finding.first") : Key("map.finding.first_told");
+  std::string sentence = text(largest, {{"format", form}, {"name", name}, {"kl", kl}});
   if (cells.size() >= 5 && median > 0)
     sentence = text.sentences(sentence, text("map.finding.median", {{"times", number(*first.kl / median, 2)},
                                                                     {"median", number(median, 2)}}));

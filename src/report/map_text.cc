@@ -69,7 +69,7 @@ class MapText {
                 {}};
     for (size_t i = 0; i < shown; ++i) {
       std::string kl = kl_estimate(*cells[i]);
-      if (unresolved(*cells[i])) kl = "~ " + kl;
+      if (unresolved(*cells[i])) kl.insert(0, "~ ");
       table.rows.push_back({rank_text(*cells[i]), cut_start(label_of(map_.groups[cells[i]->group]), 30),
                             std::move(kl), count(cells[i]->chunks.size())});
     }
@@ -171,7 +171,7 @@ class MapText {
     if (!effect) return "." + blanks;
     if (unresolved(cell)) return "~" + blanks;
     if (!(*effect > 0)) return "=" + blanks;
-    const std::string mark = cell.state != CellState::kPredicted ? "" : options_.unicode ? "≈" : "?";
+    std::string mark = cell.state != CellState::kPredicted ? "" : options_.unicode ? "≈" : "?";
     if (!mark.empty() && width < 2) return mark;
     const double share = scale.at(*effect);
     const auto step = [&](size_t steps) {

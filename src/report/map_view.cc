@@ -47,8 +47,12 @@ std::vector<const MapCell*> ranked_of_main_grouping(const SensitivityMap& map, s
 }
 
 std::vector<const MapCell*> by_need(const SensitivityMap& map, size_t format, MapMode mode) {
+  const auto does_nothing = [](const MapCell* cell) {
+    return cell->values_changed == 0 || unresolved(*cell);
+  };
   std::vector<const MapCell*> list = ranked_of_main_grouping(map, format, mode);
-  std::erase_if(list, [](const MapCell* cell) { return cell->values_changed == 0 || unresolved(*cell); });
+  if (mode == MapMode::kOnly) std::erase_if(list, does_nothing);
+  if (std::ranges::all_of(list, does_nothing)) return {};
   if (mode == MapMode::kExcept) std::ranges::reverse(list);
   return list;
 }
@@ -139,7 +143,7 @@ bool unresolved(const MapCell& cell) {
 
 std::string rank_text(const MapCell& cell) {
   if (!cell.rank) return "";
-  const std::string rank = number(*cell.rank);
+  std::string rank = number(*cell.rank);
   if (!cell.rank_interval) return rank;
   return fmt::format("{} [{}, {}]", rank, number(cell.rank_interval->low), number(cell.rank_interval->high));
 }

@@ -15,7 +15,7 @@ namespace fqlab::report {
 struct MapRow {
   enum class Kind { kLayer, kNoLayer, kAllLayers } kind = Kind::kLayer;
   int layer = 0;
-  auto operator<=>(const MapRow&) const = default;
+  auto operator<=>(const MapRow&) const = default;  // NOLINT(modernize-use-nullptr): it takes <=> for a 0
 };
 MapRow row_of(const MapGroup& group);
 std::string row_label(const MapRow& row, const Text& text);
@@ -26,17 +26,18 @@ std::string kind_label(const MapGroup& group, const Text& text);
 std::vector<const MapCell*> cells_of(const SensitivityMap& map, size_t format, MapMode mode);
 /// The measured ones, the largest effect first.
 std::vector<const MapCell*> ranked(const SensitivityMap& map, size_t format, MapMode mode);
+/// Those of the main grouping.
+std::vector<const MapCell*> ranked_of_main_grouping(const SensitivityMap& map, size_t format, MapMode mode);
+/// Those of the main grouping, the part to protect first at the front: alone it does most (kOnly; parts whose
+/// effect is not told from round-off are left out), or all the others do least without it (kExcept). Empty
+/// where no effect is told from round-off.
+std::vector<const MapCell*> by_need(const SensitivityMap& map, size_t format, MapMode mode);
 /// The cells of a format and mode as layers by kinds, in the order of the map, kinds of layers first.
 struct MapGrid {
   std::vector<std::string> kinds;
   std::map<MapRow, std::map<std::string, const MapCell*>> rows;  ///< by kind; absent: not asked for
 };
 MapGrid grid_of(const SensitivityMap& map, size_t format, MapMode mode, const Text& text);
-/// Those of the main grouping.
-std::vector<const MapCell*> ranked_of_main_grouping(const SensitivityMap& map, size_t format, MapMode mode);
-/// Of these the ones whose effect is told from round-off, the part to protect first at the front: alone it
-/// does most (kOnly), or all the others do least without it (kExcept).
-std::vector<const MapCell*> by_need(const SensitivityMap& map, size_t format, MapMode mode);
 /// Whether a format is a type of llama.cpp with its kernels, as a plan measures it, and no fake quantization.
 bool is_real_type(const std::string& format);
 std::vector<std::string> fake_formats(const SensitivityMap& map);

@@ -106,6 +106,7 @@ std::vector<std::string> selectors_of(const std::vector<TensorReport>& tensors) 
     group->second += (group->second.empty() ? "" : ",") + kind;
   }
   std::vector<std::string> selectors;
+  selectors.reserve(alike.size());
   for (const auto& [layers, kinds] : alike)
     selectors.push_back((layers.empty() ? "" : ranges(layers) + "/") + kinds);
   return selectors;
@@ -127,7 +128,7 @@ std::vector<Experiment> next_experiments(const Comparison& c) {
     format = coarser_than(format);
     std::string recipe;
     for (const std::string& selector : selectors_of(c.tensors))
-      recipe += (recipe.empty() ? "" : ";") + selector + "=" + format;
+      recipe += fmt::format("{}{}={}", recipe.empty() ? "" : ";", selector, format);
     add("next.other_format", {recipe});
   }
   if (c.verdicts.overall == Verdict::kInconclusive) {
@@ -142,7 +143,7 @@ std::vector<Experiment> next_experiments(const Comparison& c) {
   if (layers > 1 && !used.empty()) {
     std::vector<std::string> others;
     for (const int layer : {0, layers / 4, layers / 2, 3 * layers / 4, layers - 1}) {
-      const std::string recipe = std::to_string(layer) + "/" + kinds + "=" + format;
+      const std::string recipe = fmt::format("{}/{}={}", layer, kinds, format);
       if (!used.contains(layer) && std::find(others.begin(), others.end(), recipe) == others.end())
         others.push_back(recipe);
     }
@@ -152,8 +153,7 @@ std::vector<Experiment> next_experiments(const Comparison& c) {
     if (static_cast<int>(used.size()) < layers) {
       const int first = std::max(0, std::min(*used.begin(), last - 2));
       add("next.several_layers",
-          {std::to_string(first) + "-" + std::to_string(last) + "/" + kinds + "=" + format,
-           kinds + "=" + format});
+          {fmt::format("{}-{}/{}={}", first, last, kinds, format), kinds + "=" + format});
     }
   }
   const std::string where = used.empty() ? "0/" : ranges(used) + "/";
@@ -161,7 +161,7 @@ std::vector<Experiment> next_experiments(const Comparison& c) {
   for (const char* kind : {"attn_q,attn_k,attn_v,attn_output", "ffn_down", "attn_norm"}) {
     const std::string_view first(
         kind, std::string_view(kind).find(',') == std::string_view::npos ? std::string_view(kind).size() : 6);
-    if (kinds.find(first) == std::string::npos) others.push_back(where + kind + "=" + format);
+    if (kinds.find(first) == std::string::npos) others.push_back(fmt::format("{}{}={}", where, kind, format));
   }
   if (!others.empty()) add("next.other_kinds", others);
   return list;

@@ -53,7 +53,7 @@ Result<void> check_repeat(const OriginalLogits& original, std::span<const float>
                           const char* when, const std::string& model) {
   const std::vector<PairedPosition> compared = original.compare(again, threads);
   if (repeats_exactly(original.logits, again, compared)) return {};
-  if (Result<void> finite = check_finite(compared, model); !finite) return finite;
+  if (Result<void> finite = check_finite(compared, model, model); !finite) return finite;
   return fail(ErrorCode::kCheck, fmt::format("the original differs from itself {}", when), model,
               "the numbers of this run must not be used; try --threads 1 and report the model");
 }

@@ -33,10 +33,12 @@ bool same_bits(std::span<const float> a, std::span<const float> b);
 bool repeats_exactly(std::span<const float> logits, std::span<const float> again,
                      std::span<const PairedPosition> compared);
 
-/// Refuses positions whose logits are no numbers (NaN, or so large that sums overflow): kInput, naming
-/// `whose`. No statistic of them means anything, and NaN passes most comparisons with a limit.
-Result<void> check_finite(const PairedSums& sums, const std::string& whose);
-Result<void> check_finite(std::span<const PairedPosition> positions, const std::string& whose);
+/// Refuses positions whose logits are no numbers (NaN, or so large that sums overflow): kInput, with the name
+/// of the `original` or of the `changed` model. No statistic of them means anything, and NaN passes most
+/// comparisons with a limit.
+Result<void> check_finite(const PairedSums& sums, const std::string& original, const std::string& changed);
+Result<void> check_finite(std::span<const PairedPosition> positions, const std::string& original,
+                          const std::string& changed);
 
 MeasuredChunk measured_chunk(std::span<const PairedPosition> positions, bool logits_identical);
 

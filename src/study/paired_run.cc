@@ -85,7 +85,8 @@ Result<void> run_variant(PairedRun& run, VariantRun& variant, ChunkGroup group,
       variant.logits_identical = variant.logits_identical && same_bits(originals[i].logits, (*logits)[i]);
       append(variant.positions, originals[i].compare((*logits)[i], run.request.threads));
       const auto chunk = std::span(variant.positions).last(static_cast<size_t>(run.scored.count));
-      if (Result<void> finite = check_finite(chunk, variant.label); !finite) return finite;
+      if (Result<void> finite = check_finite(chunk, run.request.model.string(), variant.label); !finite)
+        return finite;
     }
     variant.seconds += stopwatch.seconds();
   }

@@ -161,8 +161,8 @@ class Worker {
                   "the numbers of this sweep must not be used; report the model");
     }
     answer.measured = measured_chunk(compared(job.chunk, logits), identical);
-    Result<void> finite =
-        check_finite(answer.measured.sums, inputs_.trials[static_cast<size_t>(job.trial)].what);
+    Result<void> finite = check_finite(answer.measured.sums, inputs_.file.path().string(),
+                                       inputs_.trials[static_cast<size_t>(job.trial)].what);
     if (!finite) answer.state = SweepAnswer::State::kRefused;
     return finite;
   }

@@ -53,7 +53,9 @@ Result<void> run_file(VerifyRun& run, FileRun& file, ChunkGroup group,
     file.same_as_original.push_back(same_bits(originals[i].logits, (*logits)[i]));
     append(file.positions, originals[i].compare((*logits)[i], run.request.threads));
     const auto chunk = std::span(file.positions).last(static_cast<size_t>(run.scored.count));
-    if (Result<void> finite = check_finite(chunk, file.file.path().string()); !finite) return finite;
+    if (Result<void> finite = check_finite(chunk, run.request.model.string(), file.file.path().string());
+        !finite)
+      return finite;
   }
   if (!run.all_loaded) file.evaluator.reset();
   file.seconds += stopwatch.seconds();

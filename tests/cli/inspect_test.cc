@@ -71,6 +71,7 @@ TEST_F(InspectFormats, WritesAPageInEachLanguageAndKeepsItUnlessForced) {
   auto forced = command;
   forced.push_back("--force");
   EXPECT_EQ(fqlab(forced).code, 0);
+  testing::expect_each_file_is_kept(out_, command);
 }
 
 TEST_F(InspectFormats, RefusesWhatMakesNoSenseBeforeReadingTheWeights) {

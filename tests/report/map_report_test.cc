@@ -205,6 +205,7 @@ TEST(MapPage, ProtectsFirstWhatHelpsMostWhereAllButOnePartChange) {
     cell.values_changed = 1000;
     testing::measure(cell, 0.05 - 0.01 * kind, 8, kind);
   }
+  map.cells.back().values_changed = 0;  // all but this part is stored exactly, so it alone does the damage
   const std::string text = map_markdown(completed(map), Language::kEnglish);
   EXPECT_THAT(text, AllOf(HasSubstr("Protect first for `mxfp4`: `ffn_gate`, `attn_output` and `attn_v`."),
                           HasSubstr("with everything but `ffn_gate` changed the least is lost"),
@@ -230,6 +231,17 @@ TEST(MapPage, OfAPlansStudySpeaksOfRealTypes) {
                   Not(HasSubstr("fake quantization keeps only"))));
   EXPECT_THAT(
       text, AllOf(Not(HasSubstr("--retry-failed\n")), Not(HasSubstr("--recipe")), Not(HasSubstr("--mode"))));
+}
+
+TEST(MapPage, OfAStudyOfBothKindsSaysSo) {
+  SensitivityMap map = sweep_map();
+  map.formats.back() = "real:gguf:q5_0";
+  EXPECT_THAT(
+      map_markdown(map, Language::kEnglish),
+      AllOf(
+          HasSubstr("by fake quantization, or (`real:`) to the real types of llama.cpp, whose kernels round "
+                    "the activations too, everything else"),
+          HasSubstr("fake quantization keeps only")));
 }
 
 TEST(MapPage, ProposesARaceWhereTheTenLargestAreOpen) {
