@@ -1,6 +1,5 @@
 #include "formats/ggml_names.h"
 
-
 #include "base/text.h"
 
 namespace fqlab {

@@ -47,7 +47,9 @@ std::optional<Axis> colours_of(const HeatGrid& grid) {
 
 void hatch(Svg& svg, double x, double y, double width, double height) {
   constexpr double kStep = 8;
-  for (double at = kStep / 2; at < width + height; at += kStep) {
+  const int lines = static_cast<int>(std::ceil((width + height - kStep / 2) / kStep));
+  for (int i = 0; i < lines; ++i) {
+    const double at = kStep / 2 + kStep * i;
     const double right = std::min(at, width), down = std::min(at, height);
     svg.line(x + right, y + at - right, x + at - down, y + down, "hatch");
   }

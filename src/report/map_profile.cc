@@ -93,7 +93,8 @@ std::string profile_figure(const SensitivityMap& map, MapMode mode, size_t first
   const double bottom = top + static_cast<double>(panels.size()) * (kPanel + kGap) - kGap;
   Svg svg(kWide.width, static_cast<int>(bottom) + 46, label);
   for (size_t s = 0; s < series; ++s) {
-    const double left = kWide.left + (s % 2 == 0 ? 0 : 260), y = 14 + 22 * static_cast<double>(s / 2);
+    const size_t row = s / 2;
+    const double left = kWide.left + (s % 2 == 0 ? 0 : 260), y = 14 + 22 * static_cast<double>(row);
     svg.line(left, y, left + 30, y, kLines[s]);
     mark(svg, left + 15, y, s, false);
     svg.text(left + 38, y + 4, map.formats[first + s], "start", "note");

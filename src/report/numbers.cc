@@ -38,7 +38,7 @@ bool wants_scientific(double largest) {
   return largest != 0 && (largest < kScientificBelow || largest >= kScientificFrom);
 }
 
-std::string with_unit(std::string text, const char* unit) { return text + unit; }
+std::string with_unit(const std::string& text, const char* unit) { return text + unit; }
 
 std::string estimate_in(double value, const std::optional<Interval>& interval, bool sign, const char* unit) {
   if (!std::isfinite(value)) return fmt::format("{}", value);

@@ -140,6 +140,7 @@ std::string pareto_figure(std::span<const ParetoPoint> points, std::span<const P
   svg.y_axis(y, kWide.left, kWide.right, text("verify.kl_axis"));
   svg.x_axis(x, kBottom, kTop, text(unit.name));
   std::vector<std::pair<double, double>> line;
+  line.reserve(curve.size());
   for (const PlanPoint& point : curve)
     line.emplace_back(x.at(static_cast<double>(point.file_bytes) / unit.bytes), y.at(point.kl));
   if (line.size() > 1) svg.polyline(line, "trace s2");
