@@ -133,6 +133,7 @@ std::vector<std::string> standings(const Verification& v, const Text& say) {
     (agree ? files[first] : mixed).push_back(code_name(v, i + 1));
   }
   std::vector<std::string> sentences;
+  sentences.reserve(files.size() + 1);
   for (const auto& [standing, names] : files)
     sentences.push_back(say(standing_sentence(standing), {{"names", say.list(names)}}));
   if (!mixed.empty()) sentences.push_back(say("verify.mixed_with", {{"names", say.list(mixed)}}));
