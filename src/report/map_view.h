@@ -15,7 +15,8 @@ namespace fqlab::report {
 struct MapRow {
   enum class Kind { kLayer, kNoLayer, kAllLayers } kind = Kind::kLayer;
   int layer = 0;
-  auto operator<=>(const MapRow&) const = default;  // NOLINT(modernize-use-nullptr): it takes <=> for a 0
+  // NOLINTNEXTLINE(modernize-use-nullptr): it takes <=> for a 0
+  auto operator<=>(const MapRow&) const = default;
 };
 MapRow row_of(const MapGroup& group);
 std::string row_label(const MapRow& row, const Text& text);

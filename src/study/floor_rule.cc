@@ -45,7 +45,7 @@ std::vector<ClusterSum> kl_by_cluster(const MeasuredChunks& measured, std::span<
 std::vector<int> common_chunks(const MeasuredChunks& effect, std::span<const MeasuredChunks> floors) {
   std::vector<int> common;
   for (const auto& [chunk, measured] : effect)
-    if (std::ranges::all_of(floors, [&](const MeasuredChunks& floor) { return floor.contains(chunk); }))
+    if (std::ranges::all_of(floors, [id = chunk](const MeasuredChunks& floor) { return floor.contains(id); }))
       common.push_back(chunk);
   return common;
 }

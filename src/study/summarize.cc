@@ -224,7 +224,8 @@ void fill_verdicts(Comparison& c) {
 
 /// How many chunks more would decide what is open.
 void fill_power(const ComparisonPasses& passes, Comparison& c) {
-  const double chunks = static_cast<double>(passes.variant->size() / passes.groups.per_chunk);
+  const size_t whole_chunks = passes.variant->size() / passes.groups.per_chunk;
+  const double chunks = static_cast<double>(whole_chunks);
   const auto more = [&](Verdict verdict, const PositionValue& value,
                         double margin) -> std::optional<int64_t> {
     if (verdict != Verdict::kInconclusive) return std::nullopt;

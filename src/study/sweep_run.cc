@@ -112,7 +112,8 @@ SweepRun::Holder SweepRun::holder_of(size_t trial, size_t worker) const {
 std::vector<TrialChunk> SweepRun::wanted_by(size_t worker) const {
   std::vector<TrialChunk> wanted(schedule_.wanted().begin(), schedule_.wanted().end());
   if (worker == 0 && pool_.size() > 1)
-    std::ranges::stable_partition(wanted, [&](const TrialChunk& pair) { return changes_all_[pair.trial]; });
+    std::stable_partition(wanted.begin(), wanted.end(),
+                          [&](const TrialChunk& pair) { return changes_all_[pair.trial]; });
   return wanted;
 }
 

@@ -22,6 +22,7 @@ namespace fqlab {
 struct TrialChunk {
   size_t trial = 0;
   int chunk = 0;
+  // NOLINTNEXTLINE(modernize-use-nullptr): it takes <=> for a 0
   friend auto operator<=>(const TrialChunk&, const TrialChunk&) = default;
 };
 
