@@ -127,7 +127,7 @@ class Worker {
     if (!made) return tl::unexpected(made.error());
     weights_ = std::move(*made);
     for (const ReplacedTensor& tensor : weights_.tensors) {
-      const Result<void> replaced =
+      Result<void> replaced =
           tensor.stored ? model_.replace(tensor.name, tensor.stored->type, tensor.stored->bytes)
                         : model_.replace(tensor.name, tensor.values);
       if (!replaced) return replaced;

@@ -28,9 +28,9 @@ FileOnText summarize_file(const TextPasses& passes, size_t file, const Verificat
   for (const std::string& warning : c.warnings)
     if (std::find(warnings.begin(), warnings.end(), warning) == warnings.end()) warnings.push_back(warning);
   FileOnText result;
-  result.perplexity = std::move(c.perplexity);
+  result.perplexity = c.perplexity;
   result.kl = std::move(c.kl);
-  result.same_top = std::move(c.same_top);
+  result.same_top = c.same_top;
   result.logits_identical = c.logits_identical;
   result.design_effect = c.design_effect;
   result.verdicts = c.verdicts;
@@ -102,7 +102,7 @@ void summarize_text(const TextPasses& passes, const VerificationSettings& settin
     PairOnText pair = compare_on_positions(groups, passes.files[0], passes.files[file]);
     pair.file = file;
     pair.standing = standing_of(pair.difference.interval, bytes[0], bytes[file]);
-    text.against.push_back(std::move(pair));
+    text.against.push_back(pair);
   }
   text.chunks = static_cast<int>(passes.cluster_of_chunk.size());
   text.clusters = mean_of(groups, passes.files[0], kl_of).clusters;
