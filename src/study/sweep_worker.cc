@@ -127,9 +127,9 @@ class Worker {
     if (!made) return tl::unexpected(made.error());
     weights_ = std::move(*made);
     for (const ReplacedTensor& tensor : weights_.tensors) {
-      Result<void> replaced =
-          tensor.stored ? model_.replace(tensor.name, tensor.stored->type, tensor.stored->bytes)
-                        : model_.replace(tensor.name, tensor.values);
+      Result<void> replaced = tensor.stored
+                                  ? model_.replace(tensor.name, tensor.stored->type, tensor.stored->bytes)
+                                  : model_.replace(tensor.name, tensor.values);
       if (!replaced) return replaced;
     }
     trial_ = trial;
