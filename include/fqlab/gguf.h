@@ -83,6 +83,7 @@ class GgufFile {
   std::string architecture() const;  ///< general.architecture, "" where absent
 
   std::span<const TensorInfo> tensors() const;  ///< in file order
+  uint64_t parameters() const;                  ///< values of all tensors
   const TensorInfo* find_tensor(std::string_view name) const;
   std::span<const std::byte> data(const TensorInfo& tensor) const;
   /// The tensor's values as float32 (decode() of its data).

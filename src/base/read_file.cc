@@ -3,7 +3,6 @@
 #include <cerrno>
 #include <cstring>
 #include <fstream>
-#include <string_view>
 #include <vector>
 
 namespace fqlab {
@@ -39,6 +38,10 @@ Result<std::string> read(const std::filesystem::path& path, Contents contents) {
 
 Result<std::string> read_file(const std::filesystem::path& path) { return read(path, Contents::kBytes); }
 
-Result<std::string> read_text_file(const std::filesystem::path& path) { return read(path, Contents::kText); }
+Result<std::string> read_text_file(const std::filesystem::path& path, std::string_view hint) {
+  Result<std::string> text = read(path, Contents::kText);
+  if (!text && !hint.empty()) text.error().hint = hint;
+  return text;
+}
 
 }  // namespace fqlab

@@ -98,19 +98,13 @@ std::string shape_text(const std::vector<uint64_t>& shape) {
   return text.empty() ? "1" : text;
 }
 
-uint64_t parameters(const GgufFile& file) {
-  uint64_t sum = 0;
-  for (const TensorInfo& tensor : file.tensors()) sum += tensor.values();
-  return sum;
-}
-
 void print_text(const GgufFile& file, const std::vector<InspectedTensor>& tensors) {
   fmt::print("file          {}\n", printable(file.path().string()));
   fmt::print("size          {} bytes, GGUF version {}\n", with_commas(file.file_bytes()), file.version());
   if (const auto name = file.metadata_string("general.name"))
     fmt::print("name          {}\n", printable(*name));
   fmt::print("architecture  {}\n", printable(file.architecture()));
-  fmt::print("parameters    {} in {} tensors\n\n", with_commas(parameters(file)), file.tensors().size());
+  fmt::print("parameters    {} in {} tensors\n\n", with_commas(file.parameters()), file.tensors().size());
 
   std::vector<std::vector<std::string>> rows;
   for (const auto& [key, group] : group(tensors)) {
@@ -146,7 +140,7 @@ void print_json(const GgufFile& file, const std::vector<InspectedTensor>& tensor
               {"gguf_version", file.version()},
               {"architecture", file.architecture()},
               {"name", nullptr},
-              {"parameters", parameters(file)},
+              {"parameters", file.parameters()},
               {"kinds", Json::array()},
               {"tensors", Json::array()}};
   if (const auto name = file.metadata_string("general.name")) out["name"] = *name;

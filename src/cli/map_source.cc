@@ -23,11 +23,6 @@
 namespace fqlab::cli {
 namespace {
 
-Error with_file(Error error, const std::string& path) {
-  error.where = error.where.empty() ? path : path + ", " + error.where;
-  return error;
-}
-
 /// The model of the map, by its hash.
 Result<GgufFile> open_measured_model(const SensitivityMap& map, const std::string& given) {
   const std::string path = given.empty() ? map.study.model_path : given;
@@ -109,6 +104,11 @@ Result<void> add_predictions(SensitivityMap& map, const PredictionOptions& optio
 }
 
 }  // namespace
+
+Error with_file(Error error, const std::string& path) {
+  error.where = error.where.empty() ? path : path + ", " + error.where;
+  return error;
+}
 
 bool is_study(std::string_view contents) {
   constexpr std::string_view kMagic("SQLite format 3\0", 16);

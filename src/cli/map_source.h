@@ -14,6 +14,8 @@ class App;
 
 namespace fqlab::cli {
 
+/// The error of what a file holds, with the file's name before the place in it.
+Error with_file(Error error, const std::string& path);
 /// Whether these are the first bytes of an SQLite file, which a study is.
 bool is_study(std::string_view contents);
 /// Whether the file holds a map: a study, or a map.json. False where it cannot be read.

@@ -5,11 +5,9 @@
 namespace fqlab::cli {
 
 Result<QuantizationPlan> read_plan_file(const std::string& path) {
-  const Result<std::string> text = read_text_file(path);
-  if (text) return parse_plan(*text, path);
-  Error error = text.error();
-  error.hint = "give the file that `fqlab plan` wrote";
-  return tl::unexpected(std::move(error));
+  const Result<std::string> text = read_text_file(path, "give the file that `fqlab plan` wrote");
+  if (!text) return tl::unexpected(text.error());
+  return parse_plan(*text, path);
 }
 
 }  // namespace fqlab::cli

@@ -26,18 +26,11 @@ struct ReportOptions {
 };
 
 Result<std::vector<Comparison>> read_comparisons(const std::string& path) {
-  const Result<std::string> text = read_text_file(path);
-  if (!text) {
-    Error error = text.error();
-    error.hint = "give the report.json of a comparison, or a study of fqlab sweep";
-    return tl::unexpected(std::move(error));
-  }
+  const Result<std::string> text =
+      read_text_file(path, "give the report.json of a comparison, or a study of fqlab sweep");
+  if (!text) return tl::unexpected(text.error());
   Result<std::vector<Comparison>> comparisons = parse_comparison_json(*text);
-  if (!comparisons) {
-    Error error = comparisons.error();
-    error.where = error.where.empty() ? path : path + ", " + error.where;
-    return tl::unexpected(std::move(error));
-  }
+  if (!comparisons) return tl::unexpected(with_file(comparisons.error(), path));
   return comparisons;
 }
 

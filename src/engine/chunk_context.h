@@ -12,9 +12,8 @@
 
 namespace fqlab {
 
-// Tokens the engine computes at once; results do not depend on it. Half of a usual chunk: the attention of
-// the first half then leaves the second half's cells out, 4 % of the time.
-constexpr int kUbatch = 256;
+/// Tokens of a call of the engine at the most, all of them computed at once.
+int tokens_a_call(const EvaluatorOptions& options);
 
 /// Called around every call of the engine that evaluates a part of a chunk.
 class DecodeWatcher {

@@ -233,8 +233,7 @@ uint64_t Evaluator::planned_bytes(const GgufFile& file, const EvaluatorOptions& 
   const uint64_t kv_heads = number(".attention.head_count_kv", heads);
   const uint64_t head = number(".attention.key_length", width / heads);
   const uint64_t n_ctx = static_cast<uint64_t>(options.n_ctx);
-  const uint64_t ubatch =
-      std::min<uint64_t>(static_cast<uint64_t>(std::min(options.n_batch, options.n_ctx)), kUbatch);
+  const uint64_t ubatch = static_cast<uint64_t>(tokens_a_call(options));
   const TensorInfo* embedding = file.find_tensor("token_embd.weight");
   const uint64_t vocabulary = embedding != nullptr && embedding->shape.size() > 1 ? embedding->shape[1] : 0;
   const uint64_t kv = 2 * layers * n_ctx * kv_heads * head;

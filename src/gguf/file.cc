@@ -35,6 +35,11 @@ const std::filesystem::path& GgufFile::path() const { return state_->path; }
 std::span<const std::byte> GgufFile::bytes() const { return state_->map.bytes(); }
 void GgufFile::forget_pages() const { state_->map.forget_pages(); }
 uint64_t GgufFile::file_bytes() const { return bytes().size(); }
+uint64_t GgufFile::parameters() const {
+  uint64_t sum = 0;
+  for (const TensorInfo& tensor : tensors()) sum += tensor.values();
+  return sum;
+}
 uint32_t GgufFile::version() const { return state_->header.version; }
 uint64_t GgufFile::alignment() const { return state_->header.alignment; }
 uint64_t GgufFile::data_offset() const { return state_->header.data_offset; }

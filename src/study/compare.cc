@@ -197,16 +197,15 @@ struct SpeedOutcome {
 
 Result<SpeedOutcome> run_speed(PairedRun& run, const GgufFile& file,
                                const std::optional<GgufFile>& variant_file) {
-  const auto absent = [](std::string reason, std::string detail = {}) {
-    return SpeedOutcome{std::nullopt, {"speed", std::move(reason), std::move(detail)}};
-  };
+  const auto absent = [](const char* reason) { return SpeedOutcome{std::nullopt, {"speed", reason, {}}}; };
   if (!run.request.speed) return absent("switched_off");
   if (run.variants.size() > 1) return absent("several_recipes");
   if (run.variants.front().change.values_changed() == 0) return absent("same_file");
   Result<SpeedRun> speed = time_files(run, file, variant_file);
   if (speed) return SpeedOutcome{std::move(*speed), {}};
-  if (!spares_the_rest(speed.error())) return tl::unexpected(speed.error());
-  return absent("failed", to_string(speed.error()));
+  Result<Note> failure = note_of_failure(speed.error());
+  if (!failure) return tl::unexpected(failure.error());
+  return SpeedOutcome{std::nullopt, std::move(*failure)};
 }
 
 void add_dialogue(Comparison& c, std::vector<DialogueResult>&& dialogue, const AnswerSettings& settings) {

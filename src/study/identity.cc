@@ -11,9 +11,9 @@ Result<ModelIdentity> identify(const GgufFile& file) {
   ModelIdentity identity{.path = file.path().string(),
                          .sha256 = *hash,
                          .architecture = file.architecture(),
+                         .parameters = file.parameters(),
                          .bytes = file.file_bytes()};
   identity.layers = static_cast<int>(file.metadata_uint(file.architecture() + ".block_count").value_or(0));
-  for (const TensorInfo& tensor : file.tensors()) identity.parameters += tensor.values();
   return identity;
 }
 

@@ -43,12 +43,6 @@ Result<uint64_t> like(const std::string& name, const PlanSpace& space, bool with
 
 }  // namespace
 
-uint64_t weights_of(const GgufFile& file) {
-  uint64_t weights = 0;
-  for (const TensorInfo& tensor : file.tensors()) weights += tensor.values();
-  return weights;
-}
-
 Result<uint64_t> parse_budget(std::string_view text, const PlanSpace& space, bool with_imatrix) {
   constexpr std::string_view kLike = "like:";
   if (text.starts_with(kLike)) return like(std::string(text.substr(kLike.size())), space, with_imatrix);
@@ -56,7 +50,7 @@ Result<uint64_t> parse_budget(std::string_view text, const PlanSpace& space, boo
   const std::optional<double> number = leading_number(text, unit);
   double scale = 0;
   if (unit == "bpw") {
-    scale = static_cast<double>(weights_of(space.file())) / 8;
+    scale = static_cast<double>(space.file().parameters()) / 8;
   } else {
     constexpr std::pair<std::string_view, double> kUnits[] = {
         {"B", 1},    {"", 1},         {"kB", 1e3},     {"MB", 1e6},

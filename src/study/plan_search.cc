@@ -504,7 +504,7 @@ Result<PlanOutcome> PlanSearch::run() {
     return fail(ErrorCode::kUsage,
                 fmt::format("a file of {} bytes cannot be made: the smallest has {}{}, {:.2f} bits a weight",
                             budget_, least, request_.pins.empty() ? "" : " with these pins",
-                            8 * static_cast<double>(least) / static_cast<double>(weights_of(space_.file()))),
+                            8 * static_cast<double>(least) / static_cast<double>(space_.file().parameters())),
                 "--budget " + request_.budget, "allow more bytes, or smaller types with --types");
   for (const std::string& warning : space_.warnings()) warn_(warning);
 

@@ -57,8 +57,6 @@ struct PlanOutcome {
   double seconds = 0, solving_seconds = 0;
 };
 
-/// The values of all tensors: what bits a weight are counted by.
-uint64_t weights_of(const GgufFile& file);
 /// A budget in bytes of the whole file. kUsage where the text is none of the forms.
 Result<uint64_t> parse_budget(std::string_view text, const PlanSpace& space, bool with_imatrix);
 

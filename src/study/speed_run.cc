@@ -255,8 +255,9 @@ Result<SpeedRun> measure_speed(const std::filesystem::path& original, const std:
   return run;
 }
 
-bool spares_the_rest(const Error& error) {
-  return error.code == ErrorCode::kSystem || error.code == ErrorCode::kEngine;
+Result<Note> note_of_failure(const Error& error) {
+  if (error.code != ErrorCode::kSystem && error.code != ErrorCode::kEngine) return tl::unexpected(error);
+  return Note{"speed", "failed", to_string(error)};
 }
 
 Verdict judge_speed(const SpeedResult& result, double margin) {

@@ -35,9 +35,9 @@ struct SpeedRun {
 Result<SpeedRun> measure_speed(const std::filesystem::path& original, const std::filesystem::path& variant,
                                const SpeedSettings& settings, const std::function<void(int, int)>& tell);
 
-/// Whether a failure of the speed measurement says nothing against what was measured before it: the system or
-/// the engine refused, and no check did.
-bool spares_the_rest(const Error& error);
+/// The note of a speed measurement that failed and says nothing against what was measured before it: the
+/// system or the engine refused. Any other error comes back as it is.
+Result<Note> note_of_failure(const Error& error);
 
 /// On the log ratio's 90 % interval; inconclusive where there is none. `margin` is of the log ratio.
 Verdict judge_speed(const SpeedResult& result, double margin);

@@ -45,8 +45,6 @@ Result<std::vector<StudyProperty>> describe_study(const SweepSetup& setup, const
   const Result<std::string> model_hash = sha256_of_file(setup.file.path());
   if (!model_hash) return tl::unexpected(model_hash.error());
   const CorpusIdentity corpus = identity_of(setup.corpora);
-  uint64_t parameters = 0;
-  for (const TensorInfo& tensor : setup.file.tensors()) parameters += tensor.values();
   const auto number = [](uint64_t value) { return std::to_string(value); };
   const std::string architecture = setup.file.architecture();
   const ScoredRange& scored = setup.scored;
@@ -61,7 +59,7 @@ Result<std::vector<StudyProperty>> describe_study(const SweepSetup& setup, const
       {"numerics_version", std::to_string(kNumericsVersion), true},
       {"model", setup.file.path().string()},
       {"architecture", architecture},
-      {"parameters", number(parameters)},
+      {"parameters", number(setup.file.parameters())},
       {"model_bytes", number(setup.file.file_bytes())},
       {"layers", number(setup.file.metadata_uint(architecture + ".block_count").value_or(0))},
       {"corpus", corpus.path},

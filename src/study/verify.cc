@@ -202,8 +202,9 @@ Result<void> add_speeds(VerifyRun& run, Verification& v) {
   };
   Result<SpeedTable> speeds = measure_speeds(run.request.model, paths, speed_settings(run.request), tell);
   if (!speeds) {
-    if (!spares_the_rest(speeds.error())) return tl::unexpected(speeds.error());
-    v.notes.push_back({"speed", "failed", to_string(speeds.error())});
+    Result<Note> failure = note_of_failure(speeds.error());
+    if (!failure) return tl::unexpected(failure.error());
+    v.notes.push_back(std::move(*failure));
     return {};
   }
   for (size_t f = 0; f < v.files.size(); ++f) {
