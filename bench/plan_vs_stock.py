@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """fqlab's plans against llama-quantize's mixes of the same size, on text that the plans have not seen (make bench-plan).
 
-    bench/plan_vs_stock.py FOLDER [--mixes Q3_K_M,...] [--budgets 10] [--chunks 64] [--no-imatrix] [--own-words]
+    bench/plan_vs_stock.py FOLDER [--mixes Q3_K_M,...] [--budgets 10|98.3,118.3,...] [--chunks 64] [--no-imatrix] [--own-words]
 
 The original is ../shared/tools/make_reference.py of SmolLM2. Imatrix and plans come from the odd-numbered State of the Union addresses (--own-words: plans also
 from text that the model writes itself, fqlab generate), the judgement from the even-numbered ones and wikitext-2. FOLDER keeps the study and the files, so that a second run goes on where the first ended. For each mix: the stock file,
@@ -85,7 +85,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=pathlib.Path)
     parser.add_argument("--mixes", default=",".join(FIRST_ATTEMPT))
-    parser.add_argument("--budgets", type=int, default=0)
+    parser.add_argument("--budgets", default="", help="a number of sizes, or megabytes with a decimal point or a comma")
     parser.add_argument("--chunks", type=int, default=64)
     parser.add_argument("--imatrix-chunks", type=int, default=100)
     parser.add_argument("--no-imatrix", action="store_true", help="plans and stock mixes without an imatrix instead")
@@ -132,9 +132,13 @@ def sizes(options, stock):
     """(name, bytes allowed) of what is to be planned."""
     if not options.budgets:
         return [(mix, file.stat().st_size) for mix, file in stock.items()]
-    first, last = BUDGETS
-    step = (last - first) / max(1, options.budgets - 1)
-    return [(f"{size / 1e6:.0f}MB", round(size)) for size in (first + i * step for i in range(options.budgets))]
+    if options.budgets.isdigit():
+        first, last = BUDGETS
+        step = (last - first) / max(1, int(options.budgets) - 1)
+        budgets = [first + i * step for i in range(int(options.budgets))]
+    else:
+        budgets = [1e6 * float(word) for word in options.budgets.split(",")]
+    return [(f"{size / 1e6:.1f}MB", round(size)) for size in budgets]
 
 
 def header(plan_file, key):

@@ -117,7 +117,7 @@ def measure_maps(table, studies, model, text, hand, options):
     beside = f"by hand {210 * len(formats) * hand.a_cell('python') / 3600:.1f} h" if hand else ""
     table.add(seconds <= 720, f"default map of {len(formats)} formats, minutes", f"{seconds / 60:.1f}", beside, "bar 12")
     found_map = map_of(studies / "adaptive.fqlab")
-    for form in options.truth.split(","):
+    for form in filter(None, options.truth.split(",")):
         sweep(studies / "exhaustive.fqlab", model, text, form, options.map_chunks, "--exhaustive")
         truth, found = singles(map_of(studies / "exhaustive.fqlab"), form), singles(found_map, form)
         groups = sorted(set(truth) & set(found))

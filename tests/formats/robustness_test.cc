@@ -91,6 +91,37 @@ TEST(FakeQuantize, DoesNotDependOnTheTarget) {
   }
 }
 
+/// Values whose quotients by the scales of `text` lie beside ties: odd halves of what is already quantized,
+/// up to two units in the last place away. The first of every 16 values stays, and with it most scales.
+std::vector<float> values_beside_ties(const std::string& text, float magnitude, size_t columns,
+                                      uint64_t seed) {
+  std::vector<float> values = random_values(columns * 4, seed);
+  for (float& x : values) x *= magnitude;
+  const std::vector<float> grid = quantized(text, values, columns);
+  Random random(seed);
+  for (size_t i = 0; i < values.size(); ++i) {
+    if (i % 16 == 0) continue;
+    const float halves = static_cast<float>(random.below(8)) + 0.5f,
+                of = static_cast<float>(random.below(7) + 1);
+    values[i] = grid[i] * halves / of;
+    for (uint64_t unit = random.below(3); unit > 0; --unit)
+      values[i] = std::nextafter(values[i], random.sign() > 0 ? INFINITY : 0.0f);
+  }
+  return values;
+}
+
+TEST(FakeQuantize, DividesToTheSameBitsBesideTiesOfEveryMagnitudeOnEveryTarget) {
+  for (const std::string& text : all_specs()) {
+    if (text.find("ovf=error") != std::string::npos) continue;
+    for (const int exponent : {-140, -100, -45, -33, -31, -29, -20, 0, 20, 58, 59, 60, 61, 62, 100, 125}) {
+      const std::vector<float> in = values_beside_ties(text, std::ldexp(1.0f, exponent), 960, 7);
+      const std::vector<uint32_t> best = canonical(quantized(text, in, 960));
+      testing::on_every_target(
+          [&] { EXPECT_EQ(canonical(quantized(text, in, 960)), best) << text << " at 2^" << exponent; });
+    }
+  }
+}
+
 TEST(FakeQuantize, DoesNotDependOnThreads) {
   const std::vector<float> in = weights_with_specials(960 * 300);
   for (const std::string& text : all_specs()) {
