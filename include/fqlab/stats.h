@@ -33,8 +33,8 @@ struct ClusteredMean {
   uint64_t n = 0;                        ///< positions
   int clusters = 0;                      ///< clusters with at least one position
   std::optional<double> standard_error;  ///< absent with fewer than 2 clusters
-  std::optional<Interval>
-      interval;  ///< Student t with clusters - 1 degrees; absent with fewer than 2 clusters
+  double degrees = 0;                ///< of freedom of Student's t: clusters - 1; of several corpora Welch's
+  std::optional<Interval> interval;  ///< Student t; absent with fewer than 2 clusters
 };
 
 /// SE^2 = G/(G-1) * sum_g (sum_{i in g}(x_i - mean))^2 / n^2, t quantile with G-1 degrees of freedom.

@@ -69,12 +69,17 @@ Result<void> check_output(const std::filesystem::path& path, Existing existing,
     if (std::error_code absent; std::filesystem::equivalent(path, input.path, absent))
       return fail(ErrorCode::kUsage, fmt::format("the output is the {} that is read", input.what),
                   path.string(), "choose another name");
+  if (path.empty()) return fail(ErrorCode::kUsage, "the output has no name", "", "name a file");
   struct stat status {};
   if (stat(path.c_str(), &status) == 0) {
     if (!S_ISREG(status.st_mode))
       return fail(ErrorCode::kSystem, "the output is not a regular file", path.string(),
                   "choose another name");
     if (existing == Existing::kRefuse) return tl::unexpected(existing_file(path));
+  } else if (errno != ENOENT) {
+    return tl::unexpected(system_error("cannot write the file", errno, path));
+  } else if (lstat(path.c_str(), &status) == 0 && existing == Existing::kRefuse) {  // a link to nothing
+    return tl::unexpected(existing_file(path));
   }
   if (faccessat(AT_FDCWD, folder_of(path).c_str(), W_OK | X_OK, AT_EACCESS) != 0)
     return tl::unexpected(system_error("cannot write to the folder", errno, path));

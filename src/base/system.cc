@@ -32,6 +32,17 @@ std::optional<uint64_t> number_in(const char* path) {
   return std::nullopt;  // absent, or "max"
 }
 
+/// Of the memory that a control group counts as used, the cached pages of files that the kernel gives back on
+/// demand.
+uint64_t reclaimable_bytes() {
+  std::ifstream file("/sys/fs/cgroup/memory.stat");
+  std::string name;
+  uint64_t bytes = 0;
+  while (file >> name >> bytes)
+    if (name == "inactive_file") return bytes;
+  return 0;
+}
+
 }  // namespace
 
 uint64_t memory_total_bytes() { return meminfo_bytes("MemTotal"); }
@@ -40,7 +51,10 @@ uint64_t memory_available_bytes() {
   uint64_t available = meminfo_bytes("MemAvailable");
   const auto limit = number_in("/sys/fs/cgroup/memory.max"),
              used = number_in("/sys/fs/cgroup/memory.current");
-  if (limit && used) available = std::min(available, *limit > *used ? *limit - *used : 0);
+  if (limit && used) {
+    const uint64_t kept = *used - std::min(*used, reclaimable_bytes());
+    available = std::min(available, *limit > kept ? *limit - kept : 0);
+  }
   return available;
 }
 

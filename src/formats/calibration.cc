@@ -72,7 +72,8 @@ GroupScale least_squares(const GroupView& group, const GroupRule& rule, int step
 
 /// The value of nearest rank ceil(percent / 100 * n), at least the first; reorders `values`.
 float nearest_rank(std::vector<float>& values, double percent) {
-  const double rank = std::ceil(percent / 100 * static_cast<double>(values.size()));
+  const double exact = percent / 100 * static_cast<double>(values.size());
+  const double rank = std::ceil(exact - 1e-9 * exact);  // 99.9 / 100 * 1000 is above 999 in double
   const auto at = static_cast<size_t>(std::clamp(rank, 1.0, static_cast<double>(values.size()))) - 1;
   std::nth_element(values.begin(), values.begin() + static_cast<ptrdiff_t>(at), values.end());
   return values[at];

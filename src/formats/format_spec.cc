@@ -122,6 +122,8 @@ std::optional<Result<Base>> read_generic_float(std::string_view name) {
   if (element.specials == Specials::kIeee && (element.exponent_bits < 2 || element.mantissa_bits < 1))
     return Result<Base>(refuse_spec(fmt::format("'{}' has no room for Inf and NaN beside numbers", text),
                                     "IEEE rules need 2 exponent bits and 1 mantissa bit; leave out 'ieee'"));
+  if (element.specials == Specials::kFn && element.bits() < 3)
+    return Result<Base>(refuse_spec(fmt::format("'{}' has NaN and no number but 0", text), "leave out 'fn'"));
   if (element.largest() < 0x1p-126)
     return Result<Base>(refuse_spec(fmt::format("all numbers of '{}' lie below float32's normal range", text),
                                     "use a smaller bias"));

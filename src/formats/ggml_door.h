@@ -39,8 +39,8 @@ bool requires_importance(GgmlType type);
 Result<void> prepare(GgmlType type);
 
 /// One row through ggml's reference quantizer. `stored` holds exactly the row's bytes; `importance` is empty
-/// or one weight a column. Values and weights must be finite and the row whole blocks: ggml aborts the
-/// process otherwise.
+/// or one weight a column. The row must be whole blocks, values and weights finite and not so large that
+/// their products overflow (usable_type() of ggml_quantizer.cc): ggml aborts the process otherwise.
 void quantize_row(GgmlType type, std::span<const float> row, std::span<std::byte> stored,
                   std::span<const float> importance);
 

@@ -89,8 +89,10 @@ bool fits_vector_kernel(const Grid& grid, int shift) {
 
 bool rounds_by_adding(const Grid& grid, int shift) {
   const int largest_exponent = static_cast<int>(grid.largest_bits >> 23) - 127 + shift;
-  return grid.rounding == Rounding::kNearestEven && grid.mantissa_bits > 0 && !grid.flip_parity &&
-         grid.min_exponent + shift >= -126 && largest_exponent + 23 - grid.mantissa_bits <= 127;
+  // Beside 2^(e + drop) a sum's last place is the step at 2^e only where something is dropped.
+  return grid.rounding == Rounding::kNearestEven && grid.mantissa_bits > 0 && grid.mantissa_bits < 23 &&
+         !grid.flip_parity && grid.min_exponent + shift >= -126 &&
+         largest_exponent + 23 - grid.mantissa_bits <= 127;
 }
 
 uint32_t random_bits(uint32_t index, uint32_t key0, uint32_t key1) {

@@ -114,7 +114,8 @@ Result<void> read_calibration(FormatDetails& format, std::string_view value) {
   }
   if (value.starts_with("pct")) {
     const auto percentile = whole_number<double>(value.substr(3));
-    if (percentile && *percentile > 0 && *percentile <= 100) {
+    // The canonical spelling has no exponent: smaller ones would not be read back.
+    if (percentile && *percentile >= 1e-9 && *percentile <= 100) {
       calibration.kind = CalibrationKind::kPercentile;
       calibration.percentile = *percentile;
       return {};

@@ -14,14 +14,13 @@ constexpr std::string_view kSums = ".in_sum2", kCounts = ".counts";
 constexpr const char *kDatasets = "imatrix.datasets", *kChunkCount = "imatrix.chunk_count",
                      *kChunkSize = "imatrix.chunk_size";
 
-/// How many matrices of a tensor `sums` numbers are for, `counts` of which are told apart; 0: they do not
-/// fit.
+/// How many matrices of a tensor `sums` numbers are for, one for all or each, `counts` of which are told
+/// apart; 0: they do not fit.
 uint64_t matrices_of(const TensorInfo& tensor, uint64_t sums, uint64_t counts) {
-  const uint64_t columns = tensor.columns(), rows = tensor.values() / columns;
-  const uint64_t matrices = sums / columns;
-  const bool fit = counts > 0 && matrices > 0 && sums == matrices * columns && matrices % counts == 0 &&
-                   rows % matrices == 0;
-  return fit ? matrices : 0;
+  const uint64_t columns = tensor.columns();
+  for (const uint64_t matrices : {uint64_t{1}, tensor.matrices()})
+    if (columns > 0 && sums == matrices * columns && (counts == 1 || counts == matrices)) return matrices;
+  return 0;
 }
 
 std::string base_name(std::string_view name) {
@@ -55,8 +54,9 @@ Result<ImportanceMatrix> ImportanceMatrix::open(const std::filesystem::path& pat
   Result<GgufFile> file = GgufFile::open(path);
   if (!file) {
     Error error = file.error();
-    error.hint =
-        "an imatrix is a GGUF file of llama-imatrix; convert older .dat files with llama-imatrix --in-file";
+    if (error.code == ErrorCode::kInput)
+      error.hint =
+          "an imatrix is a GGUF file of llama-imatrix; convert older .dat files with llama-imatrix --in-file";
     return tl::unexpected(std::move(error));
   }
   if (file->metadata_string("general.type") != "imatrix")

@@ -12,6 +12,12 @@ uint64_t TensorInfo::values() const {
   return product;
 }
 
+uint64_t TensorInfo::matrices() const {
+  uint64_t product = 1;
+  for (size_t i = 2; i < shape.size(); ++i) product *= shape[i];
+  return product;
+}
+
 bool TensorInfo::is_matrix() const {
   return std::ranges::count_if(shape, [](uint64_t size) { return size > 1; }) > 1;
 }

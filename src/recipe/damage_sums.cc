@@ -68,7 +68,8 @@ void DamageSums::add_error(std::span<const float> original, std::span<const floa
   Squares squares = add_rows(original.data(), quantized.data(), original.size(), columns, importance);
   if (!finite(squares)) squares = add_carefully(original, quantized, columns, importance);
   error += sum_of(squares.sum);
-  weighted_error += sum_of(squares.weighted);
+  const double weighted = sum_of(squares.weighted);  // NaN: an infinite error where the importance is 0
+  weighted_error += std::isnan(weighted) ? std::numeric_limits<double>::infinity() : weighted;
   largest_error = std::max(largest_error, largest_of(squares.largest));
 }
 

@@ -22,11 +22,12 @@ QuantizeCounts count(std::span<const float> original, std::span<const float> qua
 }
 
 /// A cast to 16 bits, rounded to nearest even as ggml does.
-Result<std::vector<std::byte>> cast(const FormatSpec& format, GgmlType type, std::span<const float> values,
-                                    uint64_t columns, int threads) {
+Result<std::vector<std::byte>> cast(const FormatSpec& format, const TensorInfo& tensor, GgmlType type,
+                                    std::span<const float> values, std::span<const float> importance,
+                                    int threads) {
   std::vector<float> rounded(values.size());
-  if (const auto counts = fake_quantize(format, values, rounded, columns, {threads, {}}); !counts)
-    return tl::unexpected(counts.error());
+  if (const auto counts = fake_quantize_tensor(format, tensor, values, rounded, importance, threads); !counts)
+    return tl::unexpected(naming(tensor, counts.error()));
   std::vector<std::byte> bytes(values.size() * ggml_type_info(type)->block_bytes);
   if (Result<void> stored = store_exactly(type, rounded, bytes); !stored)
     return tl::unexpected(stored.error());
@@ -65,7 +66,8 @@ Result<StoredTensor> quantize(const GgufFile& file, const TensorInfo& tensor, co
   const uint64_t size = original->size() / matrices, bytes = size / info.block_elements * info.block_bytes;
   StoredTensor stored{tensor, info.type, std::vector<std::byte>(bytes * matrices), {}};
   if (!info.quantized) {
-    Result<std::vector<std::byte>> bytes_of_cast = cast(format, *type, *original, columns, threads);
+    Result<std::vector<std::byte>> bytes_of_cast =
+        cast(format, tensor, *type, *original, *importance, threads);
     if (!bytes_of_cast) return tl::unexpected(bytes_of_cast.error());
     stored.bytes = std::move(*bytes_of_cast);
   }
@@ -76,9 +78,7 @@ Result<StoredTensor> quantize(const GgufFile& file, const TensorInfo& tensor, co
         std::span(stored.bytes).subspan(i * bytes, bytes), columns,
         {threads, importance->empty() ? std::span<const float>() : importance_of(*importance, i, columns)});
     if (done) continue;
-    Error error = done.error();
-    error.where = tensor.name + (error.where.empty() ? "" : ", " + error.where);
-    return tl::unexpected(std::move(error));
+    return tl::unexpected(naming(tensor, done.error()));
   }
   std::vector<float> values(original->size());
   if (Result<void> decoded = decode(stored.type, stored.bytes, values); !decoded)

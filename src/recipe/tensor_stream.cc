@@ -69,9 +69,7 @@ Result<void> TensorStream::each(const Visit& visit) const {
     }
   });
   for (std::optional<Error>& error : errors) {
-    if (!error) continue;
-    error->where = tensor_.name + (error->where.empty() ? "" : ", " + error->where);
-    return tl::unexpected(std::move(*error));
+    if (error) return tl::unexpected(naming(tensor_, std::move(*error)));
   }
   return {};
 }
@@ -85,8 +83,32 @@ bool needs_whole_tensor(const FormatSpec& format) {
   return shared_scale || details.rounding == Rounding::kStochastic || details.overflow == Overflow::kError;
 }
 
+Error naming(const TensorInfo& tensor, Error error) {
+  error.where = tensor.name + (error.where.empty() ? "" : ", " + error.where);
+  return error;
+}
+
 std::span<const float> importance_of(std::span<const float> all, uint64_t matrix, uint64_t columns) {
   return all.empty() ? all : all.subspan(matrix * columns, columns);
+}
+
+Result<QuantizeCounts> fake_quantize_tensor(const FormatSpec& format, const TensorInfo& tensor,
+                                            std::span<const float> in, std::span<float> out,
+                                            std::span<const float> importance, int threads) {
+  const uint64_t columns = tensor.columns();
+  const bool blocks = format.details().granularity.kind == GranularityKind::kBlock;
+  if (columns == 0 || (importance.empty() && !blocks))
+    return fake_quantize(format, in, out, columns, {threads, {}});
+  const uint64_t matrices = std::max<uint64_t>(1, blocks ? tensor.matrices() : importance.size() / columns);
+  const uint64_t size = in.size() / matrices;
+  QuantizeCounts sum;
+  for (uint64_t i = 0; i < matrices; ++i) {
+    auto counts = fake_quantize(format, in.subspan(i * size, size), out.subspan(i * size, size), columns,
+                                {threads, importance_of(importance, i, columns)});
+    if (!counts) return counts;
+    sum += *counts;
+  }
+  return sum;
 }
 
 Result<QuantizeCounts> QuantizedStream::each(std::vector<float>& whole, const Visit& visit) const {
@@ -121,7 +143,7 @@ Result<QuantizeCounts> QuantizedStream::each(std::vector<float>& whole, const Vi
       });
   if (!decoded) return tl::unexpected(decoded.error());
   const auto all = std::span(whole).first(tensor.values());
-  auto counts = fake_quantize(format, all, all, columns, {threads, {}});
+  auto counts = fake_quantize_tensor(format, tensor, all, all, {}, threads);
   if (!counts) return counts;
   const auto compared = stream.each(
       [&](const RowBatch& batch, std::span<const float> values, std::span<float>) -> Result<void> {

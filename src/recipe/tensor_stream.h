@@ -64,7 +64,16 @@ struct QuantizedStream {
   Result<QuantizeCounts> each(std::vector<float>& whole, const Visit& visit) const;
 };
 
+/// The error with the tensor's name in front of where it happened.
+Error naming(const TensorInfo& tensor, Error error);
+
 /// The importance of one matrix's columns, from those of all.
 std::span<const float> importance_of(std::span<const float> all, uint64_t matrix, uint64_t columns);
+
+/// fake_quantize() of a whole tensor. Experts do not share blocks of rows, and each may have an importance of
+/// its own; `importance` is empty, or one number a column of each matrix.
+Result<QuantizeCounts> fake_quantize_tensor(const FormatSpec& format, const TensorInfo& tensor,
+                                            std::span<const float> in, std::span<float> out,
+                                            std::span<const float> importance, int threads);
 
 }  // namespace fqlab

@@ -38,7 +38,8 @@ ClusteredMean clustered_mean(std::span<const ClusterSum> clusters, double confid
     if (cluster.n > 0) squares += square(cluster.sum - static_cast<double>(cluster.n) * result.mean);
   const double count = result.clusters;
   result.standard_error = std::sqrt(count / (count - 1) * squares) / n;
-  result.interval = student_interval(result.mean, result.standard_error, count - 1, confidence);
+  result.degrees = count - 1;
+  result.interval = student_interval(result.mean, result.standard_error, result.degrees, confidence);
   return result;
 }
 
@@ -104,13 +105,13 @@ ClusteredMean macro_average(std::span<const ClusteredMean> corpora, double confi
     known = known && corpus.standard_error.has_value();
     const double share = square(corpus.standard_error.value_or(0) / count);
     variance += share;
-    squares_over_degrees += square(share) / std::max(corpus.clusters - 1, 1);
+    squares_over_degrees += square(share) / std::max(corpus.degrees, 1.0);
   }
   result.mean = sum / count;
   if (!known) return result;
   result.standard_error = std::sqrt(variance);
-  const double degrees = variance > 0 ? square(variance) / squares_over_degrees : 1;
-  result.interval = student_interval(result.mean, result.standard_error, degrees, confidence);
+  result.degrees = variance > 0 ? square(variance) / squares_over_degrees : 1;
+  result.interval = student_interval(result.mean, result.standard_error, result.degrees, confidence);
   return result;
 }
 

@@ -13,7 +13,7 @@ std::optional<double> two_sided_p(const ClusteredMean& mean, double null) {
   if (!mean.standard_error) return std::nullopt;
   const double distance = std::abs(mean.mean - null);
   if (*mean.standard_error == 0) return distance == 0 ? 1 : 0;
-  return 2 * student_t_cdf(-distance / *mean.standard_error, mean.clusters - 1.0);
+  return 2 * student_t_cdf(-distance / *mean.standard_error, mean.degrees);
 }
 
 Equivalence equivalence_test(double estimate, double standard_error, double degrees, double margin) {
@@ -63,13 +63,16 @@ std::vector<double> benjamini_hochberg(std::span<const double> p_values) {
 
 namespace {
 
-/// Probability that the 90 % interval after `more` further clusters lies inside or outside the margins.
+/// Probability that the 90 % interval after `more` further clusters lies inside or outside the margins. The
+/// degrees of freedom grow with the clusters: of several corpora in proportion, since each of them grows.
 double chance_to_decide(const ClusteredMean& mean, double margin, double more) {
   const double now = mean.clusters, then = now + more;
-  const double half_width = student_t_quantile(0.95, then - 1) * *mean.standard_error * std::sqrt(now / then);
+  const double degrees_then = mean.degrees * (then - 1) / (now - 1);
+  const double half_width =
+      student_t_quantile(0.95, degrees_then) * *mean.standard_error * std::sqrt(now / then);
   // The present clusters stay part of the mean, so that it can only move by the share of the new ones.
   const double spread = *mean.standard_error * std::sqrt(more / then);
-  const auto below = [&](double x) { return student_t_cdf((x - mean.mean) / spread, now - 1); };
+  const auto below = [&](double x) { return student_t_cdf((x - mean.mean) / spread, mean.degrees); };
   const double inside = margin > half_width ? below(margin - half_width) - below(half_width - margin) : 0;
   return inside + (1 - below(margin + half_width)) + below(-margin - half_width);
 }
@@ -79,7 +82,7 @@ double chance_to_decide(const ClusteredMean& mean, double margin, double more) {
 std::optional<int64_t> more_clusters_to_decide(const ClusteredMean& mean, double margin, double chance,
                                                int64_t most) {
   if (!mean.standard_error) return std::nullopt;
-  const auto interval = student_interval(mean.mean, mean.standard_error, mean.clusters - 1.0, 0.9);
+  const auto interval = student_interval(mean.mean, mean.standard_error, mean.degrees, 0.9);
   if (judge(*interval, margin) != Verdict::kInconclusive) return 0;
   if (!(*mean.standard_error > 0)) return std::nullopt;
   const auto enough = [&](int64_t more) {

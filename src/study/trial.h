@@ -18,7 +18,7 @@ namespace fqlab {
 /// Version of everything that turns weights and logits into a study's numbers (formats, metrics, sums).
 /// Raised whenever one of them gives other bits for the same input; studies of another version are not
 /// continued.
-inline constexpr int kNumericsVersion = 3;
+inline constexpr int kNumericsVersion = 4;
 
 /// What is done to the tensors of `changes`.
 struct TrialSpec {

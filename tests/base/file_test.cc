@@ -101,6 +101,16 @@ TEST(AtomicFile, KeepsAFileThatAppearedWhileItWasWritten) {
   EXPECT_EQ(testing::read_file(folder / "out"), "theirs");
 }
 
+TEST(AtomicFile, RefusesBeforeTheWorkWhatCannotBeNamedAfterIt) {
+  const testing::TemporaryFolder folder;
+  std::filesystem::create_symlink("nothing", folder / "link");
+  EXPECT_EQ(check_output(folder / "link", Existing::kRefuse).error().code, ErrorCode::kUsage);
+  EXPECT_TRUE(check_output(folder / "link", Existing::kReplace));
+  EXPECT_EQ(check_output("", Existing::kRefuse).error().code, ErrorCode::kUsage);
+  EXPECT_EQ(check_output(folder / std::string(300, 'x'), Existing::kReplace).error().code,
+            ErrorCode::kSystem);
+}
+
 TEST(AtomicFile, RefusesAMissingFolderAndADevice) {
   testing::TemporaryFolder folder;
   const auto missing = write_file_atomically(folder / "none" / "out", "x", Existing::kRefuse);

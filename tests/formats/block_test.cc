@@ -1,5 +1,6 @@
 // MX, NVFP4 and integers against slow scalar versions of their definitions, on every target.
 #include <algorithm>
+#include <numeric>
 
 #include "base/random.h"
 #include "quantize_for_test.h"
@@ -290,6 +291,10 @@ TEST(Calibration, ByPercentileTakesTheNearestRank) {
   EXPECT_EQ(out[3], 1.0f);
   EXPECT_EQ(out[0], 1.0f);
   EXPECT_EQ(quantized("int4:tensor:calib=pct100", in), quantized("int4:tensor", in));
+  // 99.9 % of 1000 are 999, though not in double arithmetic.
+  std::vector<float> counted(1000);
+  std::iota(counted.begin(), counted.end(), 1.0f);
+  EXPECT_EQ(quantized("int8:tensor:calib=pct99.9", counted)[999], 999.0f);
 }
 
 double squared_error(const std::vector<float>& a, const std::vector<float>& b) {

@@ -64,6 +64,18 @@ TEST(Cast, RoundsBetweenAllNeighboursAsSpecifiedOnEveryTarget) {
   });
 }
 
+TEST(Cast, KeepsFloatsWhereNoBitOfTheMantissaIsDropped) {
+  const std::vector<float> in = [] {
+    std::vector<float> values;
+    for (int i = 0; i < 1000; ++i)
+      values.push_back(std::ldexp(1 + std::ldexp(static_cast<float>(2 * i + 1), -23), i % 28 - 12));
+    return values;
+  }();
+  for (const char* text : {"e5m23", "e7m23", "e7m23ieee", "e8m23", "e8m23b100"})
+    testing::on_every_target([&] { EXPECT_EQ(quantized(text, in), in) << text; });
+  testing::on_every_target([&] { EXPECT_EQ(quantized("e8m23", std::vector<float>(100, 3e38f))[0], 3e38f); });
+}
+
 TEST(Cast, KeepsAllBf16PatternsOfBf16) {
   std::vector<float> in;
   for (uint32_t pattern = 0; pattern < 0x10000; ++pattern) in.push_back(std::bit_cast<float>(pattern << 16));

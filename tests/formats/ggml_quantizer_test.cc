@@ -89,6 +89,31 @@ TEST(GgmlQuantizer, RefusesWhatGgmlWouldAbortOn) {
               HasSubstr("the imatrix has 3 columns and the tensor 256"));
   in[7] = NAN;
   EXPECT_THAT(error_of("gguf:q4_k", in, 256), HasSubstr("finite values only"));
+  in[7] = 4e8f;
+  EXPECT_THAT(error_of("gguf:q4_k", in, 256), HasSubstr("values of up to 4e+08 are too large"));
+  EXPECT_EQ(error_of("gguf:bf16", in, 256), "accepted");
+  in[7] = 100;
+  EXPECT_THAT(error_of("gguf:q4_k", in, 256, std::vector<float>(256, 1e30f)),
+              HasSubstr("values of up to 100 with an importance of up to 1e+30 are too large"));
+}
+
+TEST(GgmlQuantizer, SurvivesTheLargestValuesThatItIsGiven) {
+  if (!has_engine()) GTEST_SKIP() << "absent: the engine";
+  Random random(3);
+  for (const std::string& name : quantizable_ggml_names()) {
+    if (std::getenv("FQLAB_LONG") == nullptr && (name.starts_with("iq1") || name.starts_with("iq2")))
+      continue;
+    for (const float largest : {3e8f, 1e4f, 1.0f, 1e-20f})
+      for (const float share : {0.0f, 1e-6f, 1.0f}) {  // of what the importance may be
+        if (share == 0 && (name.starts_with("iq1") || name.starts_with("iq2"))) continue;
+        std::vector<float> in(256 * 8), importance(share == 0 ? 0 : 256);
+        for (float& x : in) x = largest * static_cast<float>(2 * random.uniform() - 1);
+        const double most = std::min(3e38, 0.99e18 / largest / largest);
+        for (float& w : importance) w = static_cast<float>(most * share * random.uniform());
+        EXPECT_EQ(error_of("gguf:" + name, in, 256, importance), "accepted")
+            << name << " " << largest << " " << share;
+      }
+  }
 }
 
 }  // namespace

@@ -108,6 +108,7 @@ TEST(FormatSpec, RefusesByNameAndSaysWhy) {
   EXPECT_THAT(error_of("int17:g32"), HasSubstr("2 to 16 bits"));
   EXPECT_THAT(error_of("e9m2"), HasSubstr("1..8 bits"));
   EXPECT_THAT(error_of("e1m3ieee"), HasSubstr("no room for Inf and NaN"));
+  EXPECT_THAT(error_of("e1m0fn"), HasSubstr("no number but 0"));
   EXPECT_THAT(error_of(""), HasSubstr("empty"));
 }
 
@@ -126,7 +127,8 @@ TEST(FormatSpec, RefusesOptionsThatTheBaseDoesNotTake) {
   EXPECT_THAT(error_of("int4:g32:channel"), HasSubstr("second time"));
   EXPECT_THAT(error_of("int4:g32:asmy"), HasSubstr("did you mean asym"));
   EXPECT_THAT(error_of("int4:g0"), HasSubstr("no option"));
-  EXPECT_THAT(error_of("int4:g32:calib=pct101"), HasSubstr("calib=pct99.9"));
+  for (const std::string& percentile : {std::string("101"), "0." + std::string(70, '0') + "1"})
+    EXPECT_THAT(error_of("int4:g32:calib=pct" + percentile), HasSubstr("calib=pct99.9"));
   EXPECT_THAT(error_of("bf16:"), HasSubstr("no option"));
 }
 

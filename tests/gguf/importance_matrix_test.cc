@@ -9,6 +9,7 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 /// A model of two layers, each with attn_q (3 columns, 2 rows) and experts (2 columns, 4 rows, 3 experts).
 class ImportanceMatrices : public ::testing::Test {
@@ -107,6 +108,17 @@ TEST_F(ImportanceMatrices, MayShareOneCountAmongSeveralMatrices) {
   EXPECT_TRUE(matrix.goes_with(model_));
 }
 
+TEST_F(ImportanceMatrices, AreOfAllMatricesOfATensorOrOfEach) {
+  std::vector<ActivationSquares> squares = entries();
+  squares[0].sums = {1, 2, 3, 4, 5, 6};  // attn_q has two rows and is one matrix
+  squares[0].counts = {1, 1};
+  const ImportanceMatrix matrix = write(squares);
+  const auto importance = matrix.importance(*model_.find_tensor("blk.1.attn_q.weight"));
+  ASSERT_FALSE(importance);
+  EXPECT_EQ(importance.error().code, ErrorCode::kUsage);
+  EXPECT_FALSE(matrix.goes_with(model_));
+}
+
 TEST_F(ImportanceMatrices, OfTheModelItselfGoWithIt) {
   EXPECT_EQ(refused_by(model_, entries()), "");
   std::vector<ActivationSquares> with_embedding = entries();
@@ -138,6 +150,7 @@ TEST_F(ImportanceMatrices, AreNotOpenedFromOtherFiles) {
   ASSERT_FALSE(opened);
   EXPECT_THAT(opened.error().what, HasSubstr("no imatrix"));
   EXPECT_THAT(opened.error().hint, HasSubstr("fqlab imatrix MODEL"));
+  EXPECT_THAT(ImportanceMatrix::open(folder_ / "absent.gguf").error().hint, Not(HasSubstr("llama-imatrix")));
 }
 
 }  // namespace

@@ -125,6 +125,8 @@ TEST(DamageSums, AreInfiniteWhereAFiniteValueWasLostAndIgnoreWhatWasNeverFinite)
   const DamageSums sums = sums_of({kNan, kInf, 2}, {0, 0, 3}, 3, {});
   EXPECT_EQ(sums.relative_mse(), 0.25);
   EXPECT_EQ(sums_of({kNan, 2}, {kNan, 2}, 2, {}).snr_db(), std::nullopt);
+  EXPECT_EQ(sums_of({1e6f, 2}, {kInf, 2}, 2, {0, 1}).weighted_relative_mse(),
+            kInf);  // not NaN where nothing weighs
 }
 
 // Integers below 2^10 have squares whose sums double holds exactly, in any order.
@@ -264,6 +266,24 @@ TEST_F(OnSmallFiles, HistogramsHoldEveryValueOnce) {
       EXPECT_EQ(std::accumulate(bins.begin(), bins.end(), uint64_t{0}), 70u * 1024);
     EXPECT_EQ(histogram.limit, damage.tensors[0].profile.largest());
   }
+}
+
+TEST_F(OnSmallFiles, ExpertsDoNotShareBlocksOfRows) {
+  // Two experts of three rows: the scale of int4:b2x4 on small weights is not that of the other's large ones.
+  testing::SmallFile file;
+  file.metadata = {testing::string_entry("general.architecture", "llama")};
+  Bytes values;
+  for (int i = 0; i < 24; ++i) values.number((i < 12 ? 0.4f : 50.0f) + 0.001f * static_cast<float>(i));
+  file.tensors = {{"blk.0.ffn_up_exps.weight", {4, 3, 2}, 0, 0, values.text()}};
+  testing::write_file(model_, file.text());
+  const GgufFile experts = GgufFile::open(model_).value();
+  const FormatSpec format = FormatSpec::parse("int4:b2x4").value();
+  const auto changed = apply(experts, experts.tensors()[0], format, 1);
+  ASSERT_TRUE(changed) << to_string(changed.error());
+  EXPECT_EQ(changed->counts.flushed_to_zero, 0u);
+  const std::vector<size_t> first = {0};
+  const WeightDamage damage = measure_damage(experts, first, specs({"int4:b2x4"}), {}).value();
+  EXPECT_EQ(damage.tensors[0].formats[0].sums.counts.flushed_to_zero, 0u);
 }
 
 TEST_F(OnSmallFiles, ImportanceIsTheMeanSquareOfEachColumn) {

@@ -16,6 +16,7 @@ ClusteredMean mean_of(double mean, double standard_error, int clusters) {
   result.mean = mean;
   result.standard_error = standard_error;
   result.clusters = clusters;
+  result.degrees = clusters - 1;
   return result;
 }
 
@@ -103,6 +104,16 @@ TEST(MoreClustersToDecide, AsksForMoreTheNearerTheMarginIs) {
   EXPECT_GT(*far, 0);
   EXPECT_GT(*near, *far);
   EXPECT_FALSE(more_clusters_to_decide(mean_of(0.004, 0.003, 8), 0.005, 0.9, 2));
+}
+
+TEST(MoreClustersToDecide, KnowsTheFewDegreesOfAWideCorpusAmongSeveral) {
+  // Two clusters with a standard error of 0.002 and 48 with one of 0.0001: the interval is that of one
+  // degree.
+  ClusteredMean wide = mean_of(0.008, 0.002, 2), narrow = mean_of(0.008, 0.0001, 48);
+  const ClusteredMean both = macro_average(std::vector{wide, narrow}, 0.9);
+  EXPECT_LT(both.degrees, 1.1);
+  ASSERT_EQ(judge(*both.interval, 0.01), Verdict::kInconclusive);
+  EXPECT_GT(more_clusters_to_decide(both, 0.01), 10);
 }
 
 /// Clusters of a comparison whose true mean is `mean`; the scatter between clusters is 0.004.

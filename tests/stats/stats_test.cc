@@ -73,8 +73,8 @@ TEST(ClusteredRatio, HasNoErrorWithoutADenominatorOrASecondCluster) {
 
 TEST(MacroAverage, GivesEveryCorpusTheSameWeight) {
   ClusteredMean a, b;
-  a.mean = 1, a.n = 1000, a.clusters = 3, a.standard_error = 0.3;
-  b.mean = 3, b.n = 10, b.clusters = 3, b.standard_error = 0.4;
+  a.mean = 1, a.n = 1000, a.clusters = 3, a.degrees = 2, a.standard_error = 0.3;
+  b.mean = 3, b.n = 10, b.clusters = 3, b.degrees = 2, b.standard_error = 0.4;
   const ClusteredMean average = macro_average(std::vector<ClusteredMean>{a, b});
   EXPECT_EQ(average.mean, 2);
   EXPECT_EQ(average.n, 1010u);
