@@ -25,7 +25,7 @@ build: setup  ## build build/release/fqlab
 	@[ -f $(BUILD)/build.ninja ] || cmake --preset release >build/configure.log || { cat build/configure.log; exit 1; }
 	@cmake --build $(BUILD) --target fqlab
 
-demo: build  ## the main job on real input: out/demo/report.md and report.zh-TW.md
+demo: build  ## the main job on real input: out/demo/report/report.html and report.zh-TW.html
 	@scripts/demo
 
 test: setup  ## build and run the tests

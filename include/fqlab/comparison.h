@@ -48,17 +48,17 @@ struct CorpusIdentity {
 
 enum class Arithmetic { kReference, kNative };
 
-/// How reference arithmetic computes GELU (docs/decisions/0010).
+/// How reference arithmetic computes GELU (docs/decisions/0010) and attention scores (0015).
 enum class Gelu {
-  kExact,   ///< in full precision
-  kEngine,  ///< through the engine's table of 16-bit floats
+  kExact,   ///< in full precision; scores by the engine's fast kernel
+  kEngine,  ///< through the engine's table of 16-bit floats; scores by the kernel of the stored file
 };
 
 struct ComparisonSettings {
   Arithmetic arithmetic = Arithmetic::kReference;
-  std::optional<Gelu> gelu;  ///< absent where it plays no part: native arithmetic, or a model without
+  std::optional<Gelu> gelu;  ///< absent in native arithmetic, and kExact where the model has none
   int n_ctx = 512;
-  int n_batch = 512;
+  int n_batch = 256;
   int chunks = 16;
   uint64_t scored_positions = 0;
   int threads = 2;

@@ -104,7 +104,7 @@ class Model {
 
 struct EvaluatorOptions {
   int n_ctx = 512;    ///< tokens a chunk
-  int n_batch = 512;  ///< tokens a call of the engine, at most 256; results do not depend on it from 16 on
+  int n_batch = 256;  ///< tokens a call of the engine, at most 256; results do not depend on it from 16 on
   int threads = 2;
   bool exact_gelu =
       false;            ///< GELU in full precision instead of the engine's 16-bit table (docs/decisions/0010)

@@ -81,7 +81,7 @@ struct VerifiedText {
 };
 
 struct VerificationSettings {
-  int n_ctx = 512, n_batch = 512;
+  int n_ctx = 512, n_batch = 256;
   int chunks = 64;  ///< asked for, of each text
   int threads = 2;
   uint64_t seed = 1;

@@ -25,7 +25,7 @@ namespace {
 namespace fs = std::filesystem;
 
 struct CompareOptions {
-  std::string model, variant, arithmetic, gelu = "exact", prompts, keep_variant, margins, out, fail_on;
+  std::string model, variant, arithmetic, gelu, prompts, keep_variant, margins, out, fail_on;
   std::vector<std::string> recipes, corpora, exports, languages = {"en"};
   bool no_dialogue = false, no_speed = false, force = false;
   CompareRequest request;
@@ -45,6 +45,9 @@ Result<CompareRequest> understand(const CompareOptions& options) {
   request.corpora = std::move(*corpora);
   if (!options.arithmetic.empty())
     request.arithmetic = options.arithmetic == "native" ? Arithmetic::kNative : Arithmetic::kReference;
+  if (!options.gelu.empty() && options.arithmetic == "native")
+    return tl::unexpected(Error{ErrorCode::kUsage, "native arithmetic leaves GELU to the engine", "--gelu",
+                                "leave it out, or choose --arithmetic reference"});
   request.gelu = options.gelu == "engine" ? Gelu::kEngine : Gelu::kExact;
   if (!options.margins.empty()) {
     Result<Margins> margins = parse_margins(options.margins);
@@ -179,7 +182,7 @@ void add_compare(CLI::App& app, const std::vector<std::string>& arguments, Actio
       ->capture_default_str();
   command
       ->add_option("--batch", request.n_batch,
-                   "tokens a call of the engine, 256 at most; changes time, not results")
+                   "tokens a call of the engine, 16 to 256 (more counts as 256); changes time, not results")
       ->capture_default_str();
   command->add_option("--chunks", request.chunks, "chunks to measure; more give narrower intervals")
       ->capture_default_str();
@@ -193,7 +196,7 @@ void add_compare(CLI::App& app, const std::vector<std::string>& arguments, Actio
                    "exact: reference arithmetic computes GELU in full precision; engine: as llama.cpp does, "
                    "rounded to 16 bits, and its own kernel for attention scores: its very numbers")
       ->check(CLI::IsMember({"exact", "engine"}))
-      ->capture_default_str();
+      ->default_str("exact");
   command->add_option(
       "--margin", options->margins,
       "what counts as the same, such as ppl=0.5%,kl=0.01,top=1%,speed=2% (these are the defaults)");

@@ -90,8 +90,9 @@ void add_report(CLI::App& app, Action& action) {
       app.add_subcommand("report", "Write the map of a study, or put comparisons side by side");
   auto options = std::make_shared<ReportOptions>();
   command
-      ->add_option("REPORT", options->inputs,
-                   "study file of fqlab sweep or its map.json; or report.json files of fqlab compare")
+      ->add_option(
+          "REPORT", options->inputs,
+          "a study file of fqlab sweep or fqlab plan, or its map.json; or report.json files of fqlab compare")
       ->required();
   command->add_option("--lang", options->languages, "language of the report: en, zh-TW, or both with a comma")
       ->delimiter(',')

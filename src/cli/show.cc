@@ -53,7 +53,8 @@ Result<ExitCode> run_show(const ShowOptions& options) {
 void add_show(CLI::App& app, Action& action) {
   CLI::App* command = app.add_subcommand("show", "Show the ranking and the heatmap of a study");
   auto options = std::make_shared<ShowOptions>();
-  command->add_option("STUDY", options->input, "study file of fqlab sweep, or a map.json")->required();
+  command->add_option("STUDY", options->input, "a study file of fqlab sweep or fqlab plan, or a map.json")
+      ->required();
   command->add_option("--top", options->top, "length of each ranking; 0: all")
       ->check(refuse_negative)
       ->capture_default_str();

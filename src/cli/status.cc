@@ -48,7 +48,7 @@ Result<ExitCode> run_status(const std::string& path) {
 void add_status(CLI::App& app, Action& action) {
   CLI::App* command = app.add_subcommand("status", "Say what a study holds, what failed and what is left");
   auto study = std::make_shared<std::string>();
-  command->add_option("STUDY", *study, "the file that fqlab sweep wrote")->required();
+  command->add_option("STUDY", *study, "a study file of fqlab sweep or fqlab plan")->required();
   command->callback([&action, study] { action = [study] { return run_status(*study); }; });
 }
 

@@ -114,7 +114,7 @@ void add_verify(CLI::App& app, const std::vector<std::string>& arguments, Action
       ->capture_default_str();
   command
       ->add_option("--batch", request.n_batch,
-                   "tokens a call of the engine, 256 at most; changes time, not results")
+                   "tokens a call of the engine, 16 to 256 (more counts as 256); changes time, not results")
       ->capture_default_str();
   command->add_option(
       "--margin", options->margins,

@@ -6,6 +6,7 @@
 #include <map>
 
 #include "fqlab/map_report.h"
+#include "report/map_tables.h"
 #include "report/map_view.h"
 #include "report/numbers.h"
 #include "report/svg.h"
@@ -28,13 +29,15 @@ class MapText {
     out_ = map_.study.model_name + ", " +
            text_.plural(static_cast<uint64_t>(map_.study.chunks), "unit.chunk", "unit.chunks") + "\n";
     add_chunks();
-    for (size_t format = 0; format < map_.formats.size(); ++format)
+    for (size_t format = 0; format < map_.formats.size(); ++format) {
       for (const MapMode mode : single_modes(map_)) {
         if (cells_of(map_, format, mode).empty()) continue;
         add_ranking(format, mode);
         add_predictions(format, mode);
         add_heatmap(format, mode);
       }
+      add_curves(format);
+    }
     return std::move(out_);
   }
 
@@ -139,6 +142,13 @@ class MapText {
     }
     out_ += text_("map.show.key") + "\n";
     if (!predicted(format, mode).empty()) out_ += text_("map.show.key_predicted") + "\n";
+  }
+
+  // Every step: the rows are as many as layers.
+  void add_curves(size_t format) {
+    const Table table = MapTables(map_, text_).curves(format, "");
+    if (table.rows.empty()) return;
+    out_ += "\n" + text_("map.curve", {{"format", map_.formats[format]}}) + "\n" + terminal_text(table);
   }
 
   // "0    5    10" above the columns; "-" for tensors outside the layers.

@@ -109,28 +109,18 @@ void plan_passes(PairedRun& run) {
   for (size_t a = 0; a < run.arms.size(); ++a) run.passes_total += static_cast<int>(cuts_of(run, a).size());
 }
 
-/// Whether exact_gelu makes a difference to the model; `evaluator` was made with these options.
-Result<bool> has_table_gelu(const Model& model, const Evaluator& evaluator, EvaluatorOptions options) {
-  if (options.exact_gelu) return evaluator.computes_gelu();
-  options.exact_gelu = true;
-  const Result<Evaluator> exact = Evaluator::create(model, options);
-  if (!exact) return tl::unexpected(exact.error());
-  return exact->computes_gelu();
-}
-
 Result<void> load_arms(PairedRun& run, const GgufFile& file, std::span<const ExpandedTensors> expanded,
                        const std::optional<GgufFile>& variant_file, const EvaluatorOptions& options) {
   EvaluatorOptions of_arms = options;
   const bool reference = run.arithmetic == Arithmetic::kReference;
   of_arms.exact_gelu = reference && run.request.gelu == Gelu::kExact;
   of_arms.fast_attention = of_arms.exact_gelu;
+  if (reference && run.request.gelu == Gelu::kEngine) run.gelu = Gelu::kEngine;
   of_arms.replay = true;
   for (const ExpandedTensors& tensors : expanded) {
     Result<PatchableModel> arm = PatchableModel::create(file, tensors, of_arms);
     if (!arm) return tl::unexpected(arm.error());
-    const Result<bool> gelu = reference ? has_table_gelu(arm->model(), arm->evaluator(), of_arms) : false;
-    if (!gelu) return tl::unexpected(gelu.error());
-    if (*gelu) run.gelu = run.request.gelu;
+    if (arm->evaluator().computes_gelu()) run.gelu = Gelu::kExact;
     run.arms.push_back(std::move(*arm));
   }
   run.original_is_as_stored = expanded.size() == 1 && expanded.front().empty() && run.gelu != Gelu::kExact;
@@ -330,8 +320,11 @@ Result<void> check_settings(const CompareRequest& request) {
       return refuse(
           "a variant's file is only made for the speed measurement of one recipe; `fqlab quantize` makes one",
           "--keep-variant");
-    if (Result<void> possible = check_output(*request.keep_variant, Existing::kRefuse); !possible)
-      return tl::unexpected(possible.error());
+    if (Result<void> possible = check_output(*request.keep_variant, Existing::kRefuse); !possible) {
+      Error error = possible.error();  // no option replaces this file
+      if (error.code == ErrorCode::kUsage) error.hint = "choose another name, or remove it";
+      return tl::unexpected(std::move(error));
+    }
   }
   return {};
 }

@@ -23,7 +23,7 @@ struct CompareRequest {
   std::optional<Arithmetic> arithmetic;          ///< absent: reference where it fits into memory, else native
   Gelu gelu = Gelu::kExact;                      ///< in reference arithmetic; native is the engine's own
   int n_ctx = 512;
-  int n_batch = 512;
+  int n_batch = 256;
   int chunks = 16;
   int threads = 2;
   uint64_t seed = 1;

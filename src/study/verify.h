@@ -22,7 +22,7 @@ struct VerifyRequest {
   std::string plan_path;
   std::vector<CorpusSource> corpora;  ///< at least one
   int n_ctx = 512;
-  int n_batch = 512;
+  int n_batch = 256;
   int chunks = 64;  ///< of each text
   int threads = 2;
   uint64_t seed = 1;

@@ -324,6 +324,17 @@ TEST(MapFiles, AreWrittenForEachLanguage) {
                                                      "additivity.csv", "curves.csv"));
 }
 
+TEST(MapText, PrintsTheCurvesOfSeveralLayersAtOnce) {
+  SensitivityMap map = sweep_map();
+  EXPECT_THAT(map_text(map, {}), HasSubstr("KL divergence as more layers change"));
+  std::erase_if(map.cells, [](const MapCell& cell) {
+    return cell.mode != MapMode::kCumulativeFront && cell.mode != MapMode::kCumulativeBack;
+  });
+  const std::string curves = map_text(map, {});
+  EXPECT_THAT(curves, HasSubstr("KL divergence as more layers change"));
+  EXPECT_EQ(std::ranges::count(curves, '\n'), 3 + 1 + map.study.layers);  // model, blank, title, head
+}
+
 size_t widest_line(const std::string& text) {
   size_t widest = 0;
   std::istringstream lines(text);

@@ -255,8 +255,9 @@ TEST(Json, SaysHowGeluWasComputedAndReadsItBack) {
     EXPECT_EQ(json_of(c)["settings"]["gelu"], word);
     EXPECT_EQ(parse_comparison_json(comparison_json({&c, 1})).value()[0].settings.gelu, gelu);
   }
-  EXPECT_THAT(english(c), HasSubstr("| GELU | llama.cpp's own, rounded to 16 bits |"));
-  EXPECT_THAT(chinese(c), HasSubstr("| GELU | llama.cpp 自身的做法，捨入到 16 位元 |"));
+  EXPECT_THAT(english(c),
+              HasSubstr("| GELU | llama.cpp's own, rounded to 16 bits where the model has GELU, and"));
+  EXPECT_THAT(chinese(c), HasSubstr("| GELU | llama.cpp 自身的做法：模型若有 GELU 則捨入到 16 位元，"));
 }
 
 TEST(Json, ReadsBackToTheSameDouble) {
