@@ -20,6 +20,23 @@ std::vector<std::string> names_of(const ReportFiles& files) {
   return names;
 }
 
+/// Whether a folder can be made is best asked by making it: a permission bit says little to root or of /proc.
+/// Only what was made here goes again, innermost first, and only while it is empty: another program may write
+/// below it.
+std::error_code try_to_make(const fs::path& folder) {
+  std::vector<fs::path> made;
+  std::error_code error, ignored;
+  fs::path so_far;
+  for (const fs::path& part : folder) {
+    so_far /= part;
+    if (part.empty() || fs::is_directory(so_far, ignored)) continue;
+    if (fs::create_directory(so_far, error)) made.push_back(so_far);
+    if (error) break;
+  }
+  for (auto innermost = made.rbegin(); innermost != made.rend(); ++innermost) fs::remove(*innermost, ignored);
+  return error;
+}
+
 }  // namespace
 
 Result<void> check_report_folder(const fs::path& folder, bool force, const ReportFiles& files,
@@ -34,16 +51,7 @@ Result<void> check_report_folder(const fs::path& folder, bool force, const Repor
       if (Result<void> possible = check_output(folder / name, existing, inputs); !possible) return possible;
     return {};
   }
-  // Whether a folder can be made is best asked by making it: a permission bit says little to root or of
-  // /proc.
-  fs::path first_new = fs::absolute(folder).lexically_normal();
-  if (!first_new.has_filename()) first_new = first_new.parent_path();
-  while (first_new.has_relative_path() && !fs::exists(first_new.parent_path(), ignored))
-    first_new = first_new.parent_path();
-  std::error_code error;
-  fs::create_directories(folder, error);
-  fs::remove_all(first_new, ignored);
-  if (error)
+  if (const std::error_code error = try_to_make(folder))
     return fail(ErrorCode::kSystem, "the report's folder cannot be made: " + error.message(), folder.string(),
                 "name a folder below one that you may write to");
   return {};
