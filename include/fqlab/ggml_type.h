@@ -28,6 +28,10 @@ const GgmlTypeInfo* ggml_type_info(GgmlType type);
 /// The row with that name, case-insensitive, or nullptr.
 const GgmlTypeInfo* ggml_type_info(std::string_view name);
 
+/// Whether tensors of the type hold weights: floats of 16 or 32 bits or a quantized type, not a table of
+/// integers.
+bool holds_weights(GgmlType type);
+
 /// ggml's spelling of the type; "?" where this version has no such type.
 inline std::string type_name(GgmlType type) {
   const GgmlTypeInfo* info = ggml_type_info(type);

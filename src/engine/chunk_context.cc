@@ -3,6 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdlib>
+#include <optional>
+#include <string>
 
 #include "engine/runtime.h"
 
@@ -24,6 +27,32 @@ llama_context_params context_parameters(const EvaluatorOptions& options) {
   parameters.no_perf = true;
   return parameters;
 }
+
+/// While it lives, contexts are made that build a graph for every call. llama.cpp keeps one from call to call
+/// where the shapes agree; its views of a weight then keep the address that the weight had when the graph was
+/// made, so that a weight which is replaced afterwards is read where it was before.
+class NoGraphReuse {
+ public:
+  explicit NoGraphReuse(bool wanted) : wanted_(wanted) {
+    if (!wanted_) return;
+    if (const char* before = std::getenv(kName)) before_ = before;
+    setenv(kName, "1", /*overwrite=*/1);
+  }
+  ~NoGraphReuse() {
+    if (!wanted_) return;
+    if (before_)
+      setenv(kName, before_->c_str(), /*overwrite=*/1);
+    else
+      unsetenv(kName);
+  }
+  NoGraphReuse(const NoGraphReuse&) = delete;
+  NoGraphReuse& operator=(const NoGraphReuse&) = delete;
+
+ private:
+  static constexpr const char* kName = "LLAMA_GRAPH_REUSE_DISABLE";
+  bool wanted_;
+  std::optional<std::string> before_;
+};
 
 }  // namespace
 
@@ -48,7 +77,10 @@ Result<ChunkContext> ChunkContext::create(const Model& model, const EvaluatorOpt
   parameters.cb_eval_user_data = on_node_data;
   ChunkContext chunk;
   chunk.model_ = model.state_;
-  chunk.context_.reset(llama_init_from_model(model.state_->model, parameters));
+  {
+    const NoGraphReuse fresh(on_node != nullptr);
+    chunk.context_.reset(llama_init_from_model(model.state_->model, parameters));
+  }
   if (chunk.context_ == nullptr)
     return fail(ErrorCode::kEngine, "llama.cpp cannot evaluate the model" + engine_said(),
                 model.state_->shown_name,

@@ -31,7 +31,8 @@ struct ChunkPass {
 
 class ChunkContext {
  public:
-  /// `on_node` and its data become the context's cb_eval; nullptr: none.
+  /// `on_node` and its data become the context's cb_eval; nullptr: none. With one, every call builds its
+  /// graph anew.
   static Result<ChunkContext> create(const Model& model, const EvaluatorOptions& options,
                                      ggml_backend_sched_eval_callback on_node = nullptr,
                                      void* on_node_data = nullptr);

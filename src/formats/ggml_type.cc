@@ -64,6 +64,12 @@ const GgmlTypeInfo* ggml_type_info(GgmlType type) {
   return found == std::end(kTypes) ? nullptr : found;
 }
 
+bool holds_weights(GgmlType type) {
+  const GgmlTypeInfo* info = ggml_type_info(type);
+  return type == GgmlType::kF32 || type == GgmlType::kF16 || type == GgmlType::kBf16 ||
+         (info != nullptr && info->quantized);
+}
+
 const GgmlTypeInfo* ggml_type_info(std::string_view name) {
   const auto* found =
       std::ranges::find_if(kTypes, [&](const auto& info) { return equal_ignoring_case(info.name, name); });

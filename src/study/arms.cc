@@ -12,10 +12,7 @@ namespace fqlab {
 namespace {
 
 /// Weights in less than 32 bits; tensors of integers are tables, which the engine reads as they are.
-bool is_widened(GgmlType type) {
-  const GgmlTypeInfo* info = ggml_type_info(type);
-  return type == GgmlType::kF16 || type == GgmlType::kBf16 || (info != nullptr && info->quantized);
-}
+bool is_widened(GgmlType type) { return type != GgmlType::kF32 && holds_weights(type); }
 
 }  // namespace
 

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
+#include <utility>
 
 #include "base/hash.h"
 
@@ -79,19 +81,17 @@ Result<CutText> cut_corpora(const Corpora& corpora, const Model& model, int n_ct
     rounds = std::max(rounds, chunks->size());
     of_text.push_back(std::move(*chunks));
   }
-  std::vector<int> first_cluster(of_text.size() + 1, 0);
-  for (size_t k = 0; k < of_text.size(); ++k) {
-    int clusters = 0;
-    for (const Chunk& chunk : of_text[k]) clusters = std::max(clusters, chunk.cluster + 1);
-    first_cluster[k + 1] = first_cluster[k] + clusters;
-  }
+  // In the order in which they come up, so that more chunks of the same texts change no cluster's number.
+  std::map<std::pair<size_t, int>, int> cluster_of;
   const bool several = of_text.size() > 1;
   for (size_t round = 0; round < rounds; ++round) {
     for (size_t k = 0; k < of_text.size(); ++k) {
       if (round >= of_text[k].size()) continue;
       Chunk& chunk = cut.chunks.emplace_back(std::move(of_text[k][round]));
-      chunk.cluster += first_cluster[k];
-      if (several) cut.corpus_of_chunk.push_back(static_cast<int>(k));
+      if (!several) continue;
+      chunk.cluster =
+          cluster_of.try_emplace({k, chunk.cluster}, static_cast<int>(cluster_of.size())).first->second;
+      cut.corpus_of_chunk.push_back(static_cast<int>(k));
     }
   }
   cut.identity = identity_of(corpora);

@@ -81,14 +81,22 @@ Result<std::vector<Conversation>> conversations_of(const std::optional<std::file
 Result<int> dialogue_context(const Model& model, std::span<const Conversation> conversations, int most) {
   int needed = 0;
   for (const Conversation& conversation : conversations) {
-    Result<RenderedPrompt> rendered = model.render_prompt(conversation);
-    if (!rendered) return tl::unexpected(rendered.error());
-    Result<std::vector<int32_t>> tokens = model.tokenize_prompt(rendered->text);
-    if (!tokens) return tl::unexpected(tokens.error());
-    // Answers become part of later contexts; 16 covers a template's own tokens around one.
-    const auto turns = std::count_if(conversation.begin(), conversation.end(),
-                                     [](const ChatMessage& m) { return m.role == "user"; });
-    needed = std::max(needed, static_cast<int>(tokens->size()) + static_cast<int>(turns) * (most + 16));
+    // As answer_conversations() will: a template may insist on an answer between two questions, and without
+    // one the last message is all that is rendered.
+    Conversation context;
+    int answers = 0;
+    for (size_t i = 0; i < conversation.size(); ++i) {
+      context.push_back(conversation[i]);
+      if (conversation[i].role != "user") continue;
+      Result<RenderedPrompt> rendered = model.render_prompt(context);
+      if (!rendered) return tl::unexpected(rendered.error());
+      Result<std::vector<int32_t>> tokens = model.tokenize_prompt(rendered->text);
+      if (!tokens) return tl::unexpected(tokens.error());
+      ++answers;  // 16 covers a template's own tokens around one
+      needed = std::max(needed, static_cast<int>(tokens->size()) + answers * (most + 16));
+      const bool given = i + 1 < conversation.size() && conversation[i + 1].role == "assistant";
+      if (!given) context.push_back({"assistant", "..."});
+    }
   }
   constexpr int kStep = 256;  // llama.cpp pads the context to this
   return (needed + kStep - 1) / kStep * kStep;

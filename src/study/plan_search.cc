@@ -140,6 +140,9 @@ Result<bool> PlanSearch::measure_singles() {
       request_.workers);
   if (!chosen) return tl::unexpected(chosen.error());
   singles_ = std::move(*chosen);
+  if (singles_.trials().empty())
+    return fail(ErrorCode::kUsage, "there is nothing to plan: every tensor keeps its type", "--types, --pin",
+                "allow further types");
   solving_seconds_ += choosing.seconds();
   for (int round = 0;; ++round) {
     AllocationGoal goal;

@@ -101,7 +101,9 @@ Result<void> StudyStore::save(int64_t trial, int chunk, const MeasuredChunk& mea
   Result<Transaction> transaction = Transaction::begin(database_);
   if (!transaction) return tl::unexpected(transaction.error());
   Result<Statement> insert =
-      database_.prepare("INSERT INTO result VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+      // A process that cannot see ours (another container) may have taken our claim for a dead one's.
+      database_.prepare(
+          "INSERT OR IGNORE INTO result VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
   if (!insert) return tl::unexpected(insert.error());
   insert->bind(1, trial).bind(2, int64_t{chunk});
   bind_measured(*insert, 3, measured);

@@ -178,7 +178,9 @@ Result<int64_t> StudyStore::add_sweep(const StoredSweep& sweep, std::span<const 
       "INSERT INTO sweep(request, command, created) VALUES(?, ?, ?) ON CONFLICT(request) DO UPDATE SET "
       "command = excluded.command, finished = ''");
   if (!insert) return tl::unexpected(insert.error());
-  insert->bind(1, sweep.request).bind(2, nlohmann::json(sweep.command).dump()).bind(3, sweep.created);
+  insert->bind(1, sweep.request)
+      .bind(2, nlohmann::json(sweep.command).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace))
+      .bind(3, sweep.created);
   if (Result<void> done = insert->run(); !done) return tl::unexpected(done.error());
   Result<Statement> select = database_.prepare("SELECT id FROM sweep WHERE request = ?");
   if (!select) return tl::unexpected(select.error());

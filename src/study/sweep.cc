@@ -137,7 +137,8 @@ Result<SweepOutcome> measure(const SweepRequest& request, const SweepSetup& setu
 }  // namespace
 
 // Results first: they came before the failure.
-Result<void> recall(StudyStore& store, std::span<const int64_t> ids, SweepSchedule& schedule) {
+Result<void> recall(StudyStore& store, std::span<const int64_t> ids, SweepSchedule& schedule,
+                    bool failures_too) {
   std::map<int64_t, size_t> trial_of_id;
   for (size_t t = 0; t < ids.size(); ++t) trial_of_id[ids[t]] = t;
   const Result<std::vector<StoredTrial>> trials = store.trials();
@@ -152,7 +153,7 @@ Result<void> recall(StudyStore& store, std::span<const int64_t> ids, SweepSchedu
     if (const auto found = trial_of_id.find(result.trial); found != trial_of_id.end())
       schedule.know({found->second, result.chunk}, result.measured, changes[result.trial]);
   for (const StoredFailure& failure : *failures)
-    if (const auto found = trial_of_id.find(failure.trial); found != trial_of_id.end())
+    if (const auto found = trial_of_id.find(failure.trial); failures_too && found != trial_of_id.end())
       schedule.fail(found->second);
   return {};
 }

@@ -39,7 +39,7 @@ Result<void> recall_existing(const SweepRequest& request, const SweepSetup& setu
     const auto found = id_of_key.find(key);
     ids.push_back(found == id_of_key.end() ? -1 : found->second);
   }
-  return recall(*store, ids, schedule);
+  return recall(*store, ids, schedule, /*failures_too=*/!request.retry_failed);
 }
 
 }  // namespace

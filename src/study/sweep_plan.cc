@@ -61,7 +61,7 @@ Result<std::vector<size_t>> selected_tensors(const GgufFile& file, const SweepSe
   std::vector<size_t> selected;
   for (size_t i = 0; i < file.tensors().size(); ++i) {
     const TensorInfo& tensor = file.tensors()[i];
-    if (tensor.name.ends_with(".weight") &&
+    if (tensor.name.ends_with(".weight") && holds_weights(tensor.type) &&
         (tensor.is_matrix() || is_norm_kind(parse_tensor_name(tensor.name).kind)))
       selected.push_back(i);
   }

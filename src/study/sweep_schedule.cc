@@ -73,9 +73,10 @@ void SweepSchedule::start_races() {
   const std::optional<RepresentativeChunks> found = find_representative_chunks(pilots);
   if (!pilots_.empty())
     for (Race& race : races_) race.goal.representative = found;
+  for (int i = 0; i < std::min(most_chunks_, kFloorChunks); ++i)
+    floor_chunks_.push_back(found ? found->order[static_cast<size_t>(i)] : i);
   for (const size_t floor : plan_.joint_floors)
-    for (int i = 0; i < std::min(most_chunks_, kFloorChunks); ++i)
-      fixed_.push_back({floor, found ? found->order[static_cast<size_t>(i)] : i});
+    for (const int chunk : floor_chunks_) fixed_.push_back({floor, chunk});
   for (const TrialChunk& pair : fixed_) want(pair, /*urgent=*/false);
 }
 
@@ -156,29 +157,41 @@ bool SweepSchedule::fixed_known() const {
   return std::ranges::all_of(fixed_, [&](const TrialChunk& pair) { return is_known(pair); });
 }
 
+MeasuredChunks SweepSchedule::seen_by(const Race& race, size_t trial) const {
+  MeasuredChunks seen;
+  if (const auto visible = race.visible.find(trial); visible != race.visible.end())
+    for (const int chunk : visible->second)
+      if (const auto found = measured_[trial].find(chunk); found != measured_[trial].end())
+        seen.insert(*found);
+  return seen;
+}
+
 // The floor of everything together is above that of any part, so only what it hides needs a floor of its own.
 void SweepSchedule::ask_for_own_floors() {
   std::vector<MeasuredChunks> joint;
   for (const size_t floor : plan_.joint_floors) joint.push_back(measured_[floor]);
   std::vector<std::pair<double, size_t>> hidden;  // mean KL, cell
+  std::map<size_t, std::vector<int>> own_chunks;  // of them, on which a floor is measured
   size_t only = 0;
-  for (size_t i = 0; i < plan_.cells.size(); ++i) {
-    const SweepCell& cell = plan_.cells[i];
-    if (cell.own_floors.empty()) continue;
-    ++only;
-    const MeasuredChunks& effect = measured_[cell.trial];
-    if (effect.empty() || vacuous_[cell.trial] ||
-        effect_is_resolved(effect, joint, cluster_of_chunk_).value_or(true))
-      continue;
-    hidden.emplace_back(-effect.begin()->second.kl_mean(), i);
-  }
+  for (const Race& race : races_)
+    for (const size_t i : race.cells) {
+      const SweepCell& cell = plan_.cells[i];
+      if (cell.own_floors.empty()) continue;
+      ++only;
+      const MeasuredChunks effect = seen_by(race, cell.trial);
+      if (effect.empty() || vacuous_[cell.trial] ||
+          effect_is_resolved(effect, joint, cluster_of_chunk_).value_or(true))
+        continue;
+      hidden.emplace_back(-effect.begin()->second.kl_mean(), i);
+      for (const auto& [chunk, measured] : effect)
+        if (std::ranges::find(floor_chunks_, chunk) != floor_chunks_.end()) own_chunks[i].push_back(chunk);
+    }
   std::ranges::sort(hidden);
   hidden.resize(std::min(hidden.size(), std::max(kLeastOwnFloors, only / 10)));
   for (const auto& [unused, i] : hidden) {
     const SweepCell& cell = plan_.cells[i];
     for (const size_t floor : cell.own_floors)
-      for (const auto& [chunk, measured] : measured_[cell.trial])
-        if (chunk < kFloorChunks) fixed_.push_back({floor, chunk});
+      for (const int chunk : own_chunks[i]) fixed_.push_back({floor, chunk});
   }
 }
 

@@ -78,6 +78,8 @@ class SweepSchedule {
   void start_races();
   bool advance_race(Race& race);
   void ask_for_own_floors();
+  /// Of what is known, the chunks that the race asked for.
+  MeasuredChunks seen_by(const Race& race, size_t trial) const;
   bool fixed_known() const;
 
   const SweepPlan& plan_;
@@ -89,6 +91,7 @@ class SweepSchedule {
   std::vector<Race> races_;
   std::vector<PilotTrial> pilots_;  // on every chunk, before the races start
   std::vector<TrialChunk> fixed_;   // asked for whatever the races say
+  std::vector<int> floor_chunks_;   // on which noise floors are measured
   std::deque<TrialChunk> wanted_;   // the first urgent_ are what races ask for
   size_t urgent_ = 0;
   std::set<TrialChunk> queued_;  // wanted or running

@@ -85,10 +85,11 @@ Result<void> check_existing_study(const SweepRequest& request, std::span<const S
   return StudyStore::check(request.study, properties);
 }
 
-bool everything(const TensorInfo&) { return true; }
+/// What becomes float32: all but tables of integers, which the engine reads as they are.
+bool all_weights(const TensorInfo& tensor) { return holds_weights(tensor.type); }
 
 Result<void> check_weights_fit(const SweepSetup& setup) {
-  const Result<uint64_t> weights = WeightImage::planned_bytes(setup.file, everything);
+  const Result<uint64_t> weights = WeightImage::planned_bytes(setup.file, all_weights);
   if (!weights) return tl::unexpected(weights.error());
   const uint64_t working = ReplayModel::planned_bytes(setup.file, setup.options);
   if (*weights + working <= setup.limit_bytes) return {};
@@ -186,7 +187,7 @@ Result<SweepSetup> set_up_sweep(const SweepRequest& request, bool timed) {
     return tl::unexpected(same.error());
 
   if (Result<void> fits = check_weights_fit(setup); !fits) return tl::unexpected(fits.error());
-  Result<WeightImage> image = WeightImage::create(setup.file, everything);
+  Result<WeightImage> image = WeightImage::create(setup.file, all_weights);
   if (!image) return tl::unexpected(image.error());
   setup.image = std::make_unique<WeightImage>(std::move(*image));
   Result<SweepFacts> facts = find_facts(setup.file, *setup.image, setup.corpora, setup.options, setup.scored,

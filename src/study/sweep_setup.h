@@ -50,6 +50,7 @@ Result<SweepSetup> set_up_sweep(const SweepRequest& request, bool timed);
 SweepSchedule make_schedule(const SweepSetup& setup);
 
 /// Tells the schedule what the study holds; `ids` are the study's ids of the plan's trials, -1 for none.
-Result<void> recall(StudyStore& store, std::span<const int64_t> ids, SweepSchedule& schedule);
+Result<void> recall(StudyStore& store, std::span<const int64_t> ids, SweepSchedule& schedule,
+                    bool failures_too = true);
 
 }  // namespace fqlab

@@ -69,6 +69,8 @@ def judge(found):
     causes = {cut["problem"] for cut in cuts if cut["problem"]}
     causes |= {"a changed layer gives other bits" for cut in cuts if not cut["problem"] and not cut["exact"]}
     causes |= {"the change of a layer shows nowhere" for cut in cuts if not cut["problem"] and not cut["changes"]}
+    if not found["forgets"]:
+        causes.add("a changed weight is not read")
     if not found["whole"]:
         causes.add("the captured pass differs from a plain one")
     good = [cut for cut in cuts if not cut["problem"] and cut["exact"] and cut["changes"]]

@@ -49,6 +49,27 @@ void change_layer(const GgufFile& file, WeightImage& image, ReplayModel& replay,
   }
 }
 
+/// Whether a model that evaluated the original before gives the bits of a new one for every changed layer, in
+/// chunks of one call of the engine: llama.cpp could take such a call's graph from the one before, with the
+/// weights of then.
+bool forgets_the_original(const GgufFile& file, WeightImage& image, const std::vector<int32_t>& tokens) {
+  EvaluatorOptions options{kTokens, kTokens, 1, /*exact_gelu=*/true};
+  options.fast_attention = true;
+  ReplayModel used = value(ReplayModel::create(file, image, options));
+  for (int layer = 0; layer < used.layers(); ++layer) {
+    copy(used.logits_from(0, tokens, {}, kFirst, kCount));
+    ReplayModel fresh = value(ReplayModel::create(file, image, options));
+    std::vector<std::vector<float>> moved;
+    change_layer(file, image, used, layer, moved);
+    change_layer(file, image, fresh, layer, moved);
+    const bool same = same_bits(copy(used.logits_from(0, tokens, {}, kFirst, kCount)),
+                                copy(fresh.logits_from(0, tokens, {}, kFirst, kCount)));
+    used.restore();
+    if (!same) return false;
+  }
+  return true;
+}
+
 nlohmann::json look_at(const std::string& path) {
   const GgufFile file = value(GgufFile::open(path));
   WeightImage image = value(WeightImage::create(file, [](const TensorInfo&) { return true; }));
@@ -65,6 +86,7 @@ nlohmann::json look_at(const std::string& path) {
 
   nlohmann::json out = {
       {"layers", replay.layers()}, {"whole", same_bits(captured, stored)}, {"cuts", nlohmann::json::array()}};
+  out["forgets"] = forgets_the_original(file, image, tokens);
   const double all = value(replay.operations(0, kTokens, kFirst, kCount));
   for (int cut = 1; cut < replay.layers(); ++cut) {
     nlohmann::json row = {{"cut", cut}};

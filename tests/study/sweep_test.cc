@@ -153,6 +153,40 @@ TEST_F(SweepTest, SeveralTextsTakeTurns) {
   for (size_t i = 0; i < 3; ++i) EXPECT_EQ(cell.chunks[i].kl, c.chunks[i].kl_mean) << i;
 }
 
+TEST_F(SweepTest, MoreChunksOfSeveralTextsKeepTheClustersOfTheFirst) {
+  testing::write_file(folder_ / "one.txt", testing::read_file(folder_ / "text/0.txt") +
+                                               testing::read_file(folder_ / "text/2.txt"));
+  request_.corpora = {{"a", folder_ / "text/0.txt"}, {"b", folder_ / "one.txt"}};
+  const auto clusters = [&](int chunks) {
+    request_.goal.chunks = chunks;
+    std::vector<int> list;
+    EXPECT_EQ(run().value().state, SweepOutcome::State::kFinished);
+    const SensitivityMap map = read_map(request_.study).value();
+    for (const ChunkMean& chunk : map.cells.front().chunks) list.push_back(chunk.cluster);
+    return list;
+  };
+  EXPECT_THAT(clusters(2), ElementsAre(0, 1));
+  EXPECT_THAT(clusters(4), ElementsAre(0, 1, 2, 3));  // chunks are clusters, and no two are one
+}
+
+TEST_F(SweepTest, EverythingButAGroupIsOfTheLastSelection) {
+  request_.goal.chunks = 1;
+  request_.selection.mode = SweepMode::kExcept;
+  ASSERT_EQ(run().value().state, SweepOutcome::State::kFinished);
+  const auto kl_of_first = [&] {
+    const SensitivityMap map = read_map(request_.study).value();
+    for (const MapCell& cell : map.cells)
+      if (cell.mode == MapMode::kExcept) return *cell.kl;
+    return 0.0;
+  };
+  const double of_four = kl_of_first();
+  select("1,3/attn_q");
+  ASSERT_EQ(run().value().state, SweepOutcome::State::kFinished);
+  EXPECT_NE(kl_of_first(), of_four);
+  const SensitivityMap map = read_map(request_.study).value();
+  EXPECT_EQ(std::ranges::count(map.cells, MapMode::kExcept, &MapCell::mode), 2);
+}
+
 TEST_F(SweepTest, AFormatThatChangesNothingGivesExactlyZero) {
   formats({"f32"});
   ASSERT_TRUE(run());
