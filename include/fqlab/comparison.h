@@ -37,6 +37,8 @@ struct ModelIdentity {
   uint64_t parameters = 0;
   uint64_t bytes = 0;
   int layers = 0;  ///< transformer blocks; 0: unknown. Lets the report propose other layers
+  std::vector<std::string>
+      kinds;  ///< of the tensors in layers, sorted; empty: unknown. Lets it propose other kinds
 };
 
 struct CorpusIdentity {
@@ -77,7 +79,7 @@ struct TensorReport {
   std::string stored_as;  ///< "f32"
   uint64_t values = 0;
   uint64_t changed = 0;
-  uint64_t saturated = 0;
+  std::optional<uint64_t> saturated;  ///< absent where it is not known: ggml's types, and files
   uint64_t flushed_to_zero = 0;
   double relative_mse = 0;
   std::optional<double> snr_db;  ///< absent where nothing changed

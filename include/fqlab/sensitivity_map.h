@@ -102,8 +102,11 @@ struct MapFloor {
 
 /// What was measured, and on what.
 struct MapStudy {
-  std::string path;  ///< of the study file; empty where there is none
-  std::vector<std::string> command;
+  std::string path;                  ///< of the study file; empty where there is none
+  std::vector<std::string> command;  ///< of the last sweep
+  /// Of the last sweep with cells that are not measured, and of the last with failed ones; empty where there
+  /// is none.
+  std::vector<std::string> open_command, failed_command;
   std::string created;  ///< ISO 8601, UTC
   std::string model_path, model_name, model_sha256, architecture;
   int layers = 0;

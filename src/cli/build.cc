@@ -59,7 +59,7 @@ Result<std::string> find_imatrix(const BuildOptions& options, const Quantization
   if (*hash == plan.imatrix_sha256 || (plan.imatrix_sha256.empty() && !plan.imatrix.empty())) return path;
   if (options.imatrix.empty())
     return fail(ErrorCode::kInput, "the imatrix is not the one that the plan was made with (sha256)", *path,
-                "to use it all the same: --imatrix " + *path);
+                "to use it all the same: --imatrix " + report::shell_quote(*path));
   say_warning("the plan was not made with this imatrix: what it says of KL divergence is of another file");
   return path;
 }

@@ -147,7 +147,10 @@ Result<ExitCode> run_compare(const CompareOptions& options) {
   for (const ExportFormat format : output->exports)
     for (std::string& name : export_file_names(format, std::max<size_t>(1, request->recipes.size())))
       files.others.push_back(std::move(name));
-  if (Result<void> possible = check_report_folder(options.out, options.force, files); !possible)
+  std::vector<InputFile> inputs = {
+      {"model", options.model}, {"variant", options.variant}, {"list of prompts", options.prompts}};
+  for (const CorpusSource& corpus : request->corpora) inputs.push_back({"text", corpus.path});
+  if (Result<void> possible = check_report_folder(options.out, options.force, files, inputs); !possible)
     return tl::unexpected(possible.error());
   std::error_code ignored;
   const bool kept_before = fs::exists(options.keep_variant, ignored);
@@ -254,6 +257,7 @@ void add_compare(CLI::App& app, const std::vector<std::string>& arguments, Actio
   command->add_flag("--force", options->force, "replace an existing report");
   for (const char* of_dialogue : {"--prompts", "--predict", "--samples", "--temperature"})
     command->get_option(of_dialogue)->excludes(no_dialogue);
+  command->get_option("--temperature")->needs("--samples");
   command->get_option("--speed-blocks")->excludes(no_speed);
   command->callback([&action, options] { action = [options] { return run_compare(*options); }; });
 }

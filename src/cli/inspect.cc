@@ -231,6 +231,7 @@ void add_inspect(CLI::App& app, Action& action) {
       ->capture_default_str();
   // Options that would do nothing are mistakes.
   command->get_option("--csv")->excludes("--json");
+  for (const char* whole : {"--csv", "--json"}) command->get_option("--top")->excludes(whole);
   for (const char* of_formats : {"--imatrix", "--top", "--csv", "--out"})
     command->get_option(of_formats)->needs("--format");
   for (const char* of_page : {"--lang", "--force"}) command->get_option(of_page)->needs("--out");

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 
 #include "cli/format_list.h"
 #include "cli/report_folder.h"
@@ -157,11 +158,13 @@ Result<ExitCode> inspect_damage(const GgufFile& file, std::span<const size_t> te
   if (!formats) return tl::unexpected(formats.error());
   const Result<std::vector<Language>> languages = parse_languages(request.languages);
   if (!languages) return tl::unexpected(languages.error());
-  if (!request.out.empty())
+  if (!request.out.empty()) {
+    const std::array<InputFile, 2> inputs = {{{"model", file.path()}, {"imatrix", request.imatrix}}};
     if (Result<void> possible = check_report_folder(
-            request.out, request.force, {"inspect", *languages, {"inspect.csv"}, /*markdown=*/false});
+            request.out, request.force, {"inspect", *languages, {"inspect.csv"}, /*markdown=*/false}, inputs);
         !possible)
       return tl::unexpected(possible.error());
+  }
   Result<WeightReport> report = measure(file, tensors, *formats, request);
   if (!report) return tl::unexpected(report.error());
   if (Result<void> judged = judge_refusals(report->damage); !judged) return tl::unexpected(judged.error());

@@ -15,6 +15,7 @@
 #include "cli/supervised.h"
 #include "cli/terminal.h"
 #include "formats/ggml_names.h"
+#include "report/sections.h"
 #include "study/plan_search.h"
 
 namespace fqlab::cli {
@@ -192,7 +193,8 @@ Result<ExitCode> search_and_write(const PlanOptions& options, const PlanRequest&
     return tl::unexpected(written.error());
   say(fmt::format("{} in {}, {} known before; solving took {:.1f} s", counted(outcome->runs_now, "run"),
                   duration(outcome->seconds), with_commas(outcome->runs_before), outcome->solving_seconds));
-  say(fmt::format("make the file: fqlab build {} -o OUT.gguf", printable(options.output)));
+  say(fmt::format("make the file: fqlab build {} -o OUT.gguf",
+                  report::shell_quote(printable(options.output))));
   return kDone;
 }
 

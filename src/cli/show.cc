@@ -61,6 +61,7 @@ void add_show(CLI::App& app, Action& action) {
   command->add_option("--lang", options->language, "language: en or zh-TW")->capture_default_str();
   command->add_flag("--ascii", options->ascii, "digits instead of block characters in the heatmap");
   command->add_flag("--json", options->json, "print map.json instead");
+  for (const char* of_text : {"--top", "--lang", "--ascii"}) command->get_option(of_text)->excludes("--json");
   add_prediction_options(*command, options->predictions);
   command->callback([&action, options] { action = [options] { return run_show(*options); }; });
 }

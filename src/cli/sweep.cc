@@ -14,6 +14,7 @@
 #include "cli/format_list.h"
 #include "cli/quantities.h"
 #include "cli/terminal.h"
+#include "report/sections.h"
 #include "study/corpora.h"
 
 namespace fqlab::cli {
@@ -141,7 +142,8 @@ ExitCode tell_outcome(const SweepRequest& request, const SweepOutcome& outcome) 
           : fmt::format("; {:.0f} % of the workers' time inside the engine", 100 * outcome.engine_share);
   say(counted(outcome.cells, "cell") + ", " + runs + efficiency);
   fmt::print("{}\n", study);
-  say(fmt::format("see the map: fqlab show {0}; a page: fqlab report {0} --out DIR", study));
+  say(fmt::format("see the map: fqlab show {0}; a page: fqlab report {0} --out DIR",
+                  report::shell_quote(study)));
   return kDone;
 }
 

@@ -75,14 +75,20 @@ Result<ExitCode> run_verify(const VerifyOptions& options) {
   if (!request) return tl::unexpected(request.error());
   const Result<std::vector<Language>> languages = parse_languages(options.languages);
   if (!languages) return tl::unexpected(languages.error());
-  if (!options.out.empty())
-    if (Result<void> possible = check_report_folder(
-            options.out, options.force,
-            {"report",
-             *languages,
-             {"files.csv", "against.csv", "chunks.csv", "dialogue.csv", "speed.csv", "frontier.csv"}});
-        !possible)
+  if (!options.out.empty()) {
+    std::vector<InputFile> inputs = {{"model", options.model},
+                                     {"file to verify", options.output},
+                                     {"plan", options.plan},
+                                     {"list of prompts", options.prompts}};
+    for (const std::string& file : options.against) inputs.push_back({"file beside it", file});
+    for (const CorpusSource& corpus : request->corpora) inputs.push_back({"text", corpus.path});
+    const ReportFiles files{
+        "report",
+        *languages,
+        {"files.csv", "against.csv", "chunks.csv", "dialogue.csv", "speed.csv", "frontier.csv"}};
+    if (Result<void> possible = check_report_folder(options.out, options.force, files, inputs); !possible)
       return tl::unexpected(possible.error());
+  }
   // llama.cpp may abort; in a child process that costs one message.
   return supervised([&] { return measure_and_report(*request, *languages, options.out); });
 }

@@ -1,14 +1,19 @@
 // Do single effects add up to the joint one?
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "fqlab/sensitivity_map.h"
 
 namespace fqlab {
 namespace {
 
+/// Absent too where tensors of the joint cell were not asked about alone.
 std::optional<MapAdditivity> add_up(const SensitivityMap& map, size_t format, const MapCell& joint) {
   const std::string grouping = main_grouping(map, format, MapMode::kOnly);
+  const std::vector<std::string>& tensors = map.groups[joint.group].tensors;
+  const std::set<std::string> in_joint(tensors.begin(), tensors.end());
+  std::set<std::string> asked;
   MapAdditivity result;
   result.format = format;
   struct Sum {
@@ -19,6 +24,12 @@ std::optional<MapAdditivity> add_up(const SensitivityMap& map, size_t format, co
   for (const MapCell& cell : map.cells) {
     if (cell.format != format || cell.mode != MapMode::kOnly || map.groups[cell.group].grouping != grouping)
       continue;
+    const std::vector<std::string>& changed = map.groups[cell.group].tensors;
+    // A made-up map may leave open what its joint cell changed.
+    if (!in_joint.empty() &&
+        !std::ranges::all_of(changed, [&](const std::string& name) { return in_joint.contains(name); }))
+      continue;
+    asked.insert(changed.begin(), changed.end());
     if (!cell.measured()) {
       ++result.missing;
       continue;
@@ -29,6 +40,7 @@ std::optional<MapAdditivity> add_up(const SensitivityMap& map, size_t format, co
       ++by_chunk[chunk.chunk].cells;
     }
   }
+  if (!in_joint.empty() && asked.size() != in_joint.size()) return std::nullopt;
   std::map<int, RatioSum> clusters;
   double positions = 0, joint_sum = 0, single_sum = 0;
   for (const ChunkMean& chunk : joint.chunks) {
@@ -72,11 +84,16 @@ void add_up_cells(SensitivityMap& map) {
   for (size_t format = 0; format < map.formats.size(); ++format) {
     const auto same_format = [&](const auto& item) { return item.format == format; };
     if (std::ranges::any_of(map.additivity, same_format)) continue;
-    const auto joint = std::ranges::find_if(map.cells, [&](const MapCell& cell) {
-      return same_format(cell) && cell.mode == MapMode::kAll && cell.measured();
-    });
-    if (joint == map.cells.end()) continue;
-    if (auto sum = add_up(map, format, *joint)) map.additivity.push_back(*sum);
+    // A study may hold sweeps of several selections: of those that are complete, the largest.
+    std::optional<MapAdditivity> widest;
+    size_t most = 0;
+    for (const MapCell& cell : map.cells) {
+      if (!same_format(cell) || cell.mode != MapMode::kAll || !cell.measured()) continue;
+      const size_t tensors = map.groups[cell.group].tensors.size();
+      if (tensors <= most && widest) continue;
+      if (auto sum = add_up(map, format, cell)) widest = sum, most = tensors;
+    }
+    if (widest) map.additivity.push_back(*widest);
   }
 }
 

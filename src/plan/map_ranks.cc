@@ -103,9 +103,12 @@ void rank_cells(SensitivityMap& map) {
   std::set<std::pair<size_t, MapMode>> ranked;
   for (const MapCell& cell : map.cells)
     if (cell.rank) ranked.insert({cell.format, cell.mode});
-  for (const auto& [key, cells] : measured_sets(map))
-    if (!ranked.contains(key) && (key.second == MapMode::kOnly || key.second == MapMode::kExcept))
-      rank_group(cells);
+  for (const auto& [key, cells] : measured_sets(map)) {
+    if (ranked.contains(key) || (key.second != MapMode::kOnly && key.second != MapMode::kExcept)) continue;
+    std::map<std::string, std::vector<MapCell*>> alike;  // a layer has no place among tensors
+    for (MapCell* cell : cells) alike[map.groups[cell->group].grouping].push_back(cell);
+    for (const auto& [grouping, group] : alike) rank_group(group);
+  }
 }
 
 }  // namespace fqlab

@@ -32,8 +32,11 @@ std::string text_name(const Comparison& comparison) {
   std::string joined;
   for (const CorpusResult& corpus : comparison.corpora) joined += (joined.empty() ? "" : "+") + corpus.name;
   if (!joined.empty()) return joined;
-  const std::filesystem::path path(comparison.settings.corpus.path);
-  return (path.has_filename() ? path : path.parent_path()).stem().string();
+  return std::filesystem::path(file_name_of(comparison.settings.corpus.path)).stem().string();
+}
+
+std::string file_name_of(const std::filesystem::path& path) {
+  return (path.has_filename() ? path : path.parent_path()).filename().string();
 }
 
 RowNames::RowNames(std::span<const Comparison> comparisons) {

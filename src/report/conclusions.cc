@@ -34,7 +34,7 @@ std::string numbers_text(const Comparison& c, const Text& text) {
                              : text(*c.kl.resolved ? Key("numbers.resolved") : Key("numbers.unresolved"),
                                     {{"kl", kl}, {"floor", floor_of(c)}});
   uint64_t saturated = 0, flushed = 0;
-  for (const TensorReport& t : c.tensors) saturated += t.saturated, flushed += t.flushed_to_zero;
+  for (const TensorReport& t : c.tensors) saturated += t.saturated.value_or(0), flushed += t.flushed_to_zero;
   if (saturated > 0)
     sentence = text.sentences(sentence, text("numbers.saturated", {{"n", count(saturated)}}));
   if (flushed > 0) sentence = text.sentences(sentence, text("numbers.flushed", {{"n", count(flushed)}}));
@@ -45,7 +45,7 @@ std::string prediction_text(const Comparison& c, const Text& text) {
   if (nothing_differs(c)) return text("prediction.unchanged");
   const Verdicts& v = c.verdicts;
   std::string sentence;
-  if (v.perplexity == Verdict::kDifferent) {
+  if (v.perplexity == Verdict::kDifferent && std::isfinite(c.perplexity.log_ratio)) {
     const Key key = c.perplexity.log_ratio > 0 ? Key("prediction.worse") : Key("prediction.better");
     sentence = text(key, {{"change", percent(std::expm1(c.perplexity.log_ratio), {}, true)}});
   }
@@ -144,9 +144,11 @@ std::string power_text(const Comparison& c, const Text& text) {
   if (c.logits_identical) return text("power.identical");
   if (!c.kl.noise_floor) return text("power.no_floor");
   const double margin = c.settings.margins.kl_nats;
-  const std::string sentence =
-      text(c.kl.noise_floor->value < margin ? Key("power.floor_below") : Key("power.floor_above"),
-           {{"floor", floor_of(c)}, {"margin", number(margin)}});
+  const bool below = c.kl.noise_floor->value < margin;
+  const std::string sentence = text.sentences(
+      text(below ? Key("power.floor_below") : Key("power.floor_above"),
+           {{"floor", floor_of(c)}, {"margin", number(margin)}}),
+      below || c.settings.arithmetic == Arithmetic::kReference ? "" : text("power.use_reference"));
   constexpr double kHardly = 0.1;  // below a tenth of the values
   const bool few = static_cast<double>(c.values_changed) < kHardly * static_cast<double>(c.values_total);
   return few ? text.sentences(sentence, text("power.few_changed", {{"changed", count(c.values_changed)},
@@ -178,11 +180,14 @@ void add_conclusions(const Comparison& c, const Text& text, const SectionPlace& 
 
 void add_next(const Comparison& c, const Text& text, const SectionPlace& place, Document& document) {
   add_section_heading(7, "section.next", text, place, document);
-  const std::string corpus = std::filesystem::path(c.settings.corpus.path).filename().string();
+  const std::string corpus = file_name_of(c.settings.corpus.path);
   document.blocks.push_back(Paragraph{text("limits.lead")});
-  Bullets limits{{text("limits.text", {{"corpus", corpus.empty() ? c.settings.corpus.path : corpus}}),
+  Bullets limits{{text("limits.text", {{"corpus", corpus}}),
                   text("limits.context", {{"n_ctx", count(c.settings.n_ctx)}})}};
-  if (c.recipe) limits.items.push_back(text("limits.fake"));
+  if (c.recipe)
+    limits.items.push_back(text("limits.fake"));
+  else if (c.settings.arithmetic == Arithmetic::kReference)
+    limits.items.push_back(text("limits.expanded_file"));
   limits.items.push_back(text("limits.sum"));
   if (!c.dialogue_summary || !c.dialogue_summary->sampled) limits.items.push_back(text("limits.sampling"));
   document.blocks.push_back(std::move(limits));

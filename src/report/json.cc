@@ -17,6 +17,7 @@ void add_identity(const ModelIdentity& model, Json& json) {
   json["parameters"] = model.parameters;
   json["bytes"] = model.bytes;
   json["layers"] = model.layers > 0 ? Json(model.layers) : Json(nullptr);
+  json["kinds"] = model.kinds;
 }
 
 Json variant(const Comparison& c) {
@@ -24,7 +25,7 @@ Json variant(const Comparison& c) {
   if (c.variant_file) {
     add_identity(*c.variant_file, json);
   } else {
-    for (const char* key : {"path", "sha256", "architecture", "parameters", "bytes", "layers"})
+    for (const char* key : {"path", "sha256", "architecture", "parameters", "bytes", "layers", "kinds"})
       json[key] = nullptr;
   }
   return json;
@@ -69,7 +70,7 @@ Json changes(const Comparison& c) {
                        {"stored_as", t.stored_as},
                        {"values", t.values},
                        {"changed", t.changed},
-                       {"saturated", t.saturated},
+                       {"saturated", from(t.saturated)},
                        {"flushed_to_zero", t.flushed_to_zero},
                        {"relative_mse", t.relative_mse},
                        {"snr_db", from(t.snr_db)},
@@ -199,6 +200,7 @@ Json chunks(const Comparison& c) {
 // Why a null stands at `path`, where the study left no note.
 std::string inferred_reason(const Comparison& c, const std::string& path) {
   if (path.ends_with("snr_db")) return "nothing_changed";
+  if (path.ends_with("saturated")) return "not_counted";
   if (path.ends_with(".layer")) return "no_layer";
   if (path.ends_with("first_divergent_token")) return "no_divergence";
   if (path == "variant.recipe") return "variant_file";

@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "fqlab/stats.h"
@@ -19,6 +20,21 @@ namespace fqlab::report {
 
 template <class T>
 inline constexpr bool kIsPlain = std::is_arithmetic_v<T> || std::is_same_v<T, std::string>;
+
+/// A plain value. Throws nlohmann::json::exception where it has another type, and where a whole number does
+/// not fit: get() would cut it without a word.
+template <class T>
+T plain(const nlohmann::json& json) {
+  if constexpr (std::is_integral_v<T> && !std::is_same_v<T, bool>) {
+    const bool fits = json.is_number_unsigned()
+                          ? std::in_range<T>(json.get<uint64_t>())
+                          : json.is_number_integer() && std::in_range<T>(json.get<int64_t>());
+    if (!fits)
+      throw nlohmann::json::out_of_range::create(406, json.dump() + " is no whole number of its range",
+                                                 &json);
+  }
+  return json.get<T>();
+}
 
 /// Fields -> JSON, keys in the order of the list. An absent value is null.
 class FieldWriter {
@@ -76,7 +92,7 @@ class FieldReader {
   template <class T>
   static void from_json(const nlohmann::json& json, T& value) {
     if constexpr (kIsPlain<T>) {
-      value = json.get<T>();
+      value = plain<T>(json);
     } else {
       FieldReader reader(json);
       fields(reader, value);
@@ -87,6 +103,8 @@ class FieldReader {
   }
   template <class T>
   static void from_json(const nlohmann::json& json, std::optional<T>& value) {
+    if constexpr (std::is_same_v<T, Interval>)  // a number that is not finite is null in JSON
+      if (json.at(0).is_null() || json.at(1).is_null()) return;
     from_json(json, value.emplace());
   }
   template <class T>

@@ -2,19 +2,28 @@
 #include <nlohmann/json.hpp>
 
 #include "fqlab/report.h"
+#include "report/json_fields.h"
 #include "report/json_judgement.h"
 
 namespace fqlab {
 namespace {
 
-// Reads `json[key]` into `out`; null and absent leave an optional empty and a plain value as it is.
+using report::plain;
+
+// Reads `json[key]` into `out`; what is absent leaves it as it is, as does null, but for a number: null is
+// one that is not finite.
 template <class T>
 void read(const nlohmann::json& json, const char* key, T& out) {
-  if (const auto it = json.find(key); it != json.end() && !it->is_null()) out = it->get<T>();
+  const auto it = json.find(key);
+  if (it == json.end()) return;
+  if constexpr (std::is_same_v<T, double>)
+    out = it->is_null() ? std::numeric_limits<double>::quiet_NaN() : plain<T>(*it);
+  else if (!it->is_null())
+    out = plain<T>(*it);
 }
 template <class T>
 void read(const nlohmann::json& json, const char* key, std::optional<T>& out) {
-  if (const auto it = json.find(key); it != json.end() && !it->is_null()) out = it->get<T>();
+  if (const auto it = json.find(key); it != json.end() && !it->is_null()) out = plain<T>(*it);
 }
 void read(const nlohmann::json& json, const char* key, std::optional<Interval>& out) {
   if (const auto it = json.find(key); it != json.end() && !it->is_null() && !it->at(0).is_null() &&
@@ -27,7 +36,8 @@ Verdict verdict_of(const std::string& text) {
        {Verdict::kIdentical, Verdict::kVacuous, Verdict::kEquivalent, Verdict::kDifferent}) {
     if (text == name(verdict)) return verdict;
   }
-  return Verdict::kInconclusive;
+  if (text == name(Verdict::kInconclusive) || text.empty()) return Verdict::kInconclusive;
+  throw nlohmann::json::out_of_range::create(406, "'" + text + "' is no verdict", nullptr);
 }
 void read(const nlohmann::json& json, const char* key, Verdict& out) {
   out = verdict_of(json.value(key, std::string()));
@@ -51,6 +61,7 @@ ModelIdentity identity(const nlohmann::json& json) {
   read(json, "parameters", model.parameters);
   read(json, "bytes", model.bytes);
   read(json, "layers", model.layers);
+  read(json, "kinds", model.kinds);
   return model;
 }
 
@@ -61,6 +72,9 @@ void read_settings(const nlohmann::json& json, ComparisonSettings& s) {
   read(json, "n_ctx", s.n_ctx);
   read(json, "n_batch", s.n_batch);
   read(json, "chunks", s.chunks);
+  if (s.n_ctx < 0 || s.chunks < 0)
+    throw nlohmann::json::out_of_range::create(406, "a length and a number of chunks are not negative",
+                                               &json);
   read(json, "scored_positions", s.scored_positions);
   read(json, "threads", s.threads);
   read(json, "seed", s.seed);
@@ -317,6 +331,9 @@ Result<std::vector<Comparison>> parse_comparison_json(std::string_view text) {
     } else {
       comparisons.push_back(read_comparison(json));
     }
+    if (comparisons.empty())
+      return fail(ErrorCode::kInput, "the report holds no comparison", "comparisons",
+                  "give the report.json of `fqlab compare`");
     return comparisons;
   } catch (const nlohmann::json::exception& error) {
     return fail(ErrorCode::kInput, "the report cannot be read", error.what(),

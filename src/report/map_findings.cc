@@ -99,9 +99,11 @@ std::string first_sentence(const MapCell& first, const Text& text) {
 std::string additivity_sentence(const SensitivityMap& map, size_t format, const Text& text) {
   for (const MapAdditivity& sum : map.additivity)
     if (sum.format == format && sum.ratio)
-      return text("map.finding.sum",
+      return text(sum.missing > 0 ? Key("map.finding.sum_partial") : Key("map.finding.sum"),
                   {{"chunks", text.plural(static_cast<uint64_t>(sum.chunks), "unit.chunk", "unit.chunks")},
-                   {"ratio", sum.interval ? estimate(*sum.ratio, sum.interval) : number(*sum.ratio, 2)}});
+                   {"ratio", sum.interval ? estimate(*sum.ratio, sum.interval) : number(*sum.ratio, 2)},
+                   {"n", count(sum.groups)},
+                   {"all", count(sum.groups + sum.missing)}});
   return "";
 }
 
@@ -119,10 +121,10 @@ std::optional<std::string> option_value(const std::vector<std::string>& command,
   return std::nullopt;
 }
 
-// The study's text, cut into the same chunks.
+// The study's text, cut into the same chunks; commands have different lengths of their own.
 void add_text(std::vector<std::string>& command, const MapStudy& study) {
   for (const std::string& corpus : study.corpora) command.insert(command.end(), {"--corpus", corpus});
-  if (study.n_ctx != 512) command.insert(command.end(), {"--ctx", std::to_string(study.n_ctx)});
+  command.insert(command.end(), {"--ctx", std::to_string(study.n_ctx)});
 }
 
 // The same map, for these formats; what is asked of it comes after.
@@ -140,12 +142,12 @@ std::vector<std::string> sweep_command(const SensitivityMap& map, const std::vec
   return command;
 }
 
-// Every kind that the map changed alone: "attn_q,attn_k,ffn_down".
-std::string all_kinds(const SensitivityMap& map) {
+// Every kind that the map changed alone to the format: "attn_q,attn_k,ffn_down". Others may not fit it.
+std::string measured_kinds(const SensitivityMap& map, size_t format) {
   std::vector<std::string> kinds;
-  for (const MapCell& cell : map.cells)
-    if (const auto& kind = map.groups[cell.group].kind;
-        kind && cell.mode == main_mode(map) && std::ranges::find(kinds, *kind) == kinds.end())
+  for (const MapCell* cell : cells_of(map, format, main_mode(map)))
+    if (const auto& kind = map.groups[cell->group].kind;
+        kind && cell->measured() && std::ranges::find(kinds, *kind) == kinds.end())
       kinds.push_back(*kind);
   std::string list;
   for (const std::string& kind : kinds) list += (list.empty() ? "" : ",") + kind;
@@ -194,7 +196,7 @@ std::string question(const SensitivityMap& map, const Text& text) {
                {"groups", group_count(map, mode, n, text)},
                {"chunks", text.plural(static_cast<uint64_t>(study.chunks), "unit.chunk", "unit.chunks")},
                {"n_ctx", count(static_cast<uint64_t>(study.n_ctx))},
-               {"corpus", code(std::filesystem::path(study.corpus_path).filename().string())}});
+               {"corpus", code(file_name_of(study.corpus_path))}});
 }
 
 std::string headline(const SensitivityMap& map, const Text& text) {
@@ -223,8 +225,9 @@ std::string headline(const SensitivityMap& map, const Text& text) {
   for (const auto& [group, n] : high_in)
     if (n == formats) common.push_back(code(label_of(map.groups[group])));
   if (common.empty()) return sentences;
-  return text.sentences(sentences,
-                        text("map.headline_common", {{"high", count(kHigh)}, {"names", text.list(common)}}));
+  // The blank lets Markdown end the bold part after a full stop of Chinese.
+  return sentences + " " +
+         text("map.headline_common", {{"high", count(kHigh)}, {"names", text.list(common)}});
 }
 
 std::string text_per_cell(const SensitivityMap& map, const Text& text) {
@@ -288,23 +291,31 @@ std::vector<NextStep> next_steps(const SensitivityMap& map, const Text& text) {
   const auto add = [&](Key why, const std::vector<std::string>& command, const std::string& format = "") {
     steps.push_back({text(why, {{"format", code(format)}}), shell_command(command)});
   };
-  if (missing > 0 && !map.study.command.empty()) add("map.next.resume", map.study.command);
-  if (failed > 0 && map.study.command.size() > 1 && map.study.command[1] == "sweep") {
-    std::vector<std::string> command = map.study.command;
+  const auto of_sweep =
+      [&](const std::vector<std::string>& command) {  // maps of earlier versions know the last only
+        return command.empty() ? map.study.command : command;
+      };
+  if (const auto command = of_sweep(map.study.open_command); missing > 0 && !command.empty())
+    add("map.next.resume", command);
+  if (std::vector<std::string> command = of_sweep(map.study.failed_command);
+      failed > 0 && command.size() > 1 && command[1] == "sweep") {
     command.push_back("--retry-failed");
     add("map.next.retry", command);
   }
   for (size_t format = 0; format < map.formats.size(); ++format) {
     const std::vector<const MapCell*> cells = by_need(map, format, mode);
     if (cells.size() < 4 || is_real_type(map.formats[format])) continue;
-    std::string keep = all_kinds(map).empty() ? "" : all_kinds(map) + "=" + map.formats[format];
+    const std::string kinds = measured_kinds(map, format);
+    std::string keep = kinds.empty() ? "" : kinds + "=" + map.formats[format];
     for (size_t i = 0; i < 3; ++i)
       if (const std::string& selector = map.groups[cells[i]->group].selector; !selector.empty())
         keep += ";" + selector + "=f32";
     if (!keep.empty() && keep.front() != ';') {
       std::vector<std::string> command = {"fqlab", "compare", map.study.model_path, "--recipe", keep};
       add_text(command, map.study);
-      command.insert(command.end(), {"--chunks", std::to_string(map.study.chunks), "--out", "protected"});
+      const int texts = std::max(1, static_cast<int>(map.study.corpora.size()));  // --chunks counts each
+      command.insert(command.end(), {"--chunks", std::to_string((map.study.chunks + texts - 1) / texts),
+                                     "--out", "protected"});
       add("map.next.protect", command, map.formats[format]);
     }
     if (mode == MapMode::kOnly && largest_are_open(cells)) {
@@ -323,6 +334,10 @@ std::vector<NextStep> next_steps(const SensitivityMap& map, const Text& text) {
   const std::vector<std::string> fake = fake_formats(map);
   if (!has_curve && map.study.layers > 1 && !fake.empty()) {
     std::vector<std::string> command = sweep_command(map, fake);
+    // A curve over the layers has use for kinds, not for single layers.
+    if (const auto select = std::ranges::find(command, "--select");
+        select != command.end() && (select + 1)->find('/') != std::string::npos)
+      command.erase(select, select + 2);
     command.insert(command.end(), {"--mode", "cumulative"});
     add("map.next.cumulative", command);
   }

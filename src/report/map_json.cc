@@ -19,6 +19,8 @@ template <class Archive>
 void fields(Archive& archive, MapStudy& study) {
   archive("path", study.path);
   archive("command", study.command);
+  archive("open_command", study.open_command);
+  archive("failed_command", study.failed_command);
   archive("created", study.created);
   archive("model_path", study.model_path);
   archive("model_name", study.model_name);
@@ -141,7 +143,12 @@ Result<SensitivityMap> from_page(Page page) {
   SensitivityMap map{std::move(page.study), std::move(page.formats), std::move(page.groups), {}, {}};
   std::map<std::string, size_t> formats, groups;
   for (size_t i = 0; i < map.formats.size(); ++i) formats[map.formats[i]] = i;
-  for (size_t i = 0; i < map.groups.size(); ++i) groups[map.groups[i].name] = i;
+  for (size_t i = 0; i < map.groups.size(); ++i) {
+    constexpr int kMostLayers = 100'000;  // figures have a place for each
+    if (const int layer = map.groups[i].layer.value_or(0); layer < 0 || layer > kMostLayers)
+      return no_map("there is no such layer", "groups." + std::to_string(i) + ".layer");
+    groups[map.groups[i].name] = i;
+  }
   for (size_t i = 0; i < page.cells.size(); ++i) {
     NamedCell& named = page.cells[i];
     const std::string where = "cells." + std::to_string(i);
@@ -157,6 +164,8 @@ Result<SensitivityMap> from_page(Page page) {
     cell.group = group->second;
     cell.mode = *mode;
     cell.state = *state;
+    if (cell.state == CellState::kPredicted && !cell.predicted_kl)
+      return no_map("a predicted cell has no prediction", where + ".predicted_kl");
   }
   for (size_t i = 0; i < page.additivity.size(); ++i) {
     const auto format = formats.find(page.additivity[i].format);

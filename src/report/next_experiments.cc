@@ -131,10 +131,10 @@ std::vector<Experiment> next_experiments(const Comparison& c) {
       recipe += fmt::format("{}{}={}", recipe.empty() ? "" : ";", selector, format);
     add("next.other_format", {recipe});
   }
-  if (c.verdicts.overall == Verdict::kInconclusive) {
-    const int more = chunks_to_decide(c).value_or(3 * c.settings.chunks);
-    add_with("next.more_chunks", {*c.recipe}, c.settings.chunks + more, arithmetic);
-  }
+  const bool text_is_used_up = std::ranges::find(c.warnings, "fewer_chunks") != c.warnings.end();
+  if (c.verdicts.overall == Verdict::kInconclusive && !text_is_used_up)
+    if (const std::optional<int> more = chunks_to_decide(c))
+      add_with("next.more_chunks", {*c.recipe}, c.settings.chunks + *more, arithmetic);
   if (arithmetic == Arithmetic::kNative && c.kl.resolved == false) {
     add_with("next.reference", {*c.recipe}, c.settings.chunks, Arithmetic::kReference);
   }
@@ -161,9 +161,13 @@ std::vector<Experiment> next_experiments(const Comparison& c) {
   for (const char* kind : {"attn_q,attn_k,attn_v,attn_output", "ffn_down", "attn_norm"}) {
     const std::string_view first(
         kind, std::string_view(kind).find(',') == std::string_view::npos ? std::string_view(kind).size() : 6);
-    if (kinds.find(first) == std::string::npos) others.push_back(fmt::format("{}{}={}", where, kind, format));
+    const std::vector<std::string>& known = c.original.kinds;
+    const bool there = std::ranges::find(known, first) != known.end();
+    if (there && kinds.find(first) == std::string::npos)
+      others.push_back(fmt::format("{}{}={}", where, kind, format));
   }
-  if (!others.empty()) add("next.other_kinds", others);
+  // Rows of other kinds need not be whole blocks of a ggml type.
+  if (!others.empty() && !format.starts_with("gguf:")) add("next.other_kinds", others);
   return list;
 }
 

@@ -87,6 +87,11 @@ std::string bracket_of(const std::string& estimate) {
 
 }  // namespace
 
+std::optional<Interval> not_negative(std::optional<Interval> interval) {
+  if (interval) interval->low = std::max(0.0, interval->low);
+  return interval;
+}
+
 std::string interval_text(const Interval& interval) { return bracket_of(estimate(interval.low, interval)); }
 
 std::string percent_interval_text(const Interval& interval, bool sign) {
@@ -100,7 +105,8 @@ std::string percent(double fraction, const std::optional<Interval>& interval, bo
 }
 
 std::string margin_percent(double fraction) {
-  return number(std::stod(fmt::format("{:.1e}", fraction * 100))) + " %";
+  // strtod: stod throws where a number is too small for its range.
+  return number(std::strtod(fmt::format("{:.1e}", fraction * 100).c_str(), nullptr)) + " %";
 }
 
 std::string count(uint64_t value) {

@@ -27,7 +27,8 @@ Table counts_table(const Comparison& c, const Text& text) {
   for (const TensorReport& t : c.tensors) {
     if (table.rows.size() == kMostRows) break;
     table.rows.push_back({code(t.name), t.from, code(t.format), t.stored_as, count(t.values),
-                          count(t.changed), count(t.saturated), count(t.flushed_to_zero)});
+                          count(t.changed), t.saturated ? count(*t.saturated) : text("none"),
+                          count(t.flushed_to_zero)});
   }
   return table;
 }

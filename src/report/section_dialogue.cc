@@ -46,6 +46,20 @@ std::string one_line(const std::string& prompt) {
   return line.size() == prompt.size() ? line : line + " …";
 }
 
+namespace {
+
+bool has_markup(std::string_view text) { return text.find_first_of("`*_<[\\") != std::string_view::npos; }
+
+}  // namespace
+
+bool is_heading(const std::string& prompt) { return one_line(prompt) == prompt && !has_markup(prompt); }
+
+std::string prompt_heading(const std::string& prompt, int number, const Text& text) {
+  const std::string line = one_line(prompt);
+  return has_markup(line) ? text("dialogue.prompt_numbered", {{"n", std::to_string(number)}})
+                          : text("dialogue.prompt", {{"prompt", line}});
+}
+
 void add_dialogue(const Comparison& c, const Text& text, const SectionPlace& place, Document& document) {
   add_section_heading(4, "section.dialogue", text, place, document);
   auto& blocks = document.blocks;
@@ -59,9 +73,10 @@ void add_dialogue(const Comparison& c, const Text& text, const SectionPlace& pla
   add_turns(c, text, document);
   int index = 0;
   for (const DialogueResult& d : c.dialogue) {
-    blocks.push_back(Heading{place.level + 1, "prompt-" + std::to_string(++index) + place.suffix,
-                             text("dialogue.prompt", {{"prompt", one_line(d.prompt)}})});
-    if (one_line(d.prompt) != d.prompt) blocks.push_back(Code{d.prompt});
+    ++index;
+    blocks.push_back(Heading{place.level + 1, "prompt-" + std::to_string(index) + place.suffix,
+                             prompt_heading(d.prompt, index, text)});
+    if (!is_heading(d.prompt)) blocks.push_back(Code{d.prompt});
     std::string line = text("dialogue.identical");
     if (!d.identical && d.first_divergent_token) {
       line =

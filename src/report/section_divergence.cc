@@ -46,6 +46,11 @@ std::string interval_or_none(const std::optional<Interval>& interval, const Text
   return interval ? interval_text(*interval) : text("none");
 }
 
+// A file in native arithmetic is set against the original as it is stored.
+bool has_expansion(const Comparison& c) {
+  return c.recipe || c.settings.arithmetic == Arithmetic::kReference;
+}
+
 Table perplexity_table(const Comparison& c, const Text& text) {
   const PerplexityResult& p = c.perplexity;
   Table table{text("divergence.perplexity"),
@@ -56,7 +61,8 @@ Table perplexity_table(const Comparison& c, const Text& text) {
               {}};
   const std::string clusters = clusters_and_effect(c.clusters, {});
   const Key original = c.settings.arithmetic == Arithmetic::kReference ? Key("perplexity.original_reference")
-                                                                       : Key("perplexity.original");
+                       : c.recipe                                      ? Key("perplexity.original")
+                                                                       : Key("perplexity.original_as_stored");
   table.rows.push_back(
       {text(original), fixed(p.original, 4), interval_or_none(p.original_interval, text), clusters});
   table.rows.push_back({text("perplexity.variant"), fixed(p.variant, 4),
@@ -65,7 +71,7 @@ Table perplexity_table(const Comparison& c, const Text& text) {
   table.rows.push_back({text("perplexity.log_ratio"), number(p.log_ratio),
                         interval_or_none(shown(c, p.log_ratio_interval), text),
                         clusters_and_effect(c.clusters, p.design_effect)});
-  if (c.storage) {
+  if (c.storage && has_expansion(c)) {
     const auto add = [&](Key key, const std::string& value, const std::optional<Interval>& interval) {
       table.rows.push_back({text(key, {{"n", std::to_string(c.storage->chunks)}}), value,
                             interval_or_none(interval, text),
@@ -176,7 +182,7 @@ void add_divergence(const Comparison& c, const Text& text, const SectionPlace& p
   add_section_heading(3, "section.divergence", text, place, document);
   blocks.push_back(Paragraph{text("divergence.lead")});
   blocks.push_back(perplexity_table(c, text));
-  if (c.storage)
+  if (c.storage && has_expansion(c))
     blocks.push_back(Paragraph{
         text.sentences(text("perplexity.storage_explain"),
                        c.settings.gelu == Gelu::kExact ? text("perplexity.storage_gelu") : std::string())});

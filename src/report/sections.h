@@ -76,6 +76,8 @@ std::vector<SpeedRow> speed_rows(const Comparison& comparison);
 std::string variant_name(const Comparison& comparison);
 /// "wikitext-2" of a text file or a folder of that name; the names of several texts joined with a plus sign.
 std::string text_name(const Comparison& comparison);
+/// The last name of a path, also of a folder's with a slash at its end.
+std::string file_name_of(const std::filesystem::path& path);
 /// What each of several comparisons is called beside the others: the variant's name, after the original's
 /// where they differ, before the text's where these do.
 struct RowNames {
@@ -89,6 +91,11 @@ std::optional<Interval> shown(const Comparison& comparison, const std::optional<
 
 /// The prompt up to its first line break or about 80 bytes, cut between characters: a heading holds one line.
 std::string one_line(const std::string& prompt);
+
+/// Whether a prompt may stand in a heading: one short line without signs of Markdown.
+bool is_heading(const std::string& prompt);
+/// "Prompt: PROMPT"; of one with signs of Markdown, which a heading would interpret, its number instead.
+std::string prompt_heading(const std::string& prompt, int number, const Text& text);
 
 /// The formats of the changed tensors, as a list in the text's language.
 std::string formats_of(const Comparison& comparison, const Text& text);

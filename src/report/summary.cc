@@ -26,7 +26,9 @@ std::string perplexity_change(const Comparison& c) {
                  mapped(shown(c, c.perplexity.log_ratio_interval), ratio_minus_one), true);
 }
 std::string without_interval(const std::string& estimate) { return estimate.substr(0, estimate.find(" [")); }
-std::string kl_value(const Comparison& c) { return estimate(c.kl.mean, shown(c, c.kl.interval)); }
+std::string kl_value(const Comparison& c) {
+  return estimate(c.kl.mean, not_negative(shown(c, c.kl.interval)));
+}
 std::string flips_value(const Comparison& c) {
   return percent(flips(c.same_top.fraction), mapped(shown(c, c.same_top.interval), flips));
 }
@@ -152,7 +154,7 @@ std::optional<int> chunks_to_decide(const Comparison& c) {
   int64_t most = 0;
   for (const auto& [verdict, more] : measured) {
     if (!has_power || verdict != Verdict::kInconclusive) continue;
-    if (!more || *more >= 100000) return std::nullopt;
+    if (!more) return std::nullopt;
     most = std::max(most, *more);
   }
   if (has_power) return most > 0 ? std::optional<int>(static_cast<int>(two_digits(most))) : std::nullopt;

@@ -80,9 +80,10 @@ Axis fit_axis(std::vector<double> values, bool logarithmic, double from, double 
   std::erase_if(values, [&](double value) { return !std::isfinite(value) || (logarithmic && value <= 0); });
   if (values.empty()) values = {logarithmic ? 1e-3 : 0, 1};
   const auto [least, most] = std::minmax_element(values.begin(), values.end());
+  constexpr double kLeast = 1e-290;  // a decade below would be no normal number, two would be 0
   if (logarithmic)
-    return {std::pow(10, std::floor(std::log10(*least) - 0.3)),
-            std::pow(10, std::ceil(std::log10(*most) + 0.1)), from, to, true};
+    return {std::pow(10, std::floor(std::log10(std::max(*least, kLeast)) - 0.3)),
+            std::pow(10, std::ceil(std::log10(std::max(*most, kLeast)) + 0.1)), from, to, true};
   const double room = *most > *least ? (*most - *least) * 0.08 : std::max(1e-9, std::abs(*most) * 0.1);
   return {*least - room, *most + room, from, to, false};
 }

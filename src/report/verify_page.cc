@@ -93,8 +93,9 @@ class VerifyPage {
     add(Paragraph{say_("verify.answers", {{"file", code_name(v_, 0)}})});
     int number = 0;
     for (const DialogueResult& answer : file.dialogue) {
-      add(Heading{3, "prompt-" + std::to_string(++number),
-                  say_("dialogue.prompt", {{"prompt", one_line(answer.prompt)}})});
+      ++number;
+      add(Heading{3, "prompt-" + std::to_string(number), prompt_heading(answer.prompt, number, say_)});
+      if (!is_heading(answer.prompt)) add(Code{answer.prompt});
       if (answer.identical)
         add(Paragraph{say_("dialogue.identical")});
       else if (answer.first_divergent_token)

@@ -7,10 +7,13 @@
 #include <cmath>
 #include <cstring>
 
+#include "formats/format_details.h"
+
 namespace fqlab {
 namespace {
 
-TensorReport report_of(const ChangedTensor& tensor, std::string format) {
+/// `stored_as`: how the variant holds it.
+TensorReport report_of(const ChangedTensor& tensor, std::string format, std::string_view stored_as) {
   const TensorName name = parse_tensor_name(tensor.source.name);
   TensorReport report;
   report.name = tensor.source.name;
@@ -19,10 +22,9 @@ TensorReport report_of(const ChangedTensor& tensor, std::string format) {
   const GgmlTypeInfo* type = ggml_type_info(tensor.source.type);
   report.from = type != nullptr ? std::string(type->name) : "unknown";
   report.format = std::move(format);
-  report.stored_as = "f32";
+  report.stored_as = stored_as;
   report.values = tensor.counts.values;
   report.changed = tensor.counts.changed;
-  report.saturated = tensor.counts.saturated;
   report.flushed_to_zero = tensor.counts.flushed_to_zero;
   report.relative_mse = tensor.distortion.relative_mse;
   report.snr_db = tensor.distortion.snr_db;
@@ -72,7 +74,9 @@ Result<VariantChange> change_by_recipe(const GgufFile& original, const Recipe& r
   for (const TensorChange& change : *changes) {
     Result<ChangedTensor> tensor = apply(original, original.tensors()[change.tensor], change.format, threads);
     if (!tensor) return tl::unexpected(tensor.error());
-    variant.reports.push_back(report_of(*tensor, change.format.print()));
+    variant.reports.push_back(report_of(*tensor, change.format.print(), "f32"));
+    if (change.format.details().family != Family::kGgml)
+      variant.reports.back().saturated = tensor->counts.saturated;
     variant.tensors.push_back(std::move(*tensor));
   }
   return variant;
@@ -119,7 +123,7 @@ Result<VariantChange> change_by_file(const GgufFile& original, const GgufFile& v
     if (counts.changed == 0) continue;
     ChangedTensor changed{tensor,           as_is, counts, distortion(*before, *after), std::move(*before),
                           std::move(*after)};
-    change.reports.push_back(report_of(changed, type_name(other.type)));
+    change.reports.push_back(report_of(changed, type_name(other.type), type_name(other.type)));
     change.tensors.push_back(std::move(changed));
   }
   return change;

@@ -1,5 +1,7 @@
 #include "study/identity.h"
 
+#include <set>
+
 #include "base/hash.h"
 #include "base/system.h"
 
@@ -13,6 +15,10 @@ Result<ModelIdentity> identify(const GgufFile& file) {
                          .architecture = file.architecture(),
                          .parameters = file.parameters(),
                          .bytes = file.file_bytes()};
+  std::set<std::string> kinds;
+  for (const TensorInfo& tensor : file.tensors())
+    if (const TensorName name = parse_tensor_name(tensor.name); name.layer) kinds.insert(name.kind);
+  identity.kinds.assign(kinds.begin(), kinds.end());
   identity.layers = static_cast<int>(file.metadata_uint(file.architecture() + ".block_count").value_or(0));
   return identity;
 }

@@ -191,6 +191,27 @@ class MapBuilder {
   std::set<std::tuple<size_t, size_t, MapMode>> cells_;
 };
 
+/// By format: the trial that changes everything a sweep selected.
+std::map<std::string, int64_t> joint_trials_of(std::span<const StoredCell> cells) {
+  std::map<std::string, int64_t> trials;
+  for (const StoredCell& cell : cells) trials.try_emplace(cell.format, -1);
+  for (const StoredCell& cell : cells)
+    if (cell.mode == "all") trials[cell.format] = cell.trial;
+  return trials;
+}
+
+/// "Everything but the group" means another thing with every selection: by format, what the last sweep of
+/// that kind changed. Cells of others would stand beside its own as if they were of the same.
+std::map<std::string, int64_t> joint_of_last_except(std::span<const std::vector<StoredCell>> sweeps) {
+  std::map<std::string, int64_t> last;
+  for (const std::vector<StoredCell>& cells : sweeps) {
+    const std::map<std::string, int64_t> joint = joint_trials_of(cells);
+    for (const StoredCell& cell : cells)
+      if (cell.mode == "except") last[cell.format] = joint.at(cell.format);
+  }
+  return last;
+}
+
 }  // namespace
 
 Result<SensitivityMap> read_map(StudyStore& store) {
@@ -204,16 +225,25 @@ Result<SensitivityMap> read_map(StudyStore& store) {
   if (!seconds) return tl::unexpected(seconds.error());
   map.study.seconds = *seconds;
   MapBuilder builder(map);
+  std::vector<std::vector<StoredCell>> cells_of_sweep;
   for (const StoredSweep& sweep : *sweeps) {
+    auto cells = store.cells(sweep.id);
+    if (!cells) return tl::unexpected(cells.error());
+    cells_of_sweep.push_back(std::move(*cells));
+  }
+  const std::map<std::string, int64_t> last_except = joint_of_last_except(cells_of_sweep);
+  for (size_t s = 0; s < sweeps->size(); ++s) {
+    const StoredSweep& sweep = (*sweeps)[s];
+    const std::vector<StoredCell>& cells = cells_of_sweep[s];
+    const std::map<std::string, int64_t> joint_cells = joint_trials_of(cells);
     if (map.study.created.empty()) map.study.created = sweep.created;
     map.study.command = sweep.command;
-    const auto cells = store.cells(sweep.id);
-    if (!cells) return tl::unexpected(cells.error());
     const auto joint_trials = store.joint_floors(sweep.id);
     if (!joint_trials) return tl::unexpected(joint_trials.error());
     const std::vector<MeasuredChunks> joint = measured_floors(*contents, *joint_trials);
     if (auto floor = describe_floor(*contents, joint)) map.study.floor = floor;
-    for (const StoredCell& stored : *cells) {
+    for (const StoredCell& stored : cells) {
+      if (stored.mode == "except" && joint_cells.at(stored.format) != last_except.at(stored.format)) continue;
       MapCell cell;
       cell.format = builder.format(stored.format);
       cell.group = builder.group(stored);
@@ -221,10 +251,13 @@ Result<SensitivityMap> read_map(StudyStore& store) {
       if (!builder.is_new(cell)) continue;
       if (const auto failed = contents->failures.find(stored.trial); failed != contents->failures.end()) {
         cell.state = CellState::kFailed;
+        map.study.failed_command = sweep.command;
         cell.reason = failed->second;
       } else if (contents->measured.contains(stored.trial)) {
         fill_measured(*contents, stored, joint, cell);
         map.study.chunks = std::max(map.study.chunks, static_cast<int>(cell.chunks.size()));
+      } else {
+        map.study.open_command = sweep.command;
       }
       map.cells.push_back(std::move(cell));
     }

@@ -186,6 +186,17 @@ TEST_F(CompareCommand, RefusesAnExistingReportWithoutForce) {
   EXPECT_EQ(read_file(out_ / "report.json"), before);
 }
 
+TEST_F(CompareCommand, NeverReplacesTheTextThatItReads) {
+  std::filesystem::create_directory(out_);
+  testing::write_file(out_ / "report.md", "The text of the comparison.\n");
+  std::vector<std::string> arguments = command({"--recipe", "0/ffn_norm=bf16", "--force"});
+  *(std::find(arguments.begin(), arguments.end(), "--corpus") + 1) = (out_ / "report.md").string();
+  const testing::Ran ran = fqlab(arguments);
+  EXPECT_EQ(ran.code, 2);
+  EXPECT_THAT(ran.err, HasSubstr("the output is the text that is read"));
+  EXPECT_EQ(read_file(out_ / "report.md"), "The text of the comparison.\n");
+}
+
 TEST_F(CompareCommand, AnAbortOfTheEngineIsOneMessage) {
   // A model whose metadata lies about its heads: our reader accepts the file, llama.cpp gives up on it.
   const std::string bytes = read_file(model_);

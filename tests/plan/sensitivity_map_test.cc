@@ -116,6 +116,34 @@ TEST(AddUpCells, SaysHowManyGroupsTheSumLacks) {
   EXPECT_EQ(map.additivity[0].missing, 1u);
 }
 
+TEST(AddUpCells, AddsOnlyPartsOfWhatWasChangedTogether) {
+  SensitivityMap map = map_of({{1, 2}, {3, 4}}, {5, 5});
+  map.groups[0].tensors = {"a"};
+  map.groups[1].tensors = {"b"};
+  map.groups.back().tensors = {"a", "b"};
+  add_up_cells(map);
+  ASSERT_EQ(map.additivity.size(), 1u);
+  EXPECT_EQ(map.additivity[0].sum_of_singles, 5);
+  map.additivity.clear();
+  map.groups.back().tensors = {"a"};  // of a sweep that selected less
+  add_up_cells(map);
+  ASSERT_EQ(map.additivity.size(), 1u);
+  EXPECT_EQ(map.additivity[0].sum_of_singles, 1.5);
+  map.additivity.clear();
+  map.groups.back().tensors = {"a", "c"};  // c was never changed alone
+  add_up_cells(map);
+  EXPECT_TRUE(map.additivity.empty());
+}
+
+TEST(RankCells, RanksEachGroupingByItself) {
+  SensitivityMap map = map_of({{1, 1, 1, 1}, {2, 2, 2, 2}, {3, 3, 3, 3}});
+  map.groups[2].grouping = "layer";
+  rank_cells(map);
+  EXPECT_EQ(map.cells[1].rank, 1);
+  EXPECT_EQ(map.cells[0].rank, 2);
+  EXPECT_EQ(map.cells[2].rank, 1);
+}
+
 TEST(AddUpCells, SumsNothingTwice) {
   SensitivityMap map = map_of({{1, 2}, {3, 4}, {4, 6}}, {5, 5});
   map.groups[2].grouping = "kind";  // both tensors together

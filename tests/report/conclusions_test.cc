@@ -4,6 +4,7 @@
 
 #include "report/fixture.h"
 #include "report/next_experiments.h"
+#include "report/sections.h"
 
 namespace fqlab::report {
 namespace {
@@ -53,6 +54,56 @@ TEST(Conclusions, DoNotTakeAnUnresolvedEffectForSensitivity) {
 TEST(Conclusions, CountSaturatedAndFlushedValues) {
   EXPECT_THAT(conclusion(testing::different(), "conclusion.numbers"),
               AllOf(HasSubstr("12 values went beyond"), HasSubstr("5,210 values that were not zero")));
+}
+
+TEST(Conclusions, ClaimNoDirectionOfAPerplexityThatIsNoNumber) {
+  Comparison c = testing::different();
+  c.perplexity.log_ratio = std::numeric_limits<double>::quiet_NaN();
+  EXPECT_THAT(conclusion(c, "conclusion.prediction"),
+              AllOf(Not(HasSubstr("better")), Not(HasSubstr("worse"))));
+}
+
+TEST(Conclusions, ProposeReferenceArithmeticToNativeRunsOnly) {
+  Comparison c = testing::fp8_norm();
+  c.settings.margins.kl_nats = 1e-13;
+  EXPECT_THAT(conclusion(c, "conclusion.power"), Not(HasSubstr("--arithmetic reference")));
+  c.settings.arithmetic = Arithmetic::kNative;
+  EXPECT_THAT(conclusion(c, "conclusion.power"), HasSubstr("--arithmetic reference"));
+}
+
+TEST(Conclusions, NameTheActivationsOfAFileThatWasExpanded) {
+  Comparison c = testing::fp8_norm();
+  c.variant_file = c.original;
+  c.recipe.reset();
+  EXPECT_THAT(comparison_markdown({&c, 1}, Language::kEnglish),
+              HasSubstr("the rounding of activations by its kernels"));
+  c.settings.arithmetic = Arithmetic::kNative;
+  EXPECT_THAT(comparison_markdown({&c, 1}, Language::kEnglish),
+              AllOf(Not(HasSubstr("the rounding of activations by its kernels")),
+                    Not(HasSubstr("F32 expansion")), HasSubstr("Original, as stored")));
+}
+
+TEST(NextExperiments, AreOfKindsThatTheModelHasAndTheFormatHolds) {
+  Comparison c = testing::fp8_norm();
+  c.original.kinds = {"attn_norm", "attn_qkv", "ffn_down"};  // a model with one matrix for all three
+  EXPECT_THAT(commands(c), AllOf(HasSubstr("ffn_down=fp8_e4m3"), Not(HasSubstr("attn_q,"))));
+  c.tensors.front().format = "gguf:q4_k";
+  EXPECT_THAT(commands(c), Not(HasSubstr("ffn_down=gguf:q4_k")));
+}
+
+TEST(NextExperiments, AskForMoreTextOnlyWhereItWouldDecideAndThereIsSome) {
+  Comparison c = testing::fp8_norm();
+  c.kld_table.positions = 4080;
+  c.verdicts.kl = c.verdicts.overall = Verdict::kInconclusive;
+  c.verdicts.perplexity = c.verdicts.same_top = Verdict::kEquivalent;
+  c.power.kl = 250000;
+  EXPECT_EQ(chunks_to_decide(c), 250000);
+  EXPECT_THAT(commands(c), HasSubstr("--chunks 250016"));
+  c.warnings = {"fewer_chunks"};
+  EXPECT_THAT(commands(c), Not(HasSubstr("--chunks 250016")));
+  c.warnings.clear();
+  c.power.kl.reset();
+  EXPECT_THAT(commands(c), Not(HasSubstr("--chunks 64")));
 }
 
 TEST(Conclusions, DoNotPraiseALowerPerplexity) {

@@ -13,8 +13,14 @@ inline Comparison settings_only() {
   c.fqlab_version = "0.0.1";
   c.engine_version = "llama.cpp v0.5.0";
   c.created = "2026-01-02T03:04:05Z";
-  c.original = {
-      "models/SmolLM2-135M-Instruct.Q4_1.gguf", std::string(64, 'a'), "llama", 134515008, 91739552, 30};
+  c.original = {"models/SmolLM2-135M-Instruct.Q4_1.gguf",
+                std::string(64, 'a'),
+                "llama",
+                134515008,
+                91739552,
+                30,
+                {"attn_k", "attn_norm", "attn_output", "attn_q", "attn_v", "ffn_down", "ffn_gate", "ffn_norm",
+                 "ffn_up"}};
   c.settings.scored_positions = 4080;
   c.settings.corpus = {"wikitext-2-raw.test.txt", std::string(64, 'b'), 1290590, 1};
   c.cluster_kind = "chunk";

@@ -365,6 +365,51 @@ TEST(TerminalWidth, CutsBetweenCharacters) {
   }
 }
 
+TEST(MapFindings, ProposeKindsThatWereMeasuredInTheFormat) {
+  SensitivityMap map = sweep_map();
+  std::erase_if(map.cells, [&](const MapCell& cell) {
+    return cell.format == 0 && cell.mode == MapMode::kOnly && map.groups[cell.group].kind == "ffn_down";
+  });
+  map.study.corpora = {"a=one.txt", "b=two.txt"};
+  const std::string page = map_markdown(map, Language::kEnglish);
+  EXPECT_THAT(page, HasSubstr("attn_q,attn_k,attn_v,attn_output,ffn_gate,ffn_up=int4:g32"));
+  EXPECT_THAT(page, HasSubstr("--chunks 4 --out protected"));  // of each of the two
+}
+
+TEST(MapFindings, SayWhereTheSumOfSinglesLacksParts) {
+  SensitivityMap map = sweep_map();
+  ASSERT_FALSE(map.additivity.empty());
+  EXPECT_THAT(map_markdown(map, Language::kEnglish), Not(HasSubstr("so the sum is too small")));
+  map.additivity[0].missing = 70;
+  map.additivity[0].groups = 140;
+  EXPECT_THAT(map_markdown(map, Language::kEnglish), HasSubstr("210 parts were asked for"));
+}
+
+TEST(MapFindings, EndBoldTextSoThatMarkdownSeesIt) {
+  EXPECT_THAT(map_markdown(sweep_map(), Language::kTraditionalChinese), Not(HasSubstr("。**在")));
+}
+
+TEST(MapFindings, GoOnWithTheSweepThatIsOpen) {
+  SensitivityMap map = sweep_map();
+  map.study.open_command = {"fqlab", "sweep", "open.gguf"};
+  map.study.failed_command = {"fqlab", "sweep", "failed.gguf"};
+  const std::string page = map_markdown(map, Language::kEnglish);
+  EXPECT_THAT(page,
+              AllOf(HasSubstr("fqlab sweep open.gguf"), HasSubstr("fqlab sweep failed.gguf --retry-failed")));
+}
+
+TEST(MapJson, RefusesPredictionsWithoutANumberAndLayersBeyondReason) {
+  nlohmann::json json = nlohmann::json::parse(map_json(sweep_map()));
+  nlohmann::json interval = json, layer = json;
+  for (nlohmann::json& cell : json["cells"])
+    if (cell["state"] == "predicted") cell["predicted_kl"] = nullptr;
+  EXPECT_EQ(parse_map_json(json.dump()).error().code, ErrorCode::kInput);
+  interval["cells"][0]["kl_interval"] = {0.001, nullptr};
+  EXPECT_FALSE(parse_map_json(interval.dump()).value().cells[0].kl_interval);
+  layer["groups"][0]["layer"] = 2147483647;
+  EXPECT_EQ(parse_map_json(layer.dump()).error().code, ErrorCode::kInput);
+}
+
 TEST(MapText, MarksWhatIsPredicted) {
   SensitivityMap map = sweep_map();
   const std::string with_some = map_text(map, {});

@@ -55,6 +55,14 @@ TEST(Percent, KeepsTheUnitAtEveryNumber) {
   EXPECT_EQ(percent(0.9375), "93.75 %");
 }
 
+TEST(Percent, OfATinyMarginIsANumber) { EXPECT_EQ(margin_percent(1e-312), "1.0e-310 %"); }
+
+TEST(NotNegative, CutsWhatAKlDivergenceCannotBe) {
+  EXPECT_EQ(not_negative(Interval{-1, 2})->low, 0);
+  EXPECT_EQ(not_negative(Interval{1, 2})->low, 1);
+  EXPECT_FALSE(not_negative(std::nullopt));
+}
+
 TEST(Percent, PrintsMarginsInTwoDigits) {
   EXPECT_EQ(margin_percent(0.005012), "0.5 %");
   EXPECT_EQ(margin_percent(0.01), "1 %");

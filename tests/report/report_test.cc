@@ -224,7 +224,7 @@ TEST(Json, HasTheKeysOfTheSchemaInOrder) {
                           "token_classes", "worst_positions", "corpora", "dialogue_summary", "notes"));
   EXPECT_THAT(keys(json["tool"]), ElementsAre("name", "version", "engine"));
   EXPECT_THAT(keys(json["original"]),
-              ElementsAre("path", "sha256", "architecture", "parameters", "bytes", "layers"));
+              ElementsAre("path", "sha256", "architecture", "parameters", "bytes", "layers", "kinds"));
   EXPECT_THAT(keys(json["changes"]["tensors"][0]),
               ElementsAre("name", "kind", "layer", "from", "format", "stored_as", "values", "changed",
                           "saturated", "flushed_to_zero", "relative_mse", "snr_db", "max_abs_error"));
@@ -300,6 +300,40 @@ TEST(Json, WritesANumberThatIsNotFiniteAsNullWithANote) {
   const Json json = json_of(c);
   EXPECT_TRUE(json["perplexity"]["variant"].is_null());
   EXPECT_THAT(json["notes"].dump(), HasSubstr("not_finite"));
+}
+
+TEST(Json, ReadsNoNumberAsAnother) {
+  Json json = json_of(testing::fp8_norm());
+  const auto read_back = [&] { return parse_comparison_json(json.dump()); };
+  json["perplexity"]["log_ratio"] = nullptr;
+  EXPECT_TRUE(std::isnan(read_back().value()[0].perplexity.log_ratio));
+  json["verdicts"]["overall"] = "Different";
+  EXPECT_EQ(read_back().error().code, ErrorCode::kInput);
+  json["verdicts"]["overall"] = "different";
+  for (const char* key : {"chunks", "n_ctx"})
+    for (const Json& wrong : {Json(-5), Json(1e300)}) {
+      Json other = json;
+      other["settings"][key] = wrong;
+      EXPECT_EQ(parse_comparison_json(other.dump()).error().code, ErrorCode::kInput) << key << wrong;
+    }
+  EXPECT_EQ(parse_comparison_json(R"({"schema_version": 1, "comparisons": []})").error().code,
+            ErrorCode::kInput);
+}
+
+TEST(Json, LeavesOutWhatSaturatedWhereNobodyCounts) {
+  Comparison c = testing::fp8_norm();
+  c.tensors.front().saturated.reset();
+  EXPECT_TRUE(json_of(c)["changes"]["tensors"][0]["saturated"].is_null());
+  EXPECT_FALSE(parse_comparison_json(comparison_json({&c, 1})).value()[0].tensors.front().saturated);
+  EXPECT_THAT(english(c), HasSubstr("| 576 | 540 | – | 3 |"));
+}
+
+TEST(Report, PrintsPromptsAsTheyAre) {
+  Comparison c = testing::different();
+  ASSERT_FALSE(c.dialogue.empty());
+  c.dialogue.front().prompt = "What is 2**3**4 in `C`?";
+  EXPECT_THAT(english(c), AllOf(HasSubstr("Prompt 1\n"), HasSubstr("What is 2**3**4 in `C`?")));
+  EXPECT_THAT(english(c), Not(HasSubstr("Prompt: What is 2**3")));
 }
 
 TEST(Json, HoldsSeveralComparisonsUnderOneKey) {
