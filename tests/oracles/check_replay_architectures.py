@@ -6,12 +6,14 @@
 Compiles the generator from the fetched source, outside the repository: as it is (most models have 2 layers), and with 4 in place of its
 2 layers; a model is taken with 4 layers where the generator manages it. Each file is one process of REPLAY_ORACLE (the engine may
 abort): the capture against a plain evaluation of the file, and at every cut the original's logits and those of a model whose cut layer
-is changed, bit for bit, on 96 tokens in two calls of the engine (the generator's sliding window is 32).
+is changed, bit for bit, on 96 tokens in two calls of the engine (the generator's sliding window is 32);
+and in one call, that a model which evaluated the original before forgets it.
 The table in docs/replay.md must say the same; --write puts it there. At least 20 architectures must be exact at every cut.
 """
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -64,7 +66,7 @@ def look_at(oracle, path):
 def judge(found):
     """(exact at every cut, cuts, what to say about it)"""
     if "error" in found:
-        return False, "", f"whole model: {found['error']}"
+        return False, "", f"whole model: {re.sub(r' [(]/[^)]*[)]', '', found['error'])}"  # without the temporary path
     cuts = found["cuts"]
     causes = {cut["problem"] for cut in cuts if cut["problem"]}
     causes |= {"a changed layer gives other bits" for cut in cuts if not cut["problem"] and not cut["exact"]}
