@@ -137,7 +137,7 @@ def sizes(options, stock):
         step = (last - first) / max(1, int(options.budgets) - 1)
         budgets = [first + i * step for i in range(int(options.budgets))]
     else:
-        budgets = [1e6 * float(word) for word in options.budgets.split(",")]
+        budgets = [1e6 * float(word) for word in options.budgets.split(",") if word]
     return [(f"{size / 1e6:.1f}MB", round(size)) for size in budgets]
 
 

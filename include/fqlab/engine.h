@@ -162,8 +162,9 @@ class Evaluator {
                                       uint64_t seed);
 
   /// Bytes that one evaluator takes besides the weights: KV cache, logits and an upper bound of the scratch
-  /// memory.
-  static uint64_t planned_bytes(const GgufFile& file, const EvaluatorOptions& options);
+  /// memory. `scored`: positions whose logits are asked for; those of several calls of the engine are
+  /// collected.
+  static uint64_t planned_bytes(const GgufFile& file, const EvaluatorOptions& options, int scored);
 
  private:
   struct State;

@@ -77,7 +77,7 @@ class ReplayModel {
   Result<double> operations(int from, int tokens, int first, int count);
 
   /// Bytes that one model takes besides the image, the streams and the replaced values.
-  static uint64_t planned_bytes(const GgufFile& file, const EvaluatorOptions& options);
+  static uint64_t planned_bytes(const GgufFile& file, const EvaluatorOptions& options, int scored);
 
  private:
   struct State;

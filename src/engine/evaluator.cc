@@ -223,7 +223,7 @@ Result<std::vector<int32_t>> Evaluator::answer(std::span<const int32_t> prompt, 
   return chosen;
 }
 
-uint64_t Evaluator::planned_bytes(const GgufFile& file, const EvaluatorOptions& options) {
+uint64_t Evaluator::planned_bytes(const GgufFile& file, const EvaluatorOptions& options, int scored) {
   const std::string arch = file.architecture();
   const auto number = [&](const char* key, uint64_t otherwise) {
     return file.metadata_uint(arch + key).value_or(otherwise);
@@ -237,7 +237,9 @@ uint64_t Evaluator::planned_bytes(const GgufFile& file, const EvaluatorOptions& 
   const TensorInfo* embedding = file.find_tensor("token_embd.weight");
   const uint64_t vocabulary = embedding != nullptr && embedding->shape.size() > 1 ? embedding->shape[1] : 0;
   const uint64_t kv = 2 * layers * n_ctx * kv_heads * head;
-  const uint64_t logits = 2 * ubatch * vocabulary;  // computed, and copied out
+  const auto rows = static_cast<uint64_t>(scored);
+  const uint64_t collected = rows > ubatch ? rows : 0;            // of several calls
+  const uint64_t logits = (2 * ubatch + collected) * vocabulary;  // computed, and copied out
   const uint64_t scratch =
       ubatch * (8 * width + 4 * number(".feed_forward_length", 4 * width)) + 2 * heads * ubatch * n_ctx;
   return sizeof(float) * (kv + logits + scratch);

@@ -239,8 +239,8 @@ Result<double> ReplayModel::operations(int from, int tokens, int first, int coun
   return sum;
 }
 
-uint64_t ReplayModel::planned_bytes(const GgufFile& file, const EvaluatorOptions& options) {
-  return Evaluator::planned_bytes(file, options);
+uint64_t ReplayModel::planned_bytes(const GgufFile& file, const EvaluatorOptions& options, int scored) {
+  return Evaluator::planned_bytes(file, options, scored);
 }
 
 }  // namespace fqlab

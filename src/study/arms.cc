@@ -6,6 +6,7 @@
 
 #include "base/system.h"
 #include "fqlab/ggml_type.h"
+#include "study/chunk_passes.h"
 
 namespace fqlab {
 
@@ -71,8 +72,8 @@ Result<void> check_memory(const GgufFile& file, std::span<const ExpandedTensors>
   }
   const uint64_t changes =
       2 * sizeof(float) * changed_values;  // original and new values of each changed tensor
-  const uint64_t working =
-      static_cast<uint64_t>(chunks_at_once) * (images.size() + 1) * Evaluator::planned_bytes(file, options);
+  const uint64_t working = static_cast<uint64_t>(chunks_at_once) * (images.size() + 1) *
+                           Evaluator::planned_bytes(file, options, second_half(options.n_ctx).count);
   return require_memory(
       weights + changes + working + file.file_bytes(), "the comparison",
       fmt::format("weights in float32 {}, the file itself {}, changed tensors {}, evaluation {}",

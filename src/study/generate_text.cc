@@ -118,7 +118,7 @@ Result<uint64_t> generate_text(const GenerateRequest& request,
   constexpr int kOpeningTokens = 32;  // more than any vocabulary needs for it
   const EvaluatorOptions options{request.tokens + request.tokens / 16 + kOpeningTokens, 64, /*threads=*/1};
   const uint64_t needed =
-      file->file_bytes() + static_cast<uint64_t>(writers) * Evaluator::planned_bytes(*file, options);
+      file->file_bytes() + static_cast<uint64_t>(writers) * Evaluator::planned_bytes(*file, options, 1);
   if (Result<void> fits = require_memory(needed, "the model", request.model.string(),
                                          "fewer --threads or --tokens need less");
       !fits)

@@ -26,7 +26,7 @@ Result<LoadedModel> load(const GgufFile& file, const ImatrixRequest& request) {
   const EvaluatorOptions options{n_ctx, n_ctx, request.activations.threads};
   const ExpandedTensors expanded = tensors_to_expand(file, request.arithmetic, {});
   const auto expand = [&](const TensorInfo& tensor) { return expanded.contains(tensor.name); };
-  uint64_t needed = file.file_bytes() + Evaluator::planned_bytes(file, options);
+  uint64_t needed = file.file_bytes() + Evaluator::planned_bytes(file, options, 1);
   if (!expanded.empty()) {
     const Result<uint64_t> bytes = WeightImage::planned_bytes(file, expand);
     if (!bytes) return tl::unexpected(bytes.error());

@@ -91,7 +91,7 @@ bool all_weights(const TensorInfo& tensor) { return holds_weights(tensor.type); 
 Result<void> check_weights_fit(const SweepSetup& setup) {
   const Result<uint64_t> weights = WeightImage::planned_bytes(setup.file, all_weights);
   if (!weights) return tl::unexpected(weights.error());
-  const uint64_t working = ReplayModel::planned_bytes(setup.file, setup.options);
+  const uint64_t working = ReplayModel::planned_bytes(setup.file, setup.options, setup.scored.count);
   if (*weights + working <= setup.limit_bytes) return {};
   return fail(
       ErrorCode::kSystem,
@@ -116,7 +116,7 @@ void weigh_trials(SweepSetup& setup) {
 /// The captured original goes to the disk before a worker is given up.
 Result<void> share_memory_out(SweepSetup& setup, const SweepRequest& request) {
   const uint64_t weights = setup.image->bytes(),
-                 worker = ReplayModel::planned_bytes(setup.file, setup.options),
+                 worker = ReplayModel::planned_bytes(setup.file, setup.options, setup.scored.count),
                  captured = CapturedChunks::planned_bytes(setup.facts, request.n_ctx, setup.scored,
                                                           setup.facts.chunks.size()),
                  largest = std::ranges::max(setup.trial_bytes);

@@ -88,15 +88,17 @@ Result<std::vector<OriginalLogits>> run_original(VerifyRun& run, ChunkGroup grou
 
 Result<void> plan_memory(VerifyRun& run, const GgufFile& original) {
   const EvaluatorOptions& options = run.options;
+  const int scored = second_half(options.n_ctx).count;
   uint64_t all_files = 0, largest_file = 0, all_working = 0, largest_working = 0;
   for (const FileRun& file : run.files) {
-    const uint64_t working = Evaluator::planned_bytes(file.file, options);
+    const uint64_t working = Evaluator::planned_bytes(file.file, options, scored);
     all_files += file.file.file_bytes();
     largest_file = std::max(largest_file, file.file.file_bytes());
     all_working += working;
     largest_working = std::max(largest_working, working);
   }
-  const uint64_t own_working = 2 * Evaluator::planned_bytes(original, options);  // its logits are kept
+  const uint64_t own_working =
+      2 * Evaluator::planned_bytes(original, options, scored);  // its logits are kept
   const uint64_t available = memory_available_bytes();
   const int most = std::min({options.threads, kMostChunksAtOnce, run.request.chunks});
   uint64_t needed = 0;
