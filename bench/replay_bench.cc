@@ -1,6 +1,6 @@
 // What an evaluation from a layer on costs a floating-point operation of its matrix products, against the
 // whole model: SmolLM2 in float32, one chunk of 512 tokens, 255 positions scored, one thread. `cut:0` is the
-// whole model, `cut:30` Evaluator's plain evaluation of it.
+// whole model; `plain_evaluation` is Evaluator's, with the engine's own kernel for attention scores.
 #include <benchmark/benchmark.h>
 #include <llama.h>
 
@@ -16,11 +16,18 @@ namespace {
 
 constexpr int kTokens = 512, kFirst = 256, kCount = 255;
 
+/// As sweeps evaluate: attention scores by the fast kernel (docs/decisions/0015).
+EvaluatorOptions as_in_a_sweep() {
+  EvaluatorOptions options{kTokens, kTokens, 1};
+  options.exact_gelu = options.fast_attention = true;
+  return options;
+}
+
 struct Scene {
   Scene()
       : file(GgufFile::open(std::getenv("FQLAB_BENCH_MODEL")).value()),
         image(WeightImage::create(file, [](const TensorInfo&) { return true; }).value()),
-        replay(ReplayModel::create(file, image, {kTokens, kTokens, 1}).value()),
+        replay(ReplayModel::create(file, image, as_in_a_sweep()).value()),
         tokens(kTokens) {
     for (int i = 0; i < kTokens; ++i) tokens[static_cast<size_t>(i)] = (i * 7919) % replay.vocabulary_size();
     streams.resize(static_cast<size_t>(replay.layers() * kTokens * replay.embedding_size()));
@@ -97,7 +104,7 @@ void capture(benchmark::State& state) {
 void setup_of_a_model(benchmark::State& state) {
   Scene& s = scene();
   for (auto _ : state)
-    benchmark::DoNotOptimize(ReplayModel::create(s.file, s.image, {kTokens, kTokens, 1}).value().layers());
+    benchmark::DoNotOptimize(ReplayModel::create(s.file, s.image, as_in_a_sweep()).value().layers());
 }
 
 BENCHMARK(prompt)->ArgName("cache_bits")->Arg(16)->Arg(32)->Unit(benchmark::kMillisecond)->UseRealTime();

@@ -45,8 +45,8 @@ struct TensorInfo {
 
   uint64_t values() const;  ///< product of the shape
   uint64_t columns() const { return shape.empty() ? 1 : shape[0]; }
-  uint64_t matrices()
-      const;  ///< of shape[0] x shape[1] values: the experts of a layer; product of the other dimensions
+  /// How many matrices of shape[0] x shape[1] values it is: the experts of a layer, else 1.
+  uint64_t matrices() const;
   bool is_matrix() const;  ///< more than one dimension larger than 1
 };
 

@@ -38,6 +38,20 @@ Result<Conversation> parse_line(const std::string& line, const std::string& wher
   return conversation;
 }
 
+struct PromptTokens {
+  std::vector<int32_t> tokens;
+  bool chat_template = false;
+};
+
+/// What the model reads before it answers the last message.
+Result<PromptTokens> tokens_of(const Model& model, const Conversation& context) {
+  Result<RenderedPrompt> rendered = model.render_prompt(context);
+  if (!rendered) return tl::unexpected(rendered.error());
+  Result<std::vector<int32_t>> tokens = model.tokenize_prompt(rendered->text);
+  if (!tokens) return tl::unexpected(tokens.error());
+  return PromptTokens{std::move(*tokens), rendered->chat_template};
+}
+
 }  // namespace
 
 std::string text_of(const Model& model, std::span<const int32_t> tokens) {
@@ -88,12 +102,10 @@ Result<int> dialogue_context(const Model& model, std::span<const Conversation> c
     for (size_t i = 0; i < conversation.size(); ++i) {
       context.push_back(conversation[i]);
       if (conversation[i].role != "user") continue;
-      Result<RenderedPrompt> rendered = model.render_prompt(context);
-      if (!rendered) return tl::unexpected(rendered.error());
-      Result<std::vector<int32_t>> tokens = model.tokenize_prompt(rendered->text);
-      if (!tokens) return tl::unexpected(tokens.error());
+      Result<PromptTokens> prompt = tokens_of(model, context);
+      if (!prompt) return tl::unexpected(prompt.error());
       ++answers;  // 16 covers a template's own tokens around one
-      needed = std::max(needed, static_cast<int>(tokens->size()) + answers * (most + 16));
+      needed = std::max(needed, static_cast<int>(prompt->tokens.size()) + answers * (most + 16));
       const bool given = i + 1 < conversation.size() && conversation[i + 1].role == "assistant";
       if (!given) context.push_back({"assistant", "..."});
     }
@@ -112,16 +124,14 @@ Result<std::vector<Turn>> answer_conversations(const Model& model, Evaluator& ev
     for (size_t i = 0; i < conversation.size(); ++i) {
       context.push_back(conversation[i]);
       if (conversation[i].role != "user") continue;
-      Result<RenderedPrompt> rendered = model.render_prompt(context);
-      if (!rendered) return tl::unexpected(rendered.error());
-      Result<std::vector<int32_t>> tokens = model.tokenize_prompt(rendered->text);
-      if (!tokens) return tl::unexpected(tokens.error());
-      Result<std::vector<int32_t>> answer = evaluator.generate(*tokens, most);
+      Result<PromptTokens> prompt = tokens_of(model, context);
+      if (!prompt) return tl::unexpected(prompt.error());
+      Result<std::vector<int32_t>> answer = evaluator.generate(prompt->tokens, most);
       if (!answer) return tl::unexpected(answer.error());
       const bool given = i + 1 < conversation.size() && conversation[i + 1].role == "assistant";
       if (!given) context.push_back({"assistant", text_of(model, *answer)});
-      turns.push_back(
-          {number, conversation[i].content, rendered->chat_template, std::move(*tokens), std::move(*answer)});
+      turns.push_back({number, conversation[i].content, prompt->chat_template, std::move(prompt->tokens),
+                       std::move(*answer)});
     }
   }
   return turns;
