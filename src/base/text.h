@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <filesystem>
 #include <iterator>
 #include <string>
 #include <string_view>
@@ -43,6 +44,11 @@ inline std::vector<std::string> split(std::string_view text, char separator) {
     }
   }
   return pieces;
+}
+
+/// The last name of a path, also of a folder's with a slash at its end.
+inline std::string file_name_of(const std::filesystem::path& path) {
+  return (path.has_filename() ? path : path.parent_path()).filename().string();
 }
 
 /// Number of characters of a `re:/REGEX/` at the start of `text`, closing slash included; 0 where there is

@@ -46,8 +46,8 @@ Result<CompareRequest> understand(const CompareOptions& options) {
   if (!options.arithmetic.empty())
     request.arithmetic = options.arithmetic == "native" ? Arithmetic::kNative : Arithmetic::kReference;
   if (!options.gelu.empty() && options.arithmetic == "native")
-    return tl::unexpected(Error{ErrorCode::kUsage, "native arithmetic leaves GELU to the engine", "--gelu",
-                                "leave it out, or choose --arithmetic reference"});
+    return fail(ErrorCode::kUsage, "native arithmetic leaves GELU to the engine", "--gelu",
+                "leave it out, or choose --arithmetic reference");
   request.gelu = options.gelu == "engine" ? Gelu::kEngine : Gelu::kExact;
   if (!options.margins.empty()) {
     Result<Margins> margins = parse_margins(options.margins);

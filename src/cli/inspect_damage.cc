@@ -37,7 +37,7 @@ std::vector<std::string> row(std::string first, bool weighted, const FormatSpec&
   if (weighted) cells.push_back(weight ? fmt::format("{:.3g}", *weight) : "-");
   cells.push_back(sums.snr_db() ? fmt::format("{:.1f}", *sums.snr_db()) : "-");
   cells.push_back(share(counts.changed, counts.values));
-  cells.push_back(format.details().family == Family::kGgml ? "-" : share(counts.saturated, counts.values));
+  cells.push_back(format.details().counts_saturated() ? share(counts.saturated, counts.values) : "-");
   cells.push_back(share(counts.flushed_to_zero, counts.values));
   cells.push_back(fmt::format("{:.3g}", sums.max_abs_error()));
   return cells;

@@ -41,7 +41,7 @@ void print_rows(const std::vector<Row>& rows) {
   for (const Row& row : rows)
     cells.push_back({printable(row.source.name), type_name(row.source.type), row.format.print(),
                      type_name(row.stored), with_commas(row.counts.changed), with_commas(row.counts.values),
-                     row.format.details().family == Family::kGgml ? "-" : with_commas(row.counts.saturated),
+                     row.format.details().counts_saturated() ? with_commas(row.counts.saturated) : "-",
                      with_commas(row.counts.flushed_to_zero),
                      fmt::format("{:.3g}", row.distortion.relative_mse),
                      row.distortion.snr_db ? fmt::format("{:.1f}", *row.distortion.snr_db) : "-",

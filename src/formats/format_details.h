@@ -64,6 +64,8 @@ struct FormatDetails {
   std::string imatrix_file;  ///< carried for recipe/, which reads it
 
   bool has_scale() const { return granularity.kind > GranularityKind::kCast; }
+  /// ggml's code does not say which values saturated.
+  bool counts_saturated() const { return family != Family::kGgml; }
 };
 
 /// Bits of one stored element, scales not included.

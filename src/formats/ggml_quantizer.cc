@@ -4,8 +4,8 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 #include <cstddef>
-#include <limits>
 #include <vector>
 
 #include "formats/ggml_door.h"
@@ -26,10 +26,6 @@ float largest_of(std::span<const float> values) {
   uint32_t largest = 0;
   for (const float x : values) largest = std::max(largest, std::bit_cast<uint32_t>(x) & ~kSignBit);
   return std::bit_cast<float>(std::min(largest, kInfinityBits));
-}
-
-bool all_finite(std::span<const float> values) {
-  return largest_of(values) < std::numeric_limits<float>::infinity();
 }
 
 QuantizeCounts compare(const float* in, const float* out, uint64_t size) {
@@ -69,23 +65,20 @@ Result<const GgmlTypeInfo*> usable_type(const FormatDetails& format, std::span<c
   if (!weighted && needs_importance(*info))
     return refuse(format, fmt::format("{} needs an imatrix", info->name),
                   fmt::format("say {}:imatrix=FILE", format.base));
-  if (!all_finite(in))
+  const float value = largest_of(in), importance = largest_of(options.importance);
+  if (std::isinf(value))
     return refuse(format, "ggml's quantizers take finite values only", "the tensor holds NaN or Inf");
-  if (!all_finite(options.importance))
-    return refuse(format, "the imatrix holds NaN or Inf", "compute it again");
+  if (std::isinf(importance)) return refuse(format, "the imatrix holds NaN or Inf", "compute it again");
   // ggml's search for a scale squares importance times squared values, in float32; where that overflows it
   // finds no point of a grid and aborts. Its own scales are 16-bit floats: none of its types holds values so
   // large.
   constexpr float kMostValue = 3e8f, kMostSquare = 1e18f;
-  if (info->quantized) {
-    const float value = largest_of(in), importance = largest_of(options.importance);
-    if (value > kMostValue || static_cast<double>(importance) * value * value > kMostSquare)
-      return refuse(
-          format,
-          fmt::format("values of up to {:.3g}{} are too large for ggml's quantizers", value,
-                      weighted ? fmt::format(" with an importance of up to {:.3g}", importance) : ""),
-          "leave the tensor out of the selector");
-  }
+  if (info->quantized &&
+      (value > kMostValue || static_cast<double>(importance) * value * value > kMostSquare))
+    return refuse(format,
+                  fmt::format("values of up to {:.3g}{} are too large for ggml's quantizers", value,
+                              weighted ? fmt::format(" with an importance of up to {:.3g}", importance) : ""),
+                  "leave the tensor out of the selector");
   if (auto prepared = ggml_door::prepare(info->type); !prepared) return tl::unexpected(prepared.error());
   return info;
 }

@@ -2,6 +2,7 @@
 #include <filesystem>
 #include <set>
 
+#include "base/text.h"
 #include "report/sections.h"
 
 namespace fqlab::report {
@@ -33,10 +34,6 @@ std::string text_name(const Comparison& comparison) {
   for (const CorpusResult& corpus : comparison.corpora) joined += (joined.empty() ? "" : "+") + corpus.name;
   if (!joined.empty()) return joined;
   return std::filesystem::path(file_name_of(comparison.settings.corpus.path)).stem().string();
-}
-
-std::string file_name_of(const std::filesystem::path& path) {
-  return (path.has_filename() ? path : path.parent_path()).filename().string();
 }
 
 RowNames::RowNames(std::span<const Comparison> comparisons) {

@@ -6,8 +6,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <filesystem>
 
+#include "base/text.h"
 #include "report/next_experiments.h"
 #include "report/numbers.h"
 #include "report/sections.h"

@@ -1,10 +1,10 @@
 #include "report/map_findings.h"
 
 #include <algorithm>
-#include <filesystem>
 #include <map>
 #include <optional>
 
+#include "base/text.h"
 #include "fqlab/gguf.h"
 #include "report/map_view.h"
 #include "report/numbers.h"

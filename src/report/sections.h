@@ -76,8 +76,6 @@ std::vector<SpeedRow> speed_rows(const Comparison& comparison);
 std::string variant_name(const Comparison& comparison);
 /// "wikitext-2" of a text file or a folder of that name; the names of several texts joined with a plus sign.
 std::string text_name(const Comparison& comparison);
-/// The last name of a path, also of a folder's with a slash at its end.
-std::string file_name_of(const std::filesystem::path& path);
 /// What each of several comparisons is called beside the others: the variant's name, after the original's
 /// where they differ, before the text's where these do.
 struct RowNames {

@@ -11,9 +11,8 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-// ggml's code does not say which values saturated.
 std::optional<uint64_t> saturated(const FormatSpec& format, const DamageSums& sums) {
-  if (format.details().family == Family::kGgml) return std::nullopt;
+  if (!format.details().counts_saturated()) return std::nullopt;
   return sums.counts.saturated;
 }
 

@@ -185,8 +185,8 @@ class WeightPage {
       row.push_back(sums.weighted_relative_mse() ? distance(*sums.weighted_relative_mse()) : none);
     row.push_back(sums.snr_db() ? fixed(*sums.snr_db(), 1) : none);
     row.push_back(any ? share(sums.counts.changed) : none);
-    const bool by_ggml = damage_.formats[format].details().family == Family::kGgml;
-    row.push_back(any && !by_ggml ? share(sums.counts.saturated) : none);
+    row.push_back(any && damage_.formats[format].details().counts_saturated() ? share(sums.counts.saturated)
+                                                                              : none);
     row.push_back(any ? share(sums.counts.flushed_to_zero) : none);
     row.push_back(any ? distance(sums.max_abs_error()) : none);
     return row;

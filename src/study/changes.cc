@@ -75,7 +75,7 @@ Result<VariantChange> change_by_recipe(const GgufFile& original, const Recipe& r
     Result<ChangedTensor> tensor = apply(original, original.tensors()[change.tensor], change.format, threads);
     if (!tensor) return tl::unexpected(tensor.error());
     variant.reports.push_back(report_of(*tensor, change.format.print(), "f32"));
-    if (change.format.details().family != Family::kGgml)
+    if (change.format.details().counts_saturated())
       variant.reports.back().saturated = tensor->counts.saturated;
     variant.tensors.push_back(std::move(*tensor));
   }

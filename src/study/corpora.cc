@@ -7,13 +7,10 @@
 #include <utility>
 
 #include "base/hash.h"
+#include "base/text.h"
 
 namespace fqlab {
 namespace {
-
-std::string last_part(const std::filesystem::path& path) {
-  return (path.has_filename() ? path.filename() : path.parent_path().filename()).string();
-}
 
 const char* kind_of(const Corpus& corpus) { return corpus.folder ? "document" : "chunk"; }
 
@@ -44,7 +41,7 @@ Result<CorpusSource> parse_corpus_source(const std::string& text) {
   std::error_code ignored;
   const size_t equals = text.find('=');
   if (equals == std::string::npos || std::filesystem::exists(text, ignored))
-    return CorpusSource{last_part(text), text};
+    return CorpusSource{file_name_of(text), text};
   if (equals == 0 || equals + 1 == text.size())
     return fail(ErrorCode::kUsage, "a corpus is a path, or a name and a path", "--corpus " + text,
                 "write --corpus NAME=PATH");
@@ -53,7 +50,7 @@ Result<CorpusSource> parse_corpus_source(const std::string& text) {
 
 std::string to_string(const CorpusSource& source) {
   const std::string path = source.path.string();
-  return source.name == last_part(source.path) ? path : source.name + "=" + path;
+  return source.name == file_name_of(source.path) ? path : source.name + "=" + path;
 }
 
 Result<Corpora> read_corpora(std::span<const CorpusSource> sources) {

@@ -52,6 +52,24 @@ Result<PromptTokens> tokens_of(const Model& model, const Conversation& context) 
   return PromptTokens{std::move(*tokens), rendered->chat_template};
 }
 
+/// Calls answer(question, prompt) for every question of a user, in the context of what was said before; the
+/// text that it returns is the model's answer to it where the conversation gives none.
+template <class Answer>
+Result<void> answer_each(const Model& model, const Conversation& conversation, const Answer& answer) {
+  Conversation context;
+  for (size_t i = 0; i < conversation.size(); ++i) {
+    context.push_back(conversation[i]);
+    if (conversation[i].role != "user") continue;
+    Result<PromptTokens> prompt = tokens_of(model, context);
+    if (!prompt) return tl::unexpected(prompt.error());
+    Result<std::string> text = answer(conversation[i], *prompt);
+    if (!text) return tl::unexpected(text.error());
+    const bool given = i + 1 < conversation.size() && conversation[i + 1].role == "assistant";
+    if (!given) context.push_back({"assistant", std::move(*text)});
+  }
+  return {};
+}
+
 }  // namespace
 
 std::string text_of(const Model& model, std::span<const int32_t> tokens) {
@@ -95,20 +113,14 @@ Result<std::vector<Conversation>> conversations_of(const std::optional<std::file
 Result<int> dialogue_context(const Model& model, std::span<const Conversation> conversations, int most) {
   int needed = 0;
   for (const Conversation& conversation : conversations) {
-    // As answer_conversations() will: a template may insist on an answer between two questions, and without
-    // one the last message is all that is rendered.
-    Conversation context;
     int answers = 0;
-    for (size_t i = 0; i < conversation.size(); ++i) {
-      context.push_back(conversation[i]);
-      if (conversation[i].role != "user") continue;
-      Result<PromptTokens> prompt = tokens_of(model, context);
-      if (!prompt) return tl::unexpected(prompt.error());
-      ++answers;  // 16 covers a template's own tokens around one
-      needed = std::max(needed, static_cast<int>(prompt->tokens.size()) + answers * (most + 16));
-      const bool given = i + 1 < conversation.size() && conversation[i + 1].role == "assistant";
-      if (!given) context.push_back({"assistant", "..."});
-    }
+    const Result<void> rendered = answer_each(
+        model, conversation, [&](const ChatMessage&, const PromptTokens& prompt) -> Result<std::string> {
+          ++answers;  // 16 covers a template's own tokens around one
+          needed = std::max(needed, static_cast<int>(prompt.tokens.size()) + answers * (most + 16));
+          return "...";
+        });
+    if (!rendered) return tl::unexpected(rendered.error());
   }
   constexpr int kStep = 256;  // llama.cpp pads the context to this
   return (needed + kStep - 1) / kStep * kStep;
@@ -120,19 +132,16 @@ Result<std::vector<Turn>> answer_conversations(const Model& model, Evaluator& ev
   int number = -1;
   for (const Conversation& conversation : conversations) {
     ++number;
-    Conversation context;
-    for (size_t i = 0; i < conversation.size(); ++i) {
-      context.push_back(conversation[i]);
-      if (conversation[i].role != "user") continue;
-      Result<PromptTokens> prompt = tokens_of(model, context);
-      if (!prompt) return tl::unexpected(prompt.error());
-      Result<std::vector<int32_t>> answer = evaluator.generate(prompt->tokens, most);
-      if (!answer) return tl::unexpected(answer.error());
-      const bool given = i + 1 < conversation.size() && conversation[i + 1].role == "assistant";
-      if (!given) context.push_back({"assistant", text_of(model, *answer)});
-      turns.push_back({number, conversation[i].content, prompt->chat_template, std::move(prompt->tokens),
-                       std::move(*answer)});
-    }
+    const Result<void> answered = answer_each(
+        model, conversation, [&](const ChatMessage& question, PromptTokens& prompt) -> Result<std::string> {
+          Result<std::vector<int32_t>> answer = evaluator.generate(prompt.tokens, most);
+          if (!answer) return tl::unexpected(answer.error());
+          std::string text = text_of(model, *answer);
+          turns.push_back(
+              {number, question.content, prompt.chat_template, std::move(prompt.tokens), std::move(*answer)});
+          return text;
+        });
+    if (!answered) return tl::unexpected(answered.error());
   }
   return turns;
 }
