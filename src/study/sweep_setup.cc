@@ -116,7 +116,8 @@ void weigh_trials(SweepSetup& setup) {
 /// The captured original goes to the disk before a worker is given up.
 Result<void> share_memory_out(SweepSetup& setup, const SweepRequest& request) {
   const uint64_t weights = setup.image->bytes(),
-                 worker = ReplayModel::planned_bytes(setup.file, setup.options, setup.scored.count),
+                 worker = ReplayModel::planned_bytes(setup.file, setup.options, setup.scored.count) +
+                          kept_bytes(setup.plan.trials, setup.file.tensors()),
                  captured = CapturedChunks::planned_bytes(setup.facts, request.n_ctx, setup.scored,
                                                           setup.facts.chunks.size()),
                  largest = std::ranges::max(setup.trial_bytes);
@@ -133,7 +134,7 @@ Result<void> share_memory_out(SweepSetup& setup, const SweepRequest& request) {
         ErrorCode::kSystem,
         fmt::format("the sweep needs {} of memory and {} may be used",
                     human_bytes(setup.fixed_bytes + largest), human_bytes(setup.limit_bytes)),
-        fmt::format("weights in float32 {}, one worker {}, the changed values of the largest trial {}",
+        fmt::format("weights in float32 {}, one worker {}, making the changed values of the largest trial {}",
                     human_bytes(weights), human_bytes(worker), human_bytes(largest)),
         "select fewer tensors or a smaller --ctx; --limit-memory allows more");
   if (setup.on_disk)

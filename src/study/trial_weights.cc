@@ -1,5 +1,6 @@
 #include "study/trial_weights.h"
 
+#include <algorithm>
 #include <bit>
 
 #include "study/controls.h"
@@ -28,10 +29,21 @@ Result<ChangedTensor> with_noise(const GgufFile& file, const TensorInfo& tensor,
   return noisy;
 }
 
+/// What a really quantized tensor is kept under.
+std::pair<size_t, std::string> key_of(const TensorChange& change) {
+  return {change.tensor, change.format.print()};
+}
+
+uint64_t stored_bytes(const TensorChange& change, std::span<const TensorInfo> tensors) {
+  const std::optional<GgmlType> type = stored_type(change.format);
+  const GgmlTypeInfo* stored = type ? ggml_type_info(*type) : nullptr;
+  return stored ? tensors[change.tensor].values() / stored->block_elements * stored->block_bytes : 0;
+}
+
 }  // namespace
 
 Result<std::shared_ptr<const StoredTensor>> TrialWeightMaker::stored(const TensorChange& change) {
-  const std::pair key(change.tensor, change.format.print());
+  const std::pair key = key_of(change);
   if (const auto found = kept_.find(key); found != kept_.end()) return found->second;
   Result<StoredTensor> made = quantize(file_, file_.tensors()[change.tensor], change.format, /*threads=*/1);
   if (!made) return tl::unexpected(made.error());
@@ -75,15 +87,25 @@ Result<TrialWeights> TrialWeightMaker::make(const TrialSpec& trial) {
 }
 
 uint64_t trial_bytes(const TrialSpec& trial, std::span<const TensorInfo> tensors) {
-  uint64_t bytes = 0;
+  const bool real = trial.kind == TrialSpec::Kind::kReal;
+  uint64_t held = 0, making = 0;
   for (const TensorChange& change : trial.changes) {
-    const uint64_t values = tensors[change.tensor].values();
-    const std::optional<GgmlType> type =
-        trial.kind == TrialSpec::Kind::kReal ? stored_type(change.format) : std::nullopt;
-    const GgmlTypeInfo* stored = type ? ggml_type_info(*type) : nullptr;
-    bytes += stored ? values / stored->block_elements * stored->block_bytes : sizeof(float) * values;
+    const uint64_t floats = sizeof(float) * tensors[change.tensor].values();
+    held += real ? stored_bytes(change, tensors) : floats;
+    making = std::max(making, real ? 2 * floats : floats);  // the original; a real type's values beside it
   }
-  return bytes;
+  return held + making;
+}
+
+uint64_t kept_bytes(std::span<const TrialSpec> trials, std::span<const TensorInfo> tensors) {
+  std::map<std::pair<size_t, std::string>, uint64_t> kept;
+  for (const TrialSpec& trial : trials)
+    if (trial.kind == TrialSpec::Kind::kReal)
+      for (const TensorChange& change : trial.changes)
+        kept.try_emplace(key_of(change), stored_bytes(change, tensors));
+  uint64_t bytes = 0;
+  for (const auto& [key, stored] : kept) bytes += stored;
+  return std::min(bytes, TrialWeightMaker::kMostKeptBytes);
 }
 
 }  // namespace fqlab

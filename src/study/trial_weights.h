@@ -48,7 +48,10 @@ class TrialWeightMaker {
   uint64_t kept_bytes_ = 0;
 };
 
-/// Bytes that the values take.
+/// Bytes that a trial's tensors take, and making the largest of them.
 uint64_t trial_bytes(const TrialSpec& trial, std::span<const TensorInfo> tensors);
+
+/// What a maker of all these trials keeps at most.
+uint64_t kept_bytes(std::span<const TrialSpec> trials, std::span<const TensorInfo> tensors);
 
 }  // namespace fqlab
