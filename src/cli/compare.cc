@@ -28,6 +28,7 @@ struct CompareOptions {
   std::string model, variant, arithmetic, gelu, prompts, keep_variant, margins, out, fail_on;
   std::vector<std::string> recipes, corpora, exports, languages = {"en"};
   bool no_dialogue = false, no_speed = false, force = false;
+  std::optional<int> speed_blocks;
   CompareRequest request;
 };
 
@@ -56,6 +57,10 @@ Result<CompareRequest> understand(const CompareOptions& options) {
   }
   request.dialogue = !options.no_dialogue;
   request.speed = !options.no_speed;
+  if (options.speed_blocks && options.recipes.size() > 1)
+    return fail(ErrorCode::kUsage, "speed is measured for one recipe, not for several", "--speed-blocks",
+                "leave it out, or compare one recipe");
+  request.speed_blocks = options.speed_blocks.value_or(request.speed_blocks);
   if (!options.prompts.empty()) request.prompts = options.prompts;
   if (!options.keep_variant.empty()) request.keep_variant = options.keep_variant;
   return request;
@@ -231,10 +236,10 @@ void add_compare(CLI::App& app, const std::vector<std::string>& arguments, Actio
       command->add_flag("--no-speed", options->no_speed,
                         "leave the speed measurement out (it is left out for several recipes)");
   command
-      ->add_option("--speed-blocks", request.speed_blocks,
+      ->add_option("--speed-blocks", options->speed_blocks,
                    "blocks of the speed measurement; more give narrower intervals")
       ->check(CLI::Range(1, 1000))
-      ->capture_default_str();
+      ->default_str(fmt::format("{}", request.speed_blocks));
   command->add_option("--keep-variant", options->keep_variant,
                       "keep the variant's file made for the speed measurement here");
   command->add_option("--threads", request.threads, "number of threads")

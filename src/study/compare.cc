@@ -364,6 +364,8 @@ Result<std::vector<Comparison>> compare(const CompareRequest& request, const Com
   Result<CutText> cut = cut_corpora(*corpora, run.arms[0].model(), request.n_ctx, request.chunks);
   if (!cut) return tl::unexpected(cut.error());
   run.chunks = std::move(cut->chunks);
+  if (Result<void> planned = plan_dialogues(run, *conversations); !planned)
+    return tl::unexpected(planned.error());
   plan_passes(run);
   if (Result<void> done = run_chunks(run); !done) return tl::unexpected(done.error());
   const TokenText text = [&](int32_t token) { return run.arms[0].model().token_text(token); };

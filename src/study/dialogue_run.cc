@@ -26,15 +26,21 @@ AnswerSettings answer_settings(const CompareRequest& request) {
   return {request.predict, request.samples, request.temperature, request.seed, request.threads};
 }
 
+Result<void> plan_dialogues(PairedRun& run, std::span<const Conversation> conversations) {
+  if (!run.request.dialogue) return {};
+  Result<int> n_ctx = dialogue_context(run.arms.front().model(), conversations, run.request.predict);
+  if (!n_ctx) return tl::unexpected(n_ctx.error());
+  run.dialogue_ctx = *n_ctx;
+  return {};
+}
+
 Result<std::vector<std::vector<DialogueResult>>> run_dialogues(PairedRun& run,
                                                                std::span<const Conversation> conversations) {
   std::vector<std::vector<DialogueResult>> results(run.variants.size());
   if (!run.request.dialogue) return results;
+  const EvaluatorOptions options{run.dialogue_ctx, run.dialogue_ctx, run.request.threads};
   for (size_t a = 0; a < run.arms.size(); ++a) {
     PatchableModel& arm = run.arms[a];
-    Result<int> n_ctx = dialogue_context(arm.model(), conversations, run.request.predict);
-    if (!n_ctx) return tl::unexpected(n_ctx.error());
-    const EvaluatorOptions options{*n_ctx, *n_ctx, run.request.threads};
     Result<Evaluator> evaluator = Evaluator::create(arm.model(), options);
     if (!evaluator) return tl::unexpected(evaluator.error());
     run.tell("dialogue, original");

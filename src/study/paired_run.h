@@ -47,6 +47,7 @@ struct PairedRun {
   int floor_chunks = 0;                  ///< the first of them are for the controls
   int stored_chunks = 0;                 ///< the first of them are for O
   int chunks_at_once = 1;                ///< each by its share of the threads
+  int dialogue_ctx = 0;                  ///< tokens that an evaluator of the dialogue holds; 0: no dialogue
 
   CompareProgress progress;
   int passes_done = 0, passes_total = 0;

@@ -250,7 +250,8 @@ Result<Verification> verify(const VerifyRequest& request, const VerifyProgress& 
   run.chunks = std::move(cut->chunks);
 
   expect_passes(run);
-  if (request.dialogue) expect_dialogues(run, *conversations);
+  if (Result<void> planned = plan_dialogues(run, *conversations); !planned)
+    return tl::unexpected(planned.error());
   if (request.speed) run.work.expect(request.speed_blocks, cost_of_block(request, run.files.size()));
   if (Result<void> done = run_chunks(run); !done) return tl::unexpected(done.error());
   v->passes = run.work.steps_done();

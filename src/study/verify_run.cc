@@ -139,9 +139,7 @@ Result<std::vector<std::vector<DialogueResult>>> run_dialogues(VerifyRun& run,
   const AnswerSettings settings{run.request.predict, 0, 1, run.request.seed, run.request.threads};
   const double cost = cost_of_dialogue(run, conversations);
   run.work.begin("dialogue, original", cost);
-  Result<int> n_ctx = dialogue_context(*run.model, conversations, settings.most);
-  if (!n_ctx) return tl::unexpected(n_ctx.error());
-  const EvaluatorOptions options{*n_ctx, *n_ctx, run.request.threads};
+  const EvaluatorOptions options{run.dialogue_ctx, run.dialogue_ctx, run.request.threads};
   Result<Evaluator> original = Evaluator::create(*run.model, options);
   if (!original) return tl::unexpected(original.error());
   Result<std::vector<Turn>> turns = answer_conversations(*run.model, *original, conversations, settings.most);
@@ -165,10 +163,15 @@ void expect_passes(VerifyRun& run) {
   run.work.expect(static_cast<int>(run.chunks.size() * (run.files.size() + 1)) + 2, 1);
 }
 
-void expect_dialogues(VerifyRun& run, std::span<const Conversation> conversations) {
+Result<void> plan_dialogues(VerifyRun& run, std::span<const Conversation> conversations) {
+  if (!run.request.dialogue) return {};
+  Result<int> n_ctx = dialogue_context(*run.model, conversations, run.request.predict);
+  if (!n_ctx) return tl::unexpected(n_ctx.error());
+  run.dialogue_ctx = *n_ctx;
   const double cost = cost_of_dialogue(run, conversations);
   run.work.expect(1, cost);
   run.work.expect(static_cast<int>(run.files.size()), 1.3 * cost);
+  return {};
 }
 
 }  // namespace fqlab

@@ -33,6 +33,7 @@ struct VerifyRun {
   std::optional<Model> model;  ///< the original
   std::optional<Evaluator> original;
   std::vector<Chunk> chunks;
+  int dialogue_ctx = 0;  ///< tokens that an evaluator of the dialogue holds; 0: no dialogue
   double original_seconds = 0;
 };
 
@@ -43,13 +44,16 @@ Result<void> plan_memory(VerifyRun& run, const GgufFile& original);
 /// Evaluates every file on every chunk. kCheck where the original differs from itself, before or after.
 Result<void> run_chunks(VerifyRun& run);
 
-/// The original's greedy answers, then each file against them; one list a file.
+/// The original's greedy answers, then each file against them; one list a file. Planned before.
 Result<std::vector<std::vector<DialogueResult>>> run_dialogues(VerifyRun& run,
                                                                std::span<const Conversation> conversations);
 
-/// Announces the steps of both.
+/// Announces the steps of the chunks.
 void expect_passes(VerifyRun& run);
-void expect_dialogues(VerifyRun& run, std::span<const Conversation> conversations);
+
+/// Announces the dialogue's, where one is asked for, and finds the context that its answers need; a prompt
+/// that cannot be rendered is an error before anything is evaluated.
+Result<void> plan_dialogues(VerifyRun& run, std::span<const Conversation> conversations);
 
 /// A token that is generated alone takes as long as about this many of a prompt.
 inline constexpr double kCostOfGenerated = 8;

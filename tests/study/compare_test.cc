@@ -225,6 +225,23 @@ TEST_F(CompareTest, AFileToKeepThatCannotBeMadeIsRefusedBeforeAnythingIsMeasured
   EXPECT_EQ(testing::read_file(*request_.keep_variant), "precious");
 }
 
+TEST_F(CompareTest, AChatTemplateThatTakesNoPromptIsToldBeforeAnythingIsMeasured) {
+  GgufRewrite rewrite;
+  rewrite.set_metadata.push_back(
+      {"tokenizer.chat_template", std::string("{{ raise_exception('not to be talked to') }}")});
+  const std::filesystem::path model = folder_ / "shy.gguf";
+  ASSERT_TRUE(write_gguf_file(GgufFile::open(request_.model).value(), rewrite, model, false));
+  request_.model = model;
+  request_.dialogue = true;
+  add_recipe("0/ffn_norm=fp8_e4m3");
+  bool measured = false;
+  const auto result = compare(request_, [&](int, int, const std::string&) { measured = true; });
+  ASSERT_FALSE(result);
+  EXPECT_THAT(result.error().what, AllOf(HasSubstr("chat template"), HasSubstr("not to be talked to")));
+  EXPECT_THAT(result.error().hint, HasSubstr("--no-dialogue"));
+  EXPECT_FALSE(measured);
+}
+
 TEST_F(CompareTest, AVariantWhoseLogitsAreNoNumbersIsRefused) {
   add_recipe("0/attn_q=e8m0");  // has no negative numbers: half of the weights become NaN
   const auto result = compare(request_, {});
