@@ -115,10 +115,13 @@ void Progress::update(uint64_t done, uint64_t total, std::string_view what) {
 }
 
 void Progress::update(uint64_t done, uint64_t total, std::string_view what, double share) {
-  constexpr double kLeastBetweenLines = 0.1;
+  constexpr double kRenewal = 0.1, kLongestSilence = 60;
   const double now = seconds_();
   const uint64_t tenths = total == 0 ? 0 : done * 10 / total;
-  if (terminal_ ? last_ >= 0 && now - last_ < kLeastBetweenLines && done < total : tenths <= tenths_) return;
+  const double silence = now - last_;
+  const bool nothing_new =
+      terminal_ ? silence < kRenewal && done < total : tenths <= tenths_ && silence < kLongestSilence;
+  if (last_ >= 0 && nothing_new) return;
   tenths_ = tenths;
   last_ = now;
   const std::string total_text = std::to_string(total);

@@ -35,8 +35,8 @@ std::string duration(double seconds);
 std::string table(const std::vector<std::string>& headings,
                   const std::vector<std::vector<std::string>>& rows);
 
-/// "[ 37/291] blk.9.ffn_down  2m10s left": on a terminal one line that renews itself, else a line every
-/// tenth.
+/// "[ 37/291] blk.9.ffn_down  2m10s left": on a terminal one line that renews itself, else a line at the
+/// start, every tenth, and after every minute of silence.
 class Progress {
  public:
   /// On stderr.

@@ -59,15 +59,28 @@ TEST(Progress, RenewsItsLineAtMostTenTimesASecond) {
   EXPECT_LE(recorded.lines.size(), 6u);
 }
 
-TEST(Progress, WritesAtMostALineEveryTenthWhereThereIsNoTerminal) {
+TEST(Progress, WritesTheFirstLineAndOneEveryTenthWhereThereIsNoTerminal) {
   Recorded recorded;
   {
     Progress progress = recorded.progress(false);
     for (uint64_t i = 1; i <= 200; ++i) progress.update(i, 200, "x");
   }
-  ASSERT_EQ(recorded.lines.size(), 10u);
-  EXPECT_EQ(recorded.lines.front(), "[ 20/200] x  0s left\n");
+  ASSERT_EQ(recorded.lines.size(), 11u);
+  EXPECT_EQ(recorded.lines[0], "[  1/200] x  0s left\n");
+  EXPECT_EQ(recorded.lines[1], "[ 20/200] x  0s left\n");
   EXPECT_EQ(recorded.lines.back(), "[200/200] x\n");
+}
+
+TEST(Progress, IsNotSilentForLongerThanAMinuteWhereThereIsNoTerminal) {
+  Recorded recorded;
+  Progress progress = recorded.progress(false);
+  progress.update(0, 1000, "x");
+  for (uint64_t i = 1; i <= 5; ++i) {
+    recorded.now += 30;
+    progress.update(i, 1000, "x");
+  }
+  EXPECT_THAT(recorded.lines,
+              ElementsAre("[   0/1000] x\n", "[   2/1000] x  8h19m left\n", "[   4/1000] x  8h18m left\n"));
 }
 
 TEST(Progress, BegunAnewHasLinesAndAClockOfItsOwn) {
