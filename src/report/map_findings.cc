@@ -235,11 +235,13 @@ std::string text_per_cell(const SensitivityMap& map, const Text& text) {
   if (cells.size() < 2) return "";
   uint64_t one = 0, few = 0, more = 0;
   for (const auto& [chunks, n] : cells) (chunks < 2 ? one : chunks < 4 ? few : more) += n;
-  return text("map.text_per_cell", {{"n", count(one + few + more)},
-                                    {"one", count(one)},
-                                    {"positions", count(map.study.positions_per_chunk)},
-                                    {"few", count(few)},
-                                    {"more", count(more)}});
+  const std::string amount = text("map.text_per_cell", {{"n", count(one + few + more)},
+                                                        {"one", count(one)},
+                                                        {"positions", count(map.study.positions_per_chunk)},
+                                                        {"few", count(few)},
+                                                        {"more", count(more)}});
+  // A plan measures no more than it needs.
+  return fake_formats(map).empty() ? amount : text.sentences(amount, text("map.every_chunk"));
 }
 
 std::string findings(const SensitivityMap& map, size_t format, const Text& text) {

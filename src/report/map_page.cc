@@ -68,8 +68,12 @@ class MapPage {
       add(Callout{true, text_("map.nothing_measured")});
     else
       add(Bullets{std::move(found)});
-    for (const std::string& warning : map_.study.warnings)
-      add(Callout{true, text_.dynamic("warning.", warning)});
+    for (const std::string& warning : map_.study.warnings) {
+      std::string sentence = text_.dynamic("warning.", warning);
+      if (warning == "few_chunks" && !fake_formats(map_).empty())
+        sentence = text_.sentences(sentence, text_("map.more_chunks"));
+      add(Callout{true, std::move(sentence)});
+    }
     add(tables_.formats());
     add_floor();
     add_failures();

@@ -225,12 +225,17 @@ TEST(MapPage, OfAPlansStudySpeaksOfRealTypes) {
   SensitivityMap map = sweep_map();
   map.formats = {"real:gguf:q4_0", "real:gguf:q8_0", "real:gguf:q5_0"};
   map.study.command = {"fqlab", "plan", "m.gguf"};
+  map.study.warnings = {"few_chunks"};
   const std::string text = map_markdown(map, Language::kEnglish);
   EXPECT_THAT(
       text, AllOf(HasSubstr("to the real types of llama.cpp"), HasSubstr("the changed part in its real type"),
                   Not(HasSubstr("fake quantization keeps only"))));
   EXPECT_THAT(
       text, AllOf(Not(HasSubstr("--retry-failed\n")), Not(HasSubstr("--recipe")), Not(HasSubstr("--mode"))));
+  EXPECT_THAT(text, AllOf(HasSubstr("fewer than 10 chunks"), Not(HasSubstr("--top"))));
+  map.formats = sweep_map().formats;
+  EXPECT_THAT(map_markdown(map, Language::kEnglish),
+              AllOf(HasSubstr("fewer than 10 chunks"), HasSubstr("`--top 10`")));
 }
 
 TEST(MapPage, OfAStudyOfBothKindsSaysSo) {
