@@ -71,14 +71,29 @@ Result<void> check_room(const fs::path& folder, uint64_t bytes) {
               folder.string(), "free some space, or choose another disk");
 }
 
+/// The mix that is named after a type.
+llama_ftype mix_of(GgmlType type) {
+  switch (static_cast<ggml_type>(type)) {
+    case GGML_TYPE_F32:
+      return LLAMA_FTYPE_ALL_F32;
+    case GGML_TYPE_F16:
+      return LLAMA_FTYPE_MOSTLY_F16;
+    case GGML_TYPE_BF16:
+      return LLAMA_FTYPE_MOSTLY_BF16;
+    case GGML_TYPE_MXFP4:
+      return LLAMA_FTYPE_MOSTLY_MXFP4_MOE;
+    default:
+      return find_mix(name_of(type)).value_or(kBaseMix);
+  }
+}
+
 /// general.file_type: the mix that is named after the type of most values. llama.cpp only shows it.
 GgufMetadata file_type(const GgufFile& source, const std::vector<TensorType>& types) {
   std::map<GgmlType, uint64_t> values;
   for (const TensorType& each : types)
     if (const TensorInfo* tensor = source.find_tensor(each.name)) values[each.type] += tensor->values();
   const auto most = std::ranges::max_element(values, {}, [](const auto& entry) { return entry.second; });
-  const auto mix = most == values.end() ? std::nullopt : find_mix(name_of(most->first));
-  return {"general.file_type", static_cast<uint32_t>(mix.value_or(kBaseMix))};
+  return {"general.file_type", static_cast<uint32_t>(most == values.end() ? kBaseMix : mix_of(most->first))};
 }
 
 /// Everything of the new file but its data.

@@ -30,7 +30,8 @@ Result<uint64_t> like(const std::string& name, const PlanSpace& space, bool with
   const Result<std::vector<TensorType>> mix = stock_mix(space.file(), name, with_imatrix);
   if (!mix) {
     Error error = mix.error();
-    error.what = fmt::format("there is neither such a file nor such a mix of llama-quantize: '{}'", name);
+    if (error.code == ErrorCode::kUsage)
+      error.what = fmt::format("there is neither such a file nor such a mix of llama-quantize: '{}'", name);
     error.where = "--budget like:" + name;
     if (error.hint.empty())
       error.hint = fmt::format("mixes are {}; or check the path", fmt::join(stock_mixes(), ", "));

@@ -53,6 +53,12 @@ uint64_t PlanSpace::padded_bytes(const TensorInfo& tensor, GgmlType type) const 
   return (bytes + align - 1) / align * align;
 }
 
+Result<void> PlanSpace::check_imatrix_entry(const TensorInfo& tensor, GgmlType type) const {
+  if (!needs_imatrix(tensor.name, type) || (imatrix_ && imatrix_->has(tensor.name))) return {};
+  return fail(ErrorCode::kUsage, "the type needs an imatrix with an entry for this tensor",
+              tensor.name + ", " + type_name(type), "give one with --imatrix (fqlab imatrix makes it)");
+}
+
 Result<PlanOption> PlanSpace::option(const PlanGroup& group, GgmlType type) const {
   PlanOption option{type, 0, {}};
   for (const size_t i : group.tensors) {
@@ -64,9 +70,8 @@ Result<PlanOption> PlanSpace::option(const PlanGroup& group, GgmlType type) cons
       error.where = tensor.name + ", " + type_name(type);
       return tl::unexpected(std::move(error));
     }
-    if (needs_imatrix(tensor.name, type) && !(imatrix_ && imatrix_->has(tensor.name)))
-      return fail(ErrorCode::kUsage, "the type needs an imatrix with an entry for this tensor",
-                  tensor.name + ", " + type_name(type), "give one with --imatrix (fqlab imatrix makes it)");
+    if (Result<void> buildable = check_imatrix_entry(tensor, type); !buildable)
+      return tl::unexpected(buildable.error());
     option.bytes += padded_bytes(tensor, type);
     if (!spec->is_identity()) option.changes.push_back({i, std::move(*spec)});
   }
@@ -189,7 +194,10 @@ std::vector<GgmlType> PlanSpace::types_of(std::span<const size_t> options) const
 Result<std::vector<TensorChange>> PlanSpace::changes(std::span<const GgmlType> types) const {
   std::vector<TensorChange> changes;
   for (size_t i = 0; i < tensors_.size(); ++i) {
-    Result<FormatSpec> spec = format(file_.tensors()[tensors_[i]], types[i]);
+    const TensorInfo& tensor = file_.tensors()[tensors_[i]];
+    if (Result<void> buildable = check_imatrix_entry(tensor, types[i]); !buildable)
+      return tl::unexpected(buildable.error());
+    Result<FormatSpec> spec = format(tensor, types[i]);
     if (!spec) return tl::unexpected(spec.error());
     if (!spec->is_identity()) changes.push_back({tensors_[i], std::move(*spec)});
   }

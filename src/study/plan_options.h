@@ -73,6 +73,7 @@ class PlanSpace {
  private:
   explicit PlanSpace(GgufFile file) : file_(std::move(file)) {}
   Result<FormatSpec> format(const TensorInfo& tensor, GgmlType type) const;
+  Result<void> check_imatrix_entry(const TensorInfo& tensor, GgmlType type) const;
   Result<PlanOption> option(const PlanGroup& group, GgmlType type) const;
   Result<void> add_pinned(size_t tensor, GgmlType type);
   Result<void> add_group(const TensorGroup& tensors, std::span<const GgmlType> types);

@@ -97,6 +97,7 @@ Result<SweepOutcome> PlanSearch::sweep(const std::vector<FormatSpec>& formats, s
   request.workers = request_.workers;
   request.limit_bytes = request_.limit_bytes;
   request.command = request_.command;
+  request.retry_failed = true;  // memory that was short then need not be now
   Result<SweepOutcome> outcome = run_sweep(
       request, [&](const SweepProgress& now) { progress_(stage, now); }, warn_);
   if (!outcome) return outcome;

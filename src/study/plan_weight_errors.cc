@@ -6,6 +6,7 @@
 
 #include "fqlab/weight_damage.h"
 #include "plan/type_effects.h"
+#include "recipe/tensor_stream.h"
 
 namespace fqlab {
 namespace {
@@ -66,7 +67,8 @@ Result<std::vector<std::vector<double>>> plan_weight_errors(const PlanSpace& spa
     for (size_t i = 0; i < pass.tensors.size(); ++i)
       for (size_t f = 0; f < pass.formats.size(); ++f) {
         const FormatDamage& found = damage->tensors[i].formats[f];
-        if (found.refused) return tl::unexpected(*found.refused);
+        if (found.refused)
+          return tl::unexpected(naming(space.file().tensors()[pass.tensors[i]], *found.refused));
         const Place& place = pass.places.at(pass.tensors[i])[f];
         sums[place.group][place.option].merge(found.sums);
       }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "study/summarize.h"
 
@@ -82,7 +83,10 @@ PairOnText compare_on_positions(const ChunkGroups& groups, std::span<const Paire
   const bool both_zero = std::all_of(sums.begin(), sums.end(), [](const RatioSum& sum) {
     return sum.numerator == 0 && sum.denominator == 0;
   });
-  pair.ratio = both_zero ? Estimate{1, {}} : Estimate{ratio.ratio, ratio.interval};
+  const bool over_zero = std::ranges::all_of(sums, [](const RatioSum& sum) { return sum.denominator == 0; });
+  pair.ratio = both_zero   ? Estimate{1, {}}
+               : over_zero ? Estimate{std::numeric_limits<double>::infinity(), {}}
+                           : Estimate{ratio.ratio, ratio.interval};
 
   for (size_t begin = 0; begin < differences.size(); begin += groups.per_chunk) {
     double sum = 0;

@@ -146,6 +146,10 @@ TEST_F(QuantizerTest, TheFileTypeIsThatOfMostValues) {
     if (each.type != GgmlType::kF16) planned(each.name) = type("q5_1");
   ASSERT_TRUE(write());
   EXPECT_EQ(GgufFile::open(request_.output)->metadata_uint("general.file_type"), 9u) << "Q5_1";
+  request_.overwrite = true;
+  for (TensorType& each : request_.types) each.type = GgmlType::kF16;
+  ASSERT_TRUE(write());
+  EXPECT_EQ(GgufFile::open(request_.output)->metadata_uint("general.file_type"), 1u) << "F16";
 }
 
 TEST_F(QuantizerTest, ThreadsDoNotChangeTheFile) {

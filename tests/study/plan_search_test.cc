@@ -208,6 +208,19 @@ TEST_F(PlanSearchTest, SaysTheSmallestPossibleSizeWhereABudgetIsImpossible) {
   EXPECT_THAT(to_string(search().error()), HasSubstr("with these pins"));
 }
 
+TEST_F(PlanSearchTest, WhatNeedsAnImatrixIsNoCandidateWithoutOne) {
+  const GgufFile file = GgufFile::open(request_.model).value();
+  const PlanSpace space = PlanSpace::create(file, {}, request_.types, {}, Grouping::kTensor).value();
+  std::vector<GgmlType> types(space.tensors().size(), type("q8_0"));
+  EXPECT_TRUE(space.changes(types));
+  const auto in_a_layer = [&](size_t tensor) { return file.tensors()[tensor].name.starts_with("blk."); };
+  types[static_cast<size_t>(std::ranges::find_if(space.tensors(), in_a_layer) - space.tensors().begin())] =
+      type("iq3_xxs");
+  const auto refused = space.changes(types);
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(to_string(refused.error()), HasSubstr("imatrix"));
+}
+
 TEST_F(PlanSearchTest, UnderstandsTheFormsOfABudget) {
   const GgufFile file = GgufFile::open(request_.model).value();
   const PlanSpace space = PlanSpace::create(file, {}, request_.types, {}, Grouping::kTensor).value();

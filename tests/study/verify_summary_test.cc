@@ -66,6 +66,14 @@ TEST(ComparedOnPositions, TwoPerfectFilesAreNotToldApart) {
   EXPECT_EQ(standing_of(pair.difference.interval, 1, 2), Standing::kNotTold);
 }
 
+TEST(ComparedOnPositions, AgainstAPerfectFileThereIsNoShare) {
+  const std::vector<int> clusters = {0, 1};
+  const PairOnText pair = compare_on_positions({clusters, {}, 1}, pass_of({1, 2}), pass_of({0, 0}));
+  EXPECT_GT(pair.difference.value, 0);
+  EXPECT_TRUE(std::isinf(pair.ratio.value));
+  EXPECT_FALSE(pair.ratio.interval);
+}
+
 TEST(ComparedOnPositions, OneClusterGivesNoInterval) {
   const std::vector<int> clusters = {0, 0};
   const PairOnText pair = compare_on_positions({clusters, {}, 1}, pass_of({1, 1}), pass_of({2, 3}));
