@@ -84,6 +84,13 @@ ExitCode flushed(ExitCode code) {
   return failed({ErrorCode::kSystem, "cannot write to the standard output", "", ""});
 }
 
+/// An option takes the one word after it, also where it may be repeated: a MODEL may follow.
+void let_words_follow_options(CLI::App& app) {
+  for (CLI::Option* option : app.get_options())
+    if (!option->get_positional() && option->get_items_expected_max() > 1) option->allow_extra_args(false);
+  for (CLI::App* command : app.get_subcommands({})) let_words_follow_options(*command);
+}
+
 ExitCode parse_and_run(int argc, char** argv) {
   CLI::App app("A laboratory for fake quantization of GGUF language models.", "fqlab");
   app.set_version_flag("--version", "fqlab " FQLAB_VERSION);
@@ -108,6 +115,7 @@ ExitCode parse_and_run(int argc, char** argv) {
   add_report(app, action);
   add_show(app, action);
   add_help(app, action);
+  let_words_follow_options(app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {

@@ -181,11 +181,9 @@ void add_compare(CLI::App& app, const std::vector<std::string>& arguments, Actio
       "rules SELECTOR=FORMAT separated by ';', such as '0/ffn_norm=fp8_e4m3'. May be repeated: one row each");
   command->add_option("--variant", options->variant,
                       "instead of a recipe: another GGUF file of the same model");
-  command
-      ->add_option("--corpus", options->corpora,
-                   "text to measure on: a file, or a folder of .txt documents (default: the fetched one). "
-                   "Several: NAME=PATH, repeated; --chunks counts each")
-      ->allow_extra_args(false);  // a MODEL may follow
+  command->add_option("--corpus", options->corpora,
+                      "text to measure on: a file, or a folder of .txt documents (default: the fetched one). "
+                      "Several: NAME=PATH, repeated; --chunks counts each");
   command->add_option("--ctx", request.n_ctx, "tokens a chunk; the second half is scored")
       ->capture_default_str();
   command
@@ -245,7 +243,7 @@ void add_compare(CLI::App& app, const std::vector<std::string>& arguments, Actio
   command->add_option("--threads", request.threads, "number of threads")
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
-  command->add_option("--seed", request.seed, "seed of the controls and the bootstrap")
+  command->add_option("--seed", request.seed, "seed of the controls, the drawn answers and the bootstrap")
       ->check(refuse_negative)
       ->capture_default_str();
   command->add_option(

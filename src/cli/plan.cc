@@ -229,20 +229,17 @@ void add_plan(CLI::App& app, const std::vector<std::string>& arguments, Action& 
                    "types to choose from, such as q4_0,q5_1,q8_0 (default: eleven between 2.6 and 8.5 bits, "
                    "and a 16-bit original's own)")
       ->delimiter(',');
-  command->add_option("--pin", options->pins, "SELECTOR=TYPE: these tensors get this type; may be repeated")
-      ->allow_extra_args(false);
+  command->add_option("--pin", options->pins, "SELECTOR=TYPE: these tensors get this type; may be repeated");
   command->add_option("--imatrix", options->imatrix,
                       "importance matrix for the quantizer (make one with: fqlab imatrix)");
   command
       ->add_option("--group", options->group,
                    "what gets one type together: tensor, kind, layer or layer-kind")
       ->capture_default_str();
-  command
-      ->add_option(
-          "--corpus", options->corpora,
-          "text to plan on: a file, or a folder of .txt documents (default: the fetched one); repeated, "
-          "the texts take turns, such as yours and one that fqlab generate made")
-      ->allow_extra_args(false);  // a MODEL may follow
+  command->add_option(
+      "--corpus", options->corpora,
+      "text to plan on: a file, or a folder of .txt documents (default: the fetched one); repeated, "
+      "the texts take turns, such as yours and one that fqlab generate made");
   command->add_option("--ctx", request.n_ctx, "tokens a chunk")->capture_default_str();
   command->add_option("--chunks", request.chunks, "chunks on which every type of every tensor is measured")
       ->check(CLI::Range(1, 100000))

@@ -203,12 +203,10 @@ void add_sweep(CLI::App& app, const std::vector<std::string>& arguments, Action&
       ->add_option("--mode", options->mode,
                    "only: one group is changed; except: all but one; cumulative: layers 0..k and k..last")
       ->capture_default_str();
-  command
-      ->add_option(
-          "--corpus", options->corpora,
-          "text to measure on: a file, or a folder of .txt documents (default: the fetched one); repeated, "
-          "the texts take turns")
-      ->allow_extra_args(false);  // a MODEL may follow
+  command->add_option(
+      "--corpus", options->corpora,
+      "text to measure on: a file, or a folder of .txt documents (default: the fetched one); repeated, "
+      "the texts take turns");
   command->add_option("--ctx", request.n_ctx, "tokens a chunk")->capture_default_str();
   command->add_option("--chunks", request.goal.chunks, "the most chunks that a cell gets")
       ->capture_default_str();
@@ -216,7 +214,8 @@ void add_sweep(CLI::App& app, const std::vector<std::string>& arguments, Action&
       ->check(CLI::IsMember({"second-half", "all"}))
       ->capture_default_str();
   command->add_option("--precision", options->precision,
-                      "more chunks until every cell's KL is known within this share, such as 10% (default: "
+                      "more chunks until every cell's KL is within this share of what all --chunks would "
+                      "give, such as 10% (default: "
                       "until the order is settled, on the chunks that stand best for the text, a quarter of "
                       "what --exhaustive takes at most)");
   command

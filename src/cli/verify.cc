@@ -109,11 +109,9 @@ void add_verify(CLI::App& app, const std::vector<std::string>& arguments, Action
   command->add_option("--plan", options->plan,
                       "the plan that the file was built by: its curve of sizes is drawn, and the texts are "
                       "checked against the one it was made on");
-  command
-      ->add_option("--corpus", options->corpora,
-                   "held-out text: a file, or a folder of .txt documents (default: the fetched one). "
-                   "Several: NAME=PATH, repeated; each gets a section of its own")
-      ->allow_extra_args(false);  // a MODEL may follow
+  command->add_option("--corpus", options->corpora,
+                      "held-out text: a file, or a folder of .txt documents (default: the fetched one). "
+                      "Several: NAME=PATH, repeated; each gets a section of its own");
   command->add_option("--chunks", request.chunks, "chunks of each text; more give narrower intervals")
       ->capture_default_str();
   command->add_option("--ctx", request.n_ctx, "tokens a chunk; the second half is scored")

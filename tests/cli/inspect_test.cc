@@ -38,6 +38,12 @@ TEST_F(InspectFormats, ShowsFormatsKindsLayersAndTheWorstTensors) {
   EXPECT_LT(ran.out.rfind("blk.1.ffn_up.weight"), ran.out.rfind("blk.0.ffn_norm.weight"));
 }
 
+TEST_F(InspectFormats, AModelMayFollowAnOptionThatTakesAList) {
+  const auto ran = fqlab({"inspect", "--format", "fp8_e4m3,mxfp4", model_});
+  EXPECT_EQ(ran.code, 0) << ran.err;
+  EXPECT_THAT(ran.out, HasSubstr("mxfp4: 2 of 2 tensors"));
+}
+
 TEST_F(InspectFormats, GivesEverythingAsJson) {
   const auto ran = fqlab({"inspect", model_, "--format", "bf16,mxfp4", "--json"});
   const auto json = nlohmann::json::parse(ran.out);
