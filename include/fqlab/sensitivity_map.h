@@ -102,8 +102,9 @@ struct MapFloor {
 
 /// What was measured, and on what.
 struct MapStudy {
-  std::string path;                  ///< of the study file; empty where there is none
-  std::vector<std::string> command;  ///< of the last sweep
+  std::string path;                                ///< of the study file; empty where there is none
+  std::vector<std::string> command;                ///< of the last sweep
+  std::vector<std::vector<std::string>> commands;  ///< of all sweeps, each once, in order
   /// Of the last sweep with cells that are not measured, and of the last with failed ones; empty where there
   /// is none.
   std::vector<std::string> open_command, failed_command;

@@ -215,17 +215,19 @@ std::string headline(const SensitivityMap& map, const Text& text) {
       if (i < kNamed) names.push_back(label_code(map, *cells[i]));
       ++high_in[cells[i]->group];
     }
-    sentences = text.sentences(sentences, text("map.headline", {{"format", code(map.formats[format])},
-                                                                {"names", text.list(names)}}));
+    const Key key = mode == MapMode::kExcept ? Key("map.headline_except") : Key("map.headline");
+    sentences = text.sentences(
+        sentences, text(key, {{"format", code(map.formats[format])}, {"names", text.list(names)}}));
   }
   if (formats == 0) return "";
   sentences = "**" + sentences + "**";
+  // The blank lets Markdown end the bold part after a full stop of Chinese.
+  if (mode == MapMode::kOnly) sentences += " " + text("map.headline_cost");
   if (formats < 2 || formats < map.formats.size() || smallest < 2 * kHigh) return sentences;
   std::vector<std::string> common;
   for (const auto& [group, n] : high_in)
     if (n == formats) common.push_back(code(label_of(map.groups[group])));
   if (common.empty()) return sentences;
-  // The blank lets Markdown end the bold part after a full stop of Chinese.
   return sentences + " " +
          text("map.headline_common", {{"high", count(kHigh)}, {"names", text.list(common)}});
 }

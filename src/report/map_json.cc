@@ -19,6 +19,7 @@ template <class Archive>
 void fields(Archive& archive, MapStudy& study) {
   archive("path", study.path);
   archive("command", study.command);
+  archive("commands", study.commands);
   archive("open_command", study.open_command);
   archive("failed_command", study.failed_command);
   archive("created", study.created);

@@ -58,7 +58,7 @@ class MapPage {
     add(Heading{2, "overview", text_("map.overview")});
     add(Paragraph{question(map_, text_)});
     if (std::string amount = text_per_cell(map_, text_); !amount.empty()) add(Paragraph{std::move(amount)});
-    add(Paragraph{text_("map.kl_meaning")});
+    add(Paragraph{text_("map.kl_meaning", {{"positions", count(map_.study.positions_per_chunk)}})});
     if (const std::string top = headline(map_, text_); !top.empty()) add(Callout{false, top});
     std::vector<std::string> found;
     for (size_t format = 0; format < map_.formats.size(); ++format)
@@ -214,7 +214,9 @@ class MapPage {
 
   void add_making() {
     section("making", "map.making", "map.making_note");
-    if (!map_.study.command.empty()) add(Code{shell_command(map_.study.command)});
+    for (const std::vector<std::string>& command : map_.study.commands) add(Code{shell_command(command)});
+    if (map_.study.commands.empty() && !map_.study.command.empty())  // a map.json of an earlier version
+      add(Code{shell_command(map_.study.command)});
     add(tables_.making());
   }
 

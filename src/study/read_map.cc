@@ -238,6 +238,8 @@ Result<SensitivityMap> read_map(StudyStore& store) {
     const std::map<std::string, int64_t> joint_cells = joint_trials_of(cells);
     if (map.study.created.empty()) map.study.created = sweep.created;
     map.study.command = sweep.command;
+    if (std::ranges::find(map.study.commands, sweep.command) == map.study.commands.end())
+      map.study.commands.push_back(sweep.command);
     const auto joint_trials = store.joint_floors(sweep.id);
     if (!joint_trials) return tl::unexpected(joint_trials.error());
     const std::vector<MeasuredChunks> joint = measured_floors(*contents, *joint_trials);

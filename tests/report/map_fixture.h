@@ -63,6 +63,7 @@ inline SensitivityMap small_study() {
   study.created = "2026-01-02T03:04:05Z";
   study.command = {"fqlab",    "sweep",           study.model_path, "--formats", "int4:g32,fp8_e4m3,bf16",
                    "--corpus", study.corpus_path, "--study",        study.path};
+  study.commands = {study.command};
   study.floor = MapFloor{"ulp", 3, 1.1e-12, Interval{0.8e-12, 1.4e-12}};
   study.trials = 640;
   study.trials_failed = 2;

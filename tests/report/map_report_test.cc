@@ -150,8 +150,10 @@ TEST(MapPage, CountsKindsOutsideTheLayersToo) {
   cell.group = map.groups.size() - 1;
   cell.values_changed = 28'000'000;
   testing::measure(cell, 0.5, 8, 77);
-  EXPECT_THAT(map_markdown(completed(std::move(map)), Language::kEnglish),
-              HasSubstr("By kind, `token_embd` cost the most in sum and for its size (0.46 nats for 19 %"));
+  EXPECT_THAT(
+      map_markdown(completed(std::move(map)), Language::kEnglish),
+      HasSubstr(
+          "By kind, `token_embd` cost the most in sum and for its number of weights (0.46 nats for 19 %"));
 }
 
 TEST(MapPage, TellsWhatTheNormsAddUpTo) {
@@ -187,8 +189,9 @@ TEST(MapPage, NamesTheMostSensitivePartAndCommandsToPaste) {
   SensitivityMap map = sweep_map();
   map.study.n_ctx = 128;
   const std::string html = map_html(map, Language::kEnglish);
-  EXPECT_THAT(html, AllOf(HasSubstr("Protect first"), HasSubstr("0/attn_v"), HasSubstr("0/ffn_down"),
-                          HasSubstr("--retry-failed"), HasSubstr("=f32")));
+  EXPECT_THAT(
+      html, AllOf(HasSubstr("Largest single effects"), HasSubstr("best use of bytes"), HasSubstr("0/attn_v"),
+                  HasSubstr("0/ffn_down"), HasSubstr("--retry-failed"), HasSubstr("=f32")));
   EXPECT_THAT(html, HasSubstr("times the effect of everything together"));
   for (const char* command : {"fqlab compare", "fqlab sweep", "fqlab plan"})
     EXPECT_THAT(html, ContainsRegex(std::string(command) + "[^<]* --ctx 128 "));
@@ -218,7 +221,7 @@ TEST(MapPage, NamesNoPartToProtectWhereNothingHasAnEffect) {
   map.groups.push_back({"ffn_up", "kind", std::nullopt, "ffn_up", "ffn_up", {}, 1000});
   testing::measure(map.cells.emplace_back(), 0, 8, 1);
   EXPECT_THAT(map_markdown(completed(map), Language::kEnglish),
-              AllOf(Not(HasSubstr("Protect first")), HasSubstr("no part has an effect")));
+              AllOf(Not(HasSubstr("Largest single")), HasSubstr("no part has an effect")));
 }
 
 TEST(MapPage, OfAPlansStudySpeaksOfRealTypes) {
@@ -401,6 +404,15 @@ TEST(MapFindings, GoOnWithTheSweepThatIsOpen) {
   const std::string page = map_markdown(map, Language::kEnglish);
   EXPECT_THAT(page,
               AllOf(HasSubstr("fqlab sweep open.gguf"), HasSubstr("fqlab sweep failed.gguf --retry-failed")));
+}
+
+TEST(MapPage, GivesTheCommandOfEverySweep) {
+  SensitivityMap map = sweep_map();
+  map.study.commands = {{"fqlab", "sweep", "first.gguf"}, {"fqlab", "sweep", "second.gguf"}};
+  const Result<SensitivityMap> again = parse_map_json(map_json(map));
+  ASSERT_TRUE(again);
+  EXPECT_THAT(map_markdown(*again, Language::kEnglish),
+              AllOf(HasSubstr("fqlab sweep first.gguf"), HasSubstr("fqlab sweep second.gguf")));
 }
 
 TEST(MapJson, RefusesPredictionsWithoutANumberAndLayersBeyondReason) {
