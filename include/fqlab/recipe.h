@@ -66,8 +66,8 @@ class Recipe {
 /// and where one member of its lists (a layer, a range, a kind) matches nothing.
 Result<std::vector<size_t>> select(const Selector& selector, std::span<const TensorInfo> tensors);
 
-/// How far `quantized` is from `original`. Sums in double, in index order. Originals that are not finite are
-/// left out; a finite value that became infinite or NaN makes the distances infinite.
+/// How far `quantized` is from `original`. Sums in double, in eight lanes, in a fixed order. Originals that
+/// are not finite are left out; a finite value that became infinite or NaN makes the distances infinite.
 struct Distortion {
   double relative_mse =
       0;  ///< sum (q-x)^2 / sum x^2; 0 where nothing changed, infinite for zeros that changed

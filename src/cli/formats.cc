@@ -16,6 +16,7 @@
 #include "cli/quantities.h"
 #include "cli/terminal.h"
 #include "formats/describe.h"
+#include "formats/format_details.h"
 #include "fqlab/format.h"
 
 namespace fqlab::cli {
@@ -152,6 +153,9 @@ Result<ExitCode> run_apply(const ApplyOptions& options) {
   const Result<FormatSpec> format = FormatSpec::parse(options.spec);
   if (!format) return tl::unexpected(format.error());
   if (options.row == 0) return fail(ErrorCode::kUsage, "a row has at least one value", "--row 0");
+  if (!format->details().imatrix_file.empty())
+    return fail(ErrorCode::kUsage, "a filter has no tensor to look up in an imatrix", format->print(),
+                "take a format without one, or fqlab quantize or inspect for a model's tensors");
   const Result<std::string> bytes = read_stdin();
   if (!bytes) return tl::unexpected(bytes.error());
   if (bytes->size() % sizeof(float) != 0)

@@ -330,7 +330,8 @@ Result<QuantizeCounts> fake_quantize(const FormatSpec& spec, std::span<const flo
   }
   if (format.overflow == Overflow::kError && outcome.overflowed != 0)
     return fail(ErrorCode::kUsage, fmt::format("{} of {} values overflow", outcome.overflowed, in.size()),
-                spec.print(), "leave out ovf=error to saturate, or give the format a scale, e.g. ':channel'");
+                spec.print(),
+                "say ovf=sat to saturate; a scale, such as ':channel', helps the formats that take one");
   outcome.counts.values = in.size();
   return outcome.counts;
 }

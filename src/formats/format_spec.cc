@@ -138,8 +138,9 @@ std::optional<Result<Base>> read_generic_float(std::string_view name) {
   base.format.overflow = base.overflow;
   base.format.base = fmt::format("e{}m{}", element.exponent_bits, element.mantissa_bits);
   if (element.bias != default_bias) base.format.base += fmt::format("b{}", element.bias);
-  const bool ocp_name = base.format.base == "e4m3" || base.format.base == "e5m2";
-  base.format.base += ocp_name && element.specials == Specials::kNone ? "sat" : suffix_of(element.specials);
+  const std::string& plain = base.format.base;
+  const bool taken = plain == "e4m3" || plain == "e5m2" || plain == "e8m0";  // by another format
+  base.format.base += taken && element.specials == Specials::kNone ? "sat" : suffix_of(element.specials);
   return Result<Base>(base);
 }
 

@@ -2,7 +2,6 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
-#include <memory>
 #include <numeric>
 
 #include "formats/format_details.h"
@@ -16,7 +15,13 @@ namespace {
 struct BatchResult {
   WeightProfile profile;
   std::vector<DamageSums> formats;
+  std::vector<std::optional<Error>> refused;  ///< by format
 };
+
+void lower_to(std::atomic<uint64_t>& least, uint64_t value) {
+  for (uint64_t now = least.load(); value < now && !least.compare_exchange_weak(now, value);) {
+  }
+}
 
 /// What a format needs beside its spec for one tensor.
 struct FormatInput {
@@ -89,7 +94,8 @@ class Measurement {
         options_.sampled_rows == 0 ? 1 : std::max<uint64_t>(1, rows / options_.sampled_rows);
     const TensorStream stream(file_, tensor, options_.threads, matrices, row_step);
     std::vector<BatchResult> results(stream.batches());
-    const auto refused = std::make_unique<std::atomic<const Error*>[]>(formats_.size());
+    std::vector<std::atomic<uint64_t>> first_refused(formats_.size());  // batches after it are not needed
+    for (std::atomic<uint64_t>& first : first_refused) first = stream.batches();
     auto done = stream.each(
         [&](const RowBatch& batch, std::span<const float> values, std::span<float> room) -> Result<void> {
           BatchResult& result = results[batch.index];
@@ -103,15 +109,14 @@ class Measurement {
           DamageSums original;
           original.add_original(values, columns, weight);
           result.formats.resize(formats_.size(), original);
+          result.refused.resize(formats_.size());
           for (size_t i = 0; i < formats_.size(); ++i) {
-            if (inputs[i].whole || inputs[i].refused || refused[i].load() != nullptr) continue;
+            if (inputs[i].whole || inputs[i].refused || first_refused[i] < batch.index) continue;
             const auto counts =
                 fake_quantize(formats_[i], values, room, columns, {1, part_of(inputs[i].importance)});
             if (!counts) {
-              const Error* none = nullptr;
-              auto error = std::make_unique<Error>(counts.error());
-              if (refused[i].compare_exchange_strong(none, error.get()))
-                static_cast<void>(error.release());  // now of refused
+              result.refused[i] = counts.error();
+              lower_to(first_refused[i], batch.index);
               continue;
             }
             result.formats[i].counts = *counts;
@@ -120,8 +125,8 @@ class Measurement {
           return {};
         });
     for (size_t i = 0; i < formats_.size(); ++i) {
-      if (const std::unique_ptr<const Error> error(refused[i].load()); error)
-        damage.formats[i].refused = *error;
+      if (const uint64_t first = first_refused[i]; first < results.size())
+        damage.formats[i].refused = results[first].refused[i];
       if (inputs[i].refused) damage.formats[i].refused = inputs[i].refused;
     }
     if (!done) return done;

@@ -30,10 +30,12 @@ Result<RecipeRule> parse_rule(const std::string& text) {
     return fail(ErrorCode::kUsage, "a rule needs SELECTOR=FORMAT", "", "for example 0-2/ffn_norm=fp8_e4m3");
   Result<Selector> selector = Selector::parse(text.substr(0, equals));
   if (!selector) return tl::unexpected(selector.error());
-  const std::string_view given = trimmed(std::string_view(text).substr(equals + 1));
-  // A file name may hold blanks; everything else of a format spec may not.
-  const std::string format_text =
-      given.find("imatrix") == given.npos ? without_blanks(given) : std::string(given);
+  // A file name may hold blanks, which count; those of the rest of a format spec do not.
+  const std::string_view given = std::string_view(text).substr(equals + 1);
+  const size_t option = lower_case(given).find("imatrix");
+  const size_t file = option == given.npos ? given.npos : given.find('=', option);
+  std::string format_text = without_blanks(given.substr(0, file));
+  if (file != given.npos) format_text += "=" + std::string(trimmed(given.substr(file + 1)));
   Result<FormatSpec> format = FormatSpec::parse(format_text);
   if (!format) return tl::unexpected(format.error());
   return RecipeRule{std::move(*selector), std::move(*format)};

@@ -55,7 +55,7 @@ GgmlType storage_type(const TensorInfo& tensor, GgmlType wanted) {
                                                "time_mix_lerp_fused"};
   const std::string kind = parse_tensor_name(tensor.name).kind;
   const bool multiplied = std::ranges::find(kFloat32Only, kind) == std::end(kFloat32Only);
-  return tensor.is_matrix() && multiplied ? wanted : GgmlType::kF32;
+  return tensor.is_matrix() && multiplied && !is_norm_kind(kind) ? wanted : GgmlType::kF32;
 }
 
 Result<void> store_exactly(GgmlType type, std::span<const float> values, std::span<std::byte> out) {

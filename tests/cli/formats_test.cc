@@ -88,6 +88,9 @@ TEST(FormatsApply, RefusesARowThatDoesNotFitGgmlsBlock) {
   testing::TemporaryFolder folder;
   const std::string in = (folder / "in").string();
   testing::write_file(in, bytes_of(std::vector<float>(96, 1)));
+  const auto looked_up = fqlab({"formats", "apply", "gguf:q4_k:imatrix=none.gguf", "--row", "256"}, {}, in);
+  EXPECT_EQ(looked_up.code, 2);
+  EXPECT_THAT(looked_up.err, HasSubstr("no tensor to look up"));
   const auto ran = fqlab({"formats", "apply", "q4_k", "--row", "96"}, {}, in);
   EXPECT_EQ(ran.code, 2);
   EXPECT_EQ(ran.out, "");

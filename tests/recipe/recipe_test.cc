@@ -153,6 +153,13 @@ TEST(Recipe, PrintsWhatParsesBackToItself) {
   EXPECT_EQ(Recipe::parse(recipe->print())->print(), recipe->print());
 }
 
+TEST(Recipe, KeepsBlanksOfAFileNameAndNoOthers) {
+  EXPECT_EQ(Recipe::parse("ffn_up = gguf:q4_k : IMATRIX = /data/My Model.gguf ;").value().print(),
+            Recipe::parse("ffn_up=gguf:q4_k:imatrix=/data/My Model.gguf").value().print());
+  EXPECT_THAT(Recipe::parse("ffn_up=gguf:q4_k:imatrix=/data/My Model.gguf").value().print(),
+              ::testing::HasSubstr("/data/My Model.gguf"));
+}
+
 TEST(Recipe, KeepsIdentityRules) { EXPECT_EQ(resolved("0/ffn_norm=f32"), "blk.0.ffn_norm.weight=f32 "); }
 
 TEST(Recipe, RefusesARuleThatLaterOnesOverride) {

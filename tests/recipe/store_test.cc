@@ -47,7 +47,8 @@ TEST(Store, LeavesVectorsInF32) {
   EXPECT_EQ(storage_type({"v", GgmlType::kF32, {64, 1}, 0, 0}, GgmlType::kF16), GgmlType::kF32);
   EXPECT_EQ(storage_type({"m", GgmlType::kF32, {64, 2}, 0, 0}, GgmlType::kF16), GgmlType::kF16);
   for (const char* name :
-       {"blk.0.ssm_conv1d.weight", "blk.0.ssm_a", "blk.1.shortconv.conv.weight", "blk.0.time_mix_w1.weight"})
+       {"blk.0.ssm_conv1d.weight", "blk.0.ssm_a", "blk.0.attn_q_norm.weight", "blk.0.ssm_norm.weight",
+        "blk.1.shortconv.conv.weight", "blk.0.time_mix_w1.weight"})
     EXPECT_EQ(storage_type({name, GgmlType::kF32, {4, 64}, 0, 0}, GgmlType::kF16), GgmlType::kF32) << name;
   for (const char* name : {"blk.0.ssm_in.weight", "blk.0.ssm_dt.weight", "blk.0.time_mix_key.weight"})
     EXPECT_EQ(storage_type({name, GgmlType::kF32, {64, 64}, 0, 0}, GgmlType::kF16), GgmlType::kF16) << name;
