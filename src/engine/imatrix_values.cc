@@ -2,6 +2,7 @@
 
 #include <ggml.h>
 
+#include "base/text.h"
 #include "fqlab/importance_matrix.h"
 #include "fqlab/quantizer.h"
 
@@ -14,8 +15,7 @@ constexpr size_t kLongestText = 127;
 /// The last name of a path, for that of a folder too: a file that is passed on says nothing of its maker's
 /// disk.
 std::string last_name(const std::string& text) {
-  const std::filesystem::path path(text);
-  std::string name = (path.has_filename() ? path : path.parent_path()).filename().string();
+  std::string name = file_name_of(text);
   if (name.size() <= kLongestText) return name;
   size_t end = kLongestText;
   while (end > 0 && (static_cast<unsigned char>(name[end]) & 0xc0) == 0x80) --end;

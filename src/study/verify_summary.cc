@@ -77,16 +77,17 @@ PairOnText compare_on_positions(const ChunkGroups& groups, std::span<const Paire
 
   const std::vector<ClusterSum> numerators = cluster_sums(groups, verified, kl_of),
                                 denominators = cluster_sums(groups, other, kl_of);
-  std::vector<RatioSum> sums;
-  for (size_t g = 0; g < numerators.size(); ++g) sums.push_back({numerators[g].sum, denominators[g].sum});
-  const ClusteredRatio ratio = clustered_ratio(sums);
-  const bool both_zero = std::all_of(sums.begin(), sums.end(), [](const RatioSum& sum) {
-    return sum.numerator == 0 && sum.denominator == 0;
-  });
-  const bool over_zero = std::ranges::all_of(sums, [](const RatioSum& sum) { return sum.denominator == 0; });
-  pair.ratio = both_zero   ? Estimate{1, {}}
-               : over_zero ? Estimate{std::numeric_limits<double>::infinity(), {}}
-                           : Estimate{ratio.ratio, ratio.interval};
+  const auto all_zero = [](const std::vector<ClusterSum>& sums) {
+    return std::ranges::all_of(sums, [](const ClusterSum& cluster) { return cluster.sum == 0; });
+  };
+  if (all_zero(denominators)) {
+    pair.ratio = {all_zero(numerators) ? 1 : std::numeric_limits<double>::infinity(), {}};
+  } else {
+    std::vector<RatioSum> sums;
+    for (size_t g = 0; g < numerators.size(); ++g) sums.push_back({numerators[g].sum, denominators[g].sum});
+    const ClusteredRatio ratio = clustered_ratio(sums);
+    pair.ratio = {ratio.ratio, ratio.interval};
+  }
 
   for (size_t begin = 0; begin < differences.size(); begin += groups.per_chunk) {
     double sum = 0;
