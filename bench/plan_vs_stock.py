@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """fqlab's plans against llama-quantize's mixes of the same size, on text that the plans have not seen (make bench-plan).
 
-    bench/plan_vs_stock.py FOLDER [--mixes Q3_K_M,...] [--budgets 10|98.3,118.3,...] [--chunks 64] [--no-imatrix] [--own-words]
+    bench/plan_vs_stock.py FOLDER [--mixes Q3_K_M,...] [--budgets 10|98.3,118.3,...] [--chunks 64] [--no-imatrix] [--own-words] [--equalized]
 
 The original is ../shared/tools/make_reference.py of SmolLM2. Imatrix and plans come from the odd-numbered State of the Union addresses (--own-words: plans also
 from text that the model writes itself, fqlab generate), the judgement from the even-numbered ones and wikitext-2. FOLDER keeps the study and the files, so that a second run goes on where the first ended. For each mix: the stock file,
 the plan of at most its bytes, and the plan with an imatrix that has an entry for the tied embedding. Bars: KL lower than stock by at least what the first
 attempt reached (issue 8), never more bytes, predicted joint KL within 15 % of the measured one. With --budgets N instead: N sizes evenly between 85 and
-145 MB, each against the largest of llama-quantize's mixes that is not larger; bar: never higher.
+145 MB, each against the largest of llama-quantize's mixes that is not larger; bar: never higher. --equalized: plans of `fqlab equalize`'s file instead, with
+its imatrix and a study of its own, against the same stock files and judged against the same original.
 """
 import argparse
 import json
@@ -53,7 +54,7 @@ def split_addresses(folder):
                 link.symlink_to(document)
 
 
-def plan(folder, model, study, texts, mix, bytes_allowed, name, imatrix):
+def plan(folder, planned, study, texts, mix, bytes_allowed, name, imatrix):
     out = folder / f"{mix}-{name}.plan"
     options = ["--imatrix", imatrix] if imatrix else []
     corpora = [word for text in texts for word in ("--corpus", text)]
@@ -63,6 +64,10 @@ def plan(folder, model, study, texts, mix, bytes_allowed, name, imatrix):
         (folder / f"{out.name}.txt").write_text(text)
     file = once(folder / f"{mix}-{name}.gguf", lambda: fqlab("build", out, "-o", folder / f"{mix}-{name}.gguf"))
     return out, file, seconds
+
+
+def imatrix_of(model, folder, options, file, more):
+    fqlab("imatrix", model, "--corpus", folder / "odd", "--chunks", options.imatrix_chunks, *more, "-o", file)
 
 
 def stock_file(folder, model, mix, imatrix, suffix):
@@ -90,6 +95,7 @@ def main():
     parser.add_argument("--imatrix-chunks", type=int, default=100)
     parser.add_argument("--no-imatrix", action="store_true", help="plans and stock mixes without an imatrix instead")
     parser.add_argument("--own-words", action="store_true", help="plans from the model's own words too; give each way a FOLDER of its own")
+    parser.add_argument("--equalized", action="store_true", help="plans of the equalized model; the stock files stay those of the original")
     options = parser.parse_args()
     folder = options.folder
     folder.mkdir(parents=True, exist_ok=True)
@@ -104,26 +110,32 @@ def main():
     if not options.no_imatrix:
         for name, more in (("plan", ["--no-tied-embedding"]), ("plan-embedding", [])):
             file = folder / f"imatrix-{name}.gguf"
-            variants[name] = once(file, lambda file=file, more=more: fqlab(
-                "imatrix", model, "--corpus", folder / "odd", "--chunks", options.imatrix_chunks, *more, "-o", file))
+            variants[name] = once(file, lambda file=file, more=more: imatrix_of(model, folder, options, file, more))
+    stock_imatrix = variants["plan"]
+    planned = model
     if options.budgets:
         variants = {"plan": variants["plan"]}
+    if options.equalized:
+        planned = once(folder / "equalized.gguf", lambda: fqlab("equalize", model, "--imatrix", stock_imatrix, "-o", folder / "equalized.gguf"))
+        study = folder / "study-equalized.fqlab"
+        file = folder / "imatrix-equalized.gguf"
+        variants = {"equalized": once(file, lambda: imatrix_of(planned, folder, options, file, ["--no-tied-embedding"]))}
     table = peers.Table(f"fqlab plan against llama-quantize, {options.chunks} chunks of each text", ["size", "file", "found", "stock", "bar"])
     suffix = "-no-imatrix" if options.no_imatrix else ""
-    stock = {mix: stock_file(folder, model, mix, variants["plan"], suffix)
+    stock = {mix: stock_file(folder, model, mix, stock_imatrix, suffix)
              for mix in (MIXES if options.budgets else options.mixes.split(","))}
     for mix, bytes_allowed in sizes(options, stock):
         fitting = [mix] if mix in stock else [name for name, file in stock.items() if file.stat().st_size <= bytes_allowed]
         files, plans = {}, {}
         for name, imatrix in variants.items():
-            plans[name], files[name], seconds = plan(folder, model, study, texts, mix, bytes_allowed, name + suffix, imatrix)
+            plans[name], files[name], seconds = plan(folder, planned, study, texts, mix, bytes_allowed, name + suffix, imatrix)
             if seconds:
                 table.note(mix, f"{name}: planned in", f"{seconds / 60:.1f} min", "", "")
         if not fitting:
             table.note(mix, "no stock mix is so small", "", "", "")
             continue
         other = stock[max(fitting, key=lambda name: stock[name].stat().st_size)]
-        judge(table, mix, other, bytes_allowed, files, plans, verified(folder, mix + suffix, model, other, files, options.chunks),
+        judge(table, mix, other, bytes_allowed, files, plans, verified(folder, mix + suffix + ("-equalized" if options.equalized else ""), model, other, files, options.chunks),
               FIRST_WITHOUT_IMATRIX if options.no_imatrix else FIRST_ATTEMPT)
     return table.finish()
 

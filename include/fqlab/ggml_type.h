@@ -21,6 +21,9 @@ struct GgmlTypeInfo {
   uint32_t block_elements;  ///< values a block
   uint32_t block_bytes;     ///< bytes a block, scales included
   bool quantized;           ///< false for f32, f16, bf16, f64 and the integer types
+
+  /// Of whole blocks; what is left over of the last one is not counted.
+  uint64_t bytes_of(uint64_t values) const { return values / block_elements * block_bytes; }
 };
 
 /// The row of `type`, or nullptr where this version of ggml has no such type (removed numbers included).

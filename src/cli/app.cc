@@ -102,6 +102,7 @@ ExitCode parse_and_run(int argc, char** argv) {
 #ifdef FQLAB_WITH_ENGINE
   const std::vector<std::string> arguments(argv, argv + argc);
   add_imatrix(app, action);
+  add_equalize(app, action);
   add_generate(app, action);
   add_compare(app, arguments, action);
   add_sweep(app, arguments, action);

@@ -23,6 +23,7 @@ void add_quantize(CLI::App& app, Action& action);
 void add_formats(CLI::App& app, Action& action);
 void add_build(CLI::App& app, Action& action);
 void add_imatrix(CLI::App& app, Action& action);
+void add_equalize(CLI::App& app, Action& action);
 void add_generate(CLI::App& app, Action& action);
 /// `arguments` are the program's, for the report's "how to reproduce".
 void add_compare(CLI::App& app, const std::vector<std::string>& arguments, Action& action);

@@ -153,7 +153,7 @@ void end_at_once_on_interrupt(const SweepRequest& request) {
   words = "interrupted. " + how_to_go_on(request.command) + "\n";
   struct sigaction action {};
   action.sa_handler = [](int) {
-    [[maybe_unused]] const ssize_t written = write(STDERR_FILENO, words.data(), words.size());
+    [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, words.data(), words.size());
     _exit(kInterrupted);
   };
   sigaction(SIGINT, &action, nullptr);

@@ -132,7 +132,7 @@ Result<void> ReplayModel::replace(std::string_view tensor, GgmlType type, std::s
   const GgmlTypeInfo* stored_as = ggml_type_info(type);
   if (stored_as == nullptr || info->columns() % stored_as->block_elements != 0)
     return fail(ErrorCode::kUsage, "the type does not fit the rows", name);
-  const uint64_t bytes = info->values() / stored_as->block_elements * stored_as->block_bytes;
+  const uint64_t bytes = stored_as->bytes_of(info->values());
   if (bytes != stored.size())
     return fail(ErrorCode::kUsage, fmt::format("{} bytes for a tensor of {}", stored.size(), bytes), name);
   const auto [begin, end] = s.graphs->smallest().weights().equal_range(name);
@@ -141,7 +141,7 @@ Result<void> ReplayModel::replace(std::string_view tensor, GgmlType type, std::s
     s.replaced.emplace(&weight, weight);  // the first replacement keeps the image's
     weight.type = static_cast<ggml_type>(type);
     weight.nb[0] = stored_as->block_bytes;
-    weight.nb[1] = stored_as->block_bytes * (static_cast<size_t>(weight.ne[0]) / stored_as->block_elements);
+    weight.nb[1] = stored_as->bytes_of(info->columns());
     for (int i = 2; i < GGML_MAX_DIMS; ++i)
       weight.nb[i] = weight.nb[i - 1] * static_cast<size_t>(weight.ne[i - 1]);
     weight.data = const_cast<std::byte*>(stored.data());  // weights are only read

@@ -83,10 +83,6 @@ Result<const GgmlTypeInfo*> usable_type(const FormatDetails& format, std::span<c
   return info;
 }
 
-uint64_t row_bytes(const GgmlTypeInfo& info, uint64_t columns) {
-  return columns / info.block_elements * info.block_bytes;
-}
-
 }  // namespace
 
 Result<void> quantize_by_ggml(const FormatDetails& format, std::span<const float> in,
@@ -95,7 +91,7 @@ Result<void> quantize_by_ggml(const FormatDetails& format, std::span<const float
   const Result<const GgmlTypeInfo*> usable = usable_type(format, in, columns, options);
   if (!usable) return tl::unexpected(usable.error());
   const GgmlTypeInfo& info = **usable;
-  const uint64_t bytes = row_bytes(info, columns);
+  const uint64_t bytes = info.bytes_of(columns);
   share_out(in.size() / std::max<uint64_t>(columns, 1), 1, options.threads,
             [&](int, uint64_t begin, uint64_t end) {
               for (uint64_t row = begin; row < end; ++row)
@@ -114,7 +110,7 @@ Result<QuantizeCounts> fake_quantize_by_ggml(const FormatDetails& format, std::s
   if (in.empty()) return QuantizeCounts{};
 
   const uint64_t rows = in.size() / columns;
-  const uint64_t bytes_per_row = row_bytes(info, columns);
+  const uint64_t bytes_per_row = info.bytes_of(columns);
   std::vector<QuantizeCounts> counts(static_cast<size_t>(std::max(options.threads, 1)));
   share_out(rows, 1, options.threads, [&](int worker, uint64_t begin, uint64_t end) {
     std::vector<std::byte> stored(bytes_per_row);

@@ -63,7 +63,7 @@ Result<StoredTensor> quantize(const GgufFile& file, const TensorInfo& tensor, co
   const GgmlTypeInfo& info = *ggml_type_info(*type);
   const uint64_t columns = tensor.columns();
   const uint64_t matrices = importance->empty() || columns == 0 ? 1 : importance->size() / columns;
-  const uint64_t size = original->size() / matrices, bytes = size / info.block_elements * info.block_bytes;
+  const uint64_t size = original->size() / matrices, bytes = info.bytes_of(size);
   StoredTensor stored{tensor, info.type, std::vector<std::byte>(bytes * matrices), {}};
   if (!info.quantized) {
     Result<std::vector<std::byte>> bytes_of_cast =

@@ -46,8 +46,7 @@ Result<void> TensorStream::decode_rows(const RowBatch& batch, std::span<float> v
   const uint64_t run = row_step_ == 1 ? values.size() : columns_;  // values that lie together
   for (uint64_t done = 0; done < values.size(); done += run) {
     const uint64_t offset = batch.offset + done * row_step_;
-    const auto bytes = data.subspan(offset / type.block_elements * type.block_bytes,
-                                    run / type.block_elements * type.block_bytes);
+    const auto bytes = data.subspan(type.bytes_of(offset), type.bytes_of(run));
     if (Result<void> decoded = decode(tensor_.type, bytes, values.subspan(done, run)); !decoded)
       return decoded;
   }

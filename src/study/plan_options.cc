@@ -49,7 +49,7 @@ Result<FormatSpec> PlanSpace::format(const TensorInfo& tensor, GgmlType type) co
 
 uint64_t PlanSpace::padded_bytes(const TensorInfo& tensor, GgmlType type) const {
   const GgmlTypeInfo& info = *ggml_type_info(type);
-  const uint64_t bytes = tensor.values() / info.block_elements * info.block_bytes, align = file_.alignment();
+  const uint64_t bytes = info.bytes_of(tensor.values()), align = file_.alignment();
   return (bytes + align - 1) / align * align;
 }
 

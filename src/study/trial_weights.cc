@@ -37,7 +37,7 @@ std::pair<size_t, std::string> key_of(const TensorChange& change) {
 uint64_t stored_bytes(const TensorChange& change, std::span<const TensorInfo> tensors) {
   const std::optional<GgmlType> type = stored_type(change.format);
   const GgmlTypeInfo* stored = type ? ggml_type_info(*type) : nullptr;
-  return stored ? tensors[change.tensor].values() / stored->block_elements * stored->block_bytes : 0;
+  return stored ? stored->bytes_of(tensors[change.tensor].values()) : 0;
 }
 
 }  // namespace

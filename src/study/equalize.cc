@@ -1,0 +1,216 @@
+#include "study/equalize.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cstring>
+#include <map>
+#include <optional>
+
+#include "base/atomic_file.h"
+#include "base/hash.h"
+#include "base/random.h"
+#include "base/system.h"
+#include "fqlab/recipe.h"
+#include "recipe/equalization.h"
+#include "recipe/store.h"
+#include "study/arms.h"
+
+namespace fqlab {
+namespace {
+
+constexpr int kTokens = 64;  // of the check, random; the logits of all are compared
+
+/// The model in float32, to be scaled and computed.
+class Trial {
+ public:
+  static Result<Trial> create(const GgufFile& file, int threads) {
+    const EvaluatorOptions options{kTokens, kTokens, threads};
+    const ExpandedTensors expanded = tensors_to_expand(file, Arithmetic::kReference, {});
+    const auto expand = [&](const TensorInfo& tensor) { return expanded.contains(tensor.name); };
+    const Result<uint64_t> bytes = WeightImage::planned_bytes(file, expand);
+    if (!bytes) return tl::unexpected(bytes.error());
+    if (Result<void> fits =
+            require_memory(*bytes + Evaluator::planned_bytes(file, options, kTokens), "the model in float32",
+                           file.path().string(), "use a machine with more memory");
+        !fits)
+      return tl::unexpected(fits.error());
+    Result<WeightImage> image = WeightImage::create(file, expand);
+    if (!image) return tl::unexpected(image.error());
+    Trial trial(file, std::move(*image));
+    Result<Model> model = Model::load(trial.image_);
+    if (!model) return tl::unexpected(model.error());
+    Result<Evaluator> evaluator = Evaluator::create(*model, options);
+    if (!evaluator) return tl::unexpected(evaluator.error());
+    trial.evaluator_ = std::move(*evaluator);
+    Random random(1);
+    for (int i = 0; i < kTokens; ++i)
+      trial.tokens_.push_back(
+          static_cast<int32_t>(random.below(static_cast<uint64_t>(model->vocabulary_size()))));
+    return trial;
+  }
+
+  Result<std::vector<float>> logits() {
+    const Result<std::span<const float>> all = evaluator_->logits(tokens_, 0, kTokens);
+    if (!all) return tl::unexpected(all.error());
+    return std::vector<float>(all->begin(), all->end());
+  }
+
+  /// sign 1, or -1 to undo it.
+  void scale(std::span<const SharedInput> inputs, int sign) {
+    for (const TensorInfo& tensor : file_.tensors())
+      apply_scale(scale_of(tensor, inputs), tensor, image_.floats(tensor.name), sign);
+  }
+
+ private:
+  Trial(const GgufFile& file, WeightImage image) : file_(file), image_(std::move(image)) {}
+  const GgufFile& file_;
+  WeightImage image_;
+  std::optional<Evaluator> evaluator_;
+  std::vector<int32_t> tokens_;
+};
+
+std::vector<SharedInput> of_kind(std::span<const SharedInput> inputs, std::string_view kind) {
+  std::vector<SharedInput> found;
+  std::ranges::copy_if(inputs, std::back_inserter(found),
+                       [&](const SharedInput& input) { return input.kind == kind; });
+  return found;
+}
+
+/// Whether the logits keep their bits; the trial is as before afterwards.
+Result<bool> same_bits(Trial& trial, std::span<const SharedInput> inputs,
+                       const std::vector<float>& original) {
+  trial.scale(inputs, 1);
+  const Result<std::vector<float>> logits = trial.logits();
+  trial.scale(inputs, -1);
+  if (!logits) return tl::unexpected(logits.error());
+  return std::memcmp(logits->data(), original.data(), original.size() * sizeof(float)) == 0;
+}
+
+/// Leaves the inputs whose scaling the engine undoes exactly.
+Result<uint64_t> keep_exact(const GgufFile& file, std::vector<SharedInput>& inputs,
+                            std::vector<EqualizedKind>& kinds, int threads) {
+  Result<Trial> trial = Trial::create(file, threads);
+  if (!trial) return tl::unexpected(trial.error());
+  const Result<std::vector<float>> original = trial->logits();
+  if (!original) return tl::unexpected(original.error());
+  Result<bool> exact = same_bits(*trial, inputs, *original);
+  for (size_t i = 0; exact && !*exact && i < kinds.size(); ++i) {
+    const Result<bool> alone = same_bits(*trial, of_kind(inputs, kinds[i].kind), *original);
+    if (!alone) return tl::unexpected(alone.error());
+    if (*alone) continue;
+    kinds[i].exact = false;
+    std::erase_if(inputs, [&](const SharedInput& input) { return input.kind == kinds[i].kind; });
+    exact = same_bits(*trial, inputs, *original);
+  }
+  if (!exact) return tl::unexpected(exact.error());
+  if (!*exact) inputs.clear();
+  return original->size();
+}
+
+std::vector<EqualizedKind> kinds_of(std::span<const SharedInput> inputs) {
+  std::vector<EqualizedKind> kinds;
+  for (const SharedInput& input : inputs) {
+    auto at = std::ranges::find(kinds, input.kind, &EqualizedKind::kind);
+    if (at == kinds.end()) at = kinds.insert(kinds.end(), {input.kind});
+    ++at->inputs;
+    at->columns += input.exponents.size();
+    at->scaled += static_cast<uint64_t>(
+        std::ranges::count_if(input.exponents, [](int exponent) { return exponent != 0; }));
+  }
+  return kinds;
+}
+
+Result<std::vector<float>> scaled_values(const GgufFile& file, const TensorInfo& tensor,
+                                         const TensorScale& scale) {
+  Result<std::vector<float>> values = file.read_floats(tensor);
+  if (values) apply_scale(scale, tensor, *values);
+  return values;
+}
+
+/// The tensors that change, in their own type where that keeps every value.
+Result<GgufRewrite> rewrite_of(const GgufFile& file, std::span<const SharedInput> inputs,
+                               std::vector<std::string>& widened) {
+  GgufRewrite rewrite;
+  for (const TensorInfo& tensor : file.tensors()) {
+    const TensorScale scale = scale_of(tensor, inputs);
+    if (scale.columns.empty() && scale.rows.empty()) continue;
+    GgmlType type = tensor.type;
+    if (type != GgmlType::kF32) {
+      const Result<std::vector<float>> values = scaled_values(file, tensor, scale);
+      if (!values) return tl::unexpected(values.error());
+      const Exactness exact = exactness(*values);
+      if ((type == GgmlType::kF16 ? exact.not_f16_exact : exact.not_bf16_exact) != 0) {
+        type = GgmlType::kF32;
+        widened.push_back(tensor.name);
+      }
+    }
+    rewrite.replacements.push_back(
+        {tensor.name, type, [&file, &tensor, scale, type](std::span<std::byte> out) -> Result<void> {
+           const Result<std::vector<float>> values = scaled_values(file, tensor, scale);
+           if (!values) return tl::unexpected(values.error());
+           return store_exactly(type, *values, out);
+         }});
+  }
+  return rewrite;
+}
+
+Result<void> require_wide_types(const GgufFile& file, std::span<const SharedInput> inputs) {
+  for (const SharedInput& input : inputs)
+    for (const std::string& name : input.readers) {
+      const GgmlType type = file.find_tensor(name)->type;
+      if (type == GgmlType::kF32 || type == GgmlType::kF16 || type == GgmlType::kBf16) continue;
+      return fail(ErrorCode::kUsage, "the model is quantized already: only an original can be equalized",
+                  fmt::format("{}, {}", name, type_name(type)),
+                  "give the file of 16 or 32 bits that it was made from");
+    }
+  return {};
+}
+
+}  // namespace
+
+Result<EqualizeOutcome> equalize_model(const EqualizeRequest& request,
+                                       const std::function<void(const std::string& stage)>& stage) {
+  const Existing existing = request.overwrite ? Existing::kReplace : Existing::kRefuse;
+  const std::vector<InputFile> files = {{"model", request.model}, {"imatrix", request.imatrix}};
+  if (Result<void> possible = check_output(request.output, existing, files); !possible)
+    return tl::unexpected(possible.error());
+  const Result<GgufFile> file = GgufFile::open(request.model);
+  if (!file) return tl::unexpected(file.error());
+  const Result<ImportanceMatrix> imatrix = ImportanceMatrix::open(request.imatrix);
+  if (!imatrix) return tl::unexpected(imatrix.error());
+  if (Result<void> goes = imatrix->goes_with(*file); !goes) return tl::unexpected(goes.error());
+  std::vector<SharedInput> inputs = find_shared_inputs(*file);
+  if (Result<void> wide = require_wide_types(*file, inputs); !wide) return tl::unexpected(wide.error());
+
+  stage("choosing powers of two");
+  if (Result<void> chosen = equalize(*file, *imatrix, inputs, request.threads); !chosen)
+    return tl::unexpected(chosen.error());
+  EqualizeOutcome outcome;
+  outcome.kinds = kinds_of(inputs);
+  avoid_underflow(inputs);
+  stage("comparing logits");
+  const Result<uint64_t> logits = keep_exact(*file, inputs, outcome.kinds, request.threads);
+  if (!logits) return tl::unexpected(logits.error());
+  outcome.logits = *logits;
+  if (inputs.empty())
+    return fail(ErrorCode::kUsage, "no input of this architecture can be scaled without changing the model",
+                request.model.string() + ", " + file->architecture(), "use the model as it is");
+
+  stage("writing");
+  Result<GgufRewrite> rewrite = rewrite_of(*file, inputs, outcome.widened);
+  if (!rewrite) return tl::unexpected(rewrite.error());
+  std::vector<std::string> kept;
+  for (const EqualizedKind& kind : outcome.kinds)
+    if (kind.exact) kept.push_back(kind.kind);
+  rewrite->set_metadata = {{"fqlab.version", std::string(FQLAB_VERSION)},
+                           {"fqlab.source.sha256", sha256(file->bytes())},
+                           {"fqlab.equalized", fmt::format("{}", fmt::join(kept, ", "))}};
+  const Result<GgufLayout> layout = write_gguf_file(*file, *rewrite, request.output, request.overwrite);
+  if (!layout) return tl::unexpected(layout.error());
+  outcome.file_bytes = layout->file_bytes;
+  return outcome;
+}
+
+}  // namespace fqlab
