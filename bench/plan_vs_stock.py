@@ -54,7 +54,7 @@ def split_addresses(folder):
                 link.symlink_to(document)
 
 
-def plan(folder, planned, study, texts, mix, bytes_allowed, name, imatrix):
+def plan(folder, model, study, texts, mix, bytes_allowed, name, imatrix):
     out = folder / f"{mix}-{name}.plan"
     options = ["--imatrix", imatrix] if imatrix else []
     corpora = [word for text in texts for word in ("--corpus", text)]

@@ -26,7 +26,9 @@ void tell_outcome(const EqualizeRequest& request, const EqualizeOutcome& outcome
   for (const EqualizedKind& kind : outcome.kinds)
     rows.push_back({kind.kind, with_commas(kind.inputs), with_commas(kind.columns),
                     kind.exact ? with_commas(kind.scaled) : "-",
-                    kind.exact ? "yes" : "no: left as they are"});
+                    !kind.known  ? "no entry in the imatrix"
+                    : kind.exact ? "yes"
+                                 : "no: left as they are"});
   fmt::print("{}", table({"input", ">inputs", ">columns", ">scaled", "logits bit for bit the same"}, rows));
   if (!outcome.widened.empty())
     say_warning(fmt::format("{} {} stored as f32, because 16 bits cannot hold the scaled values: {}{}",
@@ -46,8 +48,14 @@ Result<ExitCode> run_equalize(const EqualizeOptions& options) {
   request.output = options.output;
   return supervised([&]() -> Result<ExitCode> {
     const Stopwatch watch;
-    const Result<EqualizeOutcome> outcome =
-        equalize_model(request, [](const std::string& stage) { say(stage); });
+    Progress progress;
+    const Result<EqualizeOutcome> outcome = equalize_model(
+        request, [&](size_t done, size_t all) { progress.update(done, all, "inputs"); },
+        [&](const std::string& stage) {
+          progress.finish();
+          say(stage);
+        });
+    progress.finish();
     if (!outcome) return tl::unexpected(outcome.error());
     tell_outcome(request, *outcome, watch.seconds());
     return kDone;

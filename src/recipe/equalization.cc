@@ -4,8 +4,8 @@
 #include <array>
 #include <cmath>
 #include <map>
+#include <mutex>
 #include <numeric>
-#include <optional>
 #include <string_view>
 
 #include "formats/parallel.h"
@@ -236,23 +236,30 @@ Result<std::vector<double>> squares_of(const GgufFile& file, const ImportanceMat
   return squares;
 }
 
+Result<void> equalize_input(const GgufFile& file, const ImportanceMatrix& imatrix, SharedInput& input) {
+  Result<std::vector<double>> squares = squares_of(file, imatrix, input);
+  if (!squares) return tl::unexpected(squares.error());
+  if (squares->empty()) return {};
+  const Result<BlockErrors> errors = BlockErrors::create(file, input, std::move(*squares));
+  if (!errors) return tl::unexpected(errors.error());
+  descend(*errors, input);
+  return {};
+}
+
 }  // namespace
 
 std::vector<SharedInput> find_shared_inputs(const GgufFile& file) { return Finder(file).find(); }
 
 Result<void> equalize(const GgufFile& file, const ImportanceMatrix& imatrix, std::vector<SharedInput>& inputs,
-                      int threads) {
+                      int threads, const std::function<void(size_t done, size_t all)>& progress) {
   std::vector<Result<void>> results(inputs.size());
+  std::mutex telling;
+  size_t done = 0;
   share_out(inputs.size(), 1, threads, [&](int, uint64_t begin, uint64_t end) {
     for (uint64_t i = begin; i < end; ++i) {
-      Result<std::vector<double>> squares = squares_of(file, imatrix, inputs[i]);
-      if (squares && squares->empty()) continue;
-      const Result<BlockErrors> errors = squares ? BlockErrors::create(file, inputs[i], std::move(*squares))
-                                                 : tl::unexpected(squares.error());
-      if (errors)
-        descend(*errors, inputs[i]);
-      else
-        results[i] = tl::unexpected(errors.error());
+      results[i] = equalize_input(file, imatrix, inputs[i]);
+      const std::scoped_lock lock(telling);
+      progress(++done, inputs.size());
     }
   });
   for (Result<void>& result : results)

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
@@ -36,10 +37,10 @@ std::vector<SharedInput> find_shared_inputs(const GgufFile& file);
 ///   (sum over rows of max w^2 / 16^2) (sum x^2)  +  2 / 127^2 (max x^2) (sum over rows and columns of w^2),
 /// every reader weighed by 1 / (sum of w^2 x^2), by single steps of one column until none is worth 1/10,000.
 /// At most 2048 evenly spaced rows of a reader are read. Exponents lie in -8 .. 8. Inputs without an entry in
-/// the imatrix keep 0. Any number of threads gives the same. Errors: those of decoding, kUsage for an imatrix
-/// of another shape.
+/// the imatrix keep 0. Any number of threads gives the same. `progress` is called after every input, by one
+/// thread at a time. Errors: those of decoding, kUsage for an imatrix of another shape.
 Result<void> equalize(const GgufFile& file, const ImportanceMatrix& imatrix, std::vector<SharedInput>& inputs,
-                      int threads);
+                      int threads, const std::function<void(size_t done, size_t all)>& progress);
 
 /// Moves all exponents of an input by one number where that lets 16-bit floats stay exact: no reader and no
 /// row of a source is multiplied by less than 1.

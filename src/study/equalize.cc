@@ -105,16 +105,18 @@ Result<uint64_t> keep_exact(const GgufFile& file, std::vector<SharedInput>& inpu
     exact = same_bits(*trial, inputs, *original);
   }
   if (!exact) return tl::unexpected(exact.error());
-  if (!*exact) inputs.clear();
+  for (EqualizedKind& kind : kinds) kind.exact = kind.exact && *exact;
   return original->size();
 }
 
-std::vector<EqualizedKind> kinds_of(std::span<const SharedInput> inputs) {
+std::vector<EqualizedKind> kinds_of(std::span<const SharedInput> inputs, const ImportanceMatrix& imatrix) {
   std::vector<EqualizedKind> kinds;
   for (const SharedInput& input : inputs) {
     auto at = std::ranges::find(kinds, input.kind, &EqualizedKind::kind);
     if (at == kinds.end()) at = kinds.insert(kinds.end(), {input.kind});
     ++at->inputs;
+    at->known = at->known || std::ranges::any_of(input.readers,
+                                                 [&](const std::string& name) { return imatrix.has(name); });
     at->columns += input.exponents.size();
     at->scaled += static_cast<uint64_t>(
         std::ranges::count_if(input.exponents, [](int exponent) { return exponent != 0; }));
@@ -171,7 +173,8 @@ Result<void> require_wide_types(const GgufFile& file, std::span<const SharedInpu
 }  // namespace
 
 Result<EqualizeOutcome> equalize_model(const EqualizeRequest& request,
-                                       const std::function<void(const std::string& stage)>& stage) {
+                                       const std::function<void(size_t done, size_t all)>& progress,
+                                       const std::function<void(const std::string&)>& stage) {
   const Existing existing = request.overwrite ? Existing::kReplace : Existing::kRefuse;
   const std::vector<InputFile> files = {{"model", request.model}, {"imatrix", request.imatrix}};
   if (Result<void> possible = check_output(request.output, existing, files); !possible)
@@ -184,26 +187,26 @@ Result<EqualizeOutcome> equalize_model(const EqualizeRequest& request,
   std::vector<SharedInput> inputs = find_shared_inputs(*file);
   if (Result<void> wide = require_wide_types(*file, inputs); !wide) return tl::unexpected(wide.error());
 
-  stage("choosing powers of two");
-  if (Result<void> chosen = equalize(*file, *imatrix, inputs, request.threads); !chosen)
+  if (Result<void> chosen = equalize(*file, *imatrix, inputs, request.threads, progress); !chosen)
     return tl::unexpected(chosen.error());
   EqualizeOutcome outcome;
-  outcome.kinds = kinds_of(inputs);
+  outcome.kinds = kinds_of(inputs, *imatrix);
   avoid_underflow(inputs);
   stage("comparing logits");
   const Result<uint64_t> logits = keep_exact(*file, inputs, outcome.kinds, request.threads);
   if (!logits) return tl::unexpected(logits.error());
   outcome.logits = *logits;
-  if (inputs.empty())
-    return fail(ErrorCode::kUsage, "no input of this architecture can be scaled without changing the model",
-                request.model.string() + ", " + file->architecture(), "use the model as it is");
+  if (std::ranges::none_of(outcome.kinds,
+                           [](const EqualizedKind& kind) { return kind.exact && kind.scaled > 0; }))
+    return fail(ErrorCode::kUsage, "there is nothing to equalize in this model",
+                request.model.string() + ", " + file->architecture(), "use it as it is");
 
   stage("writing");
   Result<GgufRewrite> rewrite = rewrite_of(*file, inputs, outcome.widened);
   if (!rewrite) return tl::unexpected(rewrite.error());
   std::vector<std::string> kept;
   for (const EqualizedKind& kind : outcome.kinds)
-    if (kind.exact) kept.push_back(kind.kind);
+    if (kind.exact && kind.scaled > 0) kept.push_back(kind.kind);
   rewrite->set_metadata = {{"fqlab.version", std::string(FQLAB_VERSION)},
                            {"fqlab.source.sha256", sha256(file->bytes())},
                            {"fqlab.equalized", fmt::format("{}", fmt::join(kept, ", "))}};

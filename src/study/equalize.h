@@ -25,6 +25,7 @@ struct EqualizedKind {
   uint64_t inputs = 0;   ///< of the model
   uint64_t columns = 0;  ///< of all inputs
   uint64_t scaled = 0;   ///< columns that get another power of two than most of their input
+  bool known = false;    ///< the imatrix says what enters at least one of them
   bool exact = true;     ///< false: the architecture computes in another way, so they were left as they are
 };
 
@@ -37,10 +38,11 @@ struct EqualizeOutcome {
 
 /// Reads which columns matter, chooses the powers of two, lets the engine compute both models in float32 on a
 /// chunk of random tokens, leaves out every kind of input with which a bit of the logits differs, and writes
-/// the file. Metadata: fqlab.version, fqlab.source.sha256, fqlab.equalized (the kinds). `stage` is told what
-/// is being done. Errors: kUsage for quantized weights and for models where nothing can be scaled. Calls the
-/// engine: run it supervised.
+/// the file. Metadata: fqlab.version, fqlab.source.sha256, fqlab.equalized (the kinds). `progress` counts the
+/// inputs whose powers are chosen, which takes longest; `stage` is told what follows. Errors: kUsage for
+/// quantized weights and for models where nothing can be scaled. Calls the engine: run it supervised.
 Result<EqualizeOutcome> equalize_model(const EqualizeRequest& request,
-                                       const std::function<void(const std::string& stage)>& stage);
+                                       const std::function<void(size_t done, size_t all)>& progress,
+                                       const std::function<void(const std::string&)>& stage);
 
 }  // namespace fqlab
