@@ -97,6 +97,8 @@ def main():
     parser.add_argument("--own-words", action="store_true", help="plans from the model's own words too; give each way a FOLDER of its own")
     parser.add_argument("--equalized", action="store_true", help="plans of the equalized model; the stock files stay those of the original")
     options = parser.parse_args()
+    if options.equalized and options.no_imatrix:
+        parser.error("--equalized needs an imatrix")
     folder = options.folder
     folder.mkdir(parents=True, exist_ok=True)
     split_addresses(folder)

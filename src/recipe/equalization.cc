@@ -6,6 +6,7 @@
 #include <map>
 #include <mutex>
 #include <numeric>
+#include <set>
 #include <string_view>
 
 #include "formats/parallel.h"
@@ -15,7 +16,8 @@ namespace {
 
 constexpr uint64_t kBlock = 32;           // columns that share a scale in most of ggml's types
 constexpr uint64_t kMostRows = 2048;      // of a reader: enough for the mean of its blocks' largest values
-constexpr int kMostExponent = 8;          // either way
+constexpr int kMostExponent = 6;          // either way
+constexpr int kMostLift = 4;              // of a norm, so that activations stay far from where f16 ends
 constexpr double kWorthwhile = 1e-4;      // of a block's error: a smaller gain is no reason to move
 constexpr double kWeightSteps = 16;       // between 0 and the largest weight: 5 bits
 constexpr double kActivationSteps = 127;  // 8 bits
@@ -52,16 +54,19 @@ class Finder {
   explicit Finder(const GgufFile& file) : file_(file) {}
 
   std::vector<SharedInput> find() {
-    int layers = 0;
-    for (const TensorInfo& tensor : file_.tensors())
-      if (const auto layer = parse_tensor_name(tensor.name).layer) layers = std::max(layers, *layer + 1);
-    for (int i = 0; i < layers; ++i) {
+    std::set<int> layers;
+    bool more_heads = false;  // which predict further tokens from what output_norm gives
+    for (const TensorInfo& tensor : file_.tensors()) {
+      if (const auto layer = parse_tensor_name(tensor.name).layer) layers.insert(*layer);
+      more_heads = more_heads || tensor.name.find("nextn") != std::string::npos;
+    }
+    for (const int i : layers) {
       const std::string layer = "blk." + std::to_string(i) + ".";
       for (const NormRule& rule : norm_rules()) add_norm(layer, rule);
       add_attention_output(layer);
       if (matrix(named(layer, "ffn_gate")) != nullptr) add_gated_product(layer);
     }
-    add_norm("", {"output_norm", {"output"}});
+    if (!more_heads) add_norm("", {"output_norm", {"output"}});
     return std::move(found_);
   }
 
@@ -217,19 +222,21 @@ void descend(const BlockErrors& errors, SharedInput& input) {
   }
 }
 
-/// The mean squares of an input's values, from the first reader that has an entry.
+/// The mean squares of an input's values, from the first reader that has an entry, best from one that sees
+/// every token: experts that saw none have ones.
 Result<std::vector<double>> squares_of(const GgufFile& file, const ImportanceMatrix& imatrix,
                                        const SharedInput& input) {
   const uint64_t columns = input.source_of.size();
   std::vector<double> squares;
-  for (const std::string& name : input.readers) {
-    if (!imatrix.has(name)) continue;
-    const Result<std::vector<float>> all = imatrix.importance(*file.find_tensor(name));
-    if (!all) return tl::unexpected(all.error());
-    squares.assign(columns, 0);
-    for (size_t i = 0; i < all->size(); ++i) squares[i % columns] += (*all)[i];  // experts: of all of them
-    break;
-  }
+  for (const bool of_experts : {false, true})
+    for (const std::string& name : input.readers) {
+      const TensorInfo& reader = *file.find_tensor(name);
+      if (!squares.empty() || !imatrix.has(name) || (reader.matrices() > 1) != of_experts) continue;
+      const Result<std::vector<float>> all = imatrix.importance(reader);
+      if (!all) return tl::unexpected(all.error());
+      squares.assign(columns, 0);
+      for (size_t i = 0; i < all->size(); ++i) squares[i % columns] += (*all)[i];
+    }
   // An input that is always 0 could be scaled without end.
   const double sum = std::accumulate(squares.begin(), squares.end(), 0.0);
   for (double& square : squares) square = std::max(square, 1e-9 * sum / static_cast<double>(columns));
@@ -267,24 +274,26 @@ Result<void> equalize(const GgufFile& file, const ImportanceMatrix& imatrix, std
   return {};
 }
 
-void avoid_underflow(std::vector<SharedInput>& inputs) {
-  std::map<std::string, int> rows_fall_by;  // of matrices that are sources
+void avoid_underflow(const GgufFile& file, std::vector<SharedInput>& inputs) {
+  const auto is_f16 = [&](const std::string& name) { return file.find_tensor(name)->type == GgmlType::kF16; };
   const auto lift = [](SharedInput& input, int least) {
     const int by = least - *std::ranges::min_element(input.exponents);
     for (int& exponent : input.exponents) exponent += by;
   };
-  for (SharedInput& input : inputs)
-    if (input.kind == "attn_v" || input.kind == "ffn_up") {
-      lift(input, 0);
-      rows_fall_by[input.source] = *std::ranges::max_element(input.exponents);
-    }
+  std::map<std::string, int> rows_fall_by;  // of matrices that are sources
   for (SharedInput& input : inputs) {
-    if (rows_fall_by.contains(input.source)) continue;
+    if (!is_f16(input.source) && !is_f16(input.readers.front())) continue;
+    if (input.kind != "attn_v" && input.kind != "ffn_up") continue;
+    lift(input, 0);
+    rows_fall_by[input.source] = *std::ranges::max_element(input.exponents);
+  }
+  for (SharedInput& input : inputs) {
+    if (rows_fall_by.contains(input.source) || std::ranges::none_of(input.readers, is_f16)) continue;
     int least = 0;
     for (const std::string& reader : input.readers)
       if (const auto falls = rows_fall_by.find(reader); falls != rows_fall_by.end())
         least = std::max(least, falls->second);
-    lift(input, least);
+    lift(input, std::min(least, kMostLift));
   }
 }
 
@@ -300,24 +309,25 @@ TensorScale scale_of(const TensorInfo& tensor, std::span<const SharedInput> inpu
     if (idle(input.exponents)) continue;
     if (std::ranges::find(input.readers, tensor.name) != input.readers.end()) scale.columns = input.exponents;
     if (tensor.name != input.source && tensor.name != bias_of(input.source)) continue;
-    scale.rows.resize(*std::ranges::max_element(input.source_of) + 1);
+    const uint64_t rows = *std::ranges::max_element(input.source_of) + 1;
+    if (tensor.values() % rows != 0) continue;
+    scale.rows.resize(rows);
     for (size_t c = 0; c < input.source_of.size(); ++c) scale.rows[input.source_of[c]] = -input.exponents[c];
   }
   return scale;
 }
 
-void apply_scale(const TensorScale& scale, const TensorInfo& tensor, std::span<float> values, int sign) {
+void apply_scale(const TensorScale& scale, std::span<float> values, int sign) {
   const auto powers = [sign](const std::vector<int>& exponents) {
     std::vector<float> all;
     for (const int exponent : exponents) all.push_back(std::ldexp(1.0f, sign * exponent));
     return all;
   };
   const std::vector<float> by_column = powers(scale.columns), by_row = powers(scale.rows);
-  const uint64_t columns = tensor.is_matrix() ? tensor.columns() : 1;
-  for (uint64_t i = 0; i < values.size(); ++i) {
-    if (!by_column.empty()) values[i] *= by_column[i % columns];
-    if (!by_row.empty()) values[i] *= by_row[i / columns];
-  }
+  const size_t columns = by_column.size(), rows = std::max<size_t>(by_row.size(), 1);
+  const size_t per_row = std::max<size_t>(values.size() / rows, 1);
+  for (size_t i = 0; i < values.size(); ++i)
+    values[i] *= (columns == 0 ? 1 : by_column[i % columns]) * (by_row.empty() ? 1 : by_row[i / per_row]);
 }
 
 }  // namespace fqlab

@@ -36,24 +36,26 @@ std::vector<SharedInput> find_shared_inputs(const GgufFile& file);
 /// columns)
 ///   (sum over rows of max w^2 / 16^2) (sum x^2)  +  2 / 127^2 (max x^2) (sum over rows and columns of w^2),
 /// every reader weighed by 1 / (sum of w^2 x^2), by single steps of one column until none is worth 1/10,000.
-/// At most 2048 evenly spaced rows of a reader are read. Exponents lie in -8 .. 8. Inputs without an entry in
+/// At most 2048 evenly spaced rows of a reader are read. Exponents lie in -6 .. 6. Inputs without an entry in
 /// the imatrix keep 0. Any number of threads gives the same. `progress` is called after every input, by one
 /// thread at a time. Errors: those of decoding, kUsage for an imatrix of another shape.
 Result<void> equalize(const GgufFile& file, const ImportanceMatrix& imatrix, std::vector<SharedInput>& inputs,
                       int threads, const std::function<void(size_t done, size_t all)>& progress);
 
-/// Moves all exponents of an input by one number where that lets 16-bit floats stay exact: no reader and no
-/// row of a source is multiplied by less than 1.
-void avoid_underflow(std::vector<SharedInput>& inputs);
+/// Moves all exponents of an input by one number, where 16-bit floats (f16) would lose small values
+/// otherwise: no reader and no row of a source is then multiplied by less than 1. Norms are moved by 2^-4 at
+/// most, because kernels keep a block's largest activation in f16 too; what stays inexact is for the caller
+/// to find.
+void avoid_underflow(const GgufFile& file, std::vector<SharedInput>& inputs);
 
-/// The exponents by which a tensor's values are multiplied: of its columns (empty: none) and of its rows, or,
-/// for vectors, of its values. Biases of a source count as its values.
+/// The exponents by which a tensor's values are multiplied: of its columns (empty: none) and of its rows;
+/// each value of a norm or a bias is a row.
 struct TensorScale {
   std::vector<int> columns, rows;
 };
 /// Empty where no input changes the tensor.
 TensorScale scale_of(const TensorInfo& tensor, std::span<const SharedInput> inputs);
 /// Multiplies a tensor's values in place: `sign` 1, or -1 to undo it.
-void apply_scale(const TensorScale& scale, const TensorInfo& tensor, std::span<float> values, int sign = 1);
+void apply_scale(const TensorScale& scale, std::span<float> values, int sign = 1);
 
 }  // namespace fqlab

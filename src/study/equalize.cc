@@ -4,7 +4,9 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
+#include <functional>
 #include <map>
 #include <optional>
 
@@ -51,20 +53,44 @@ class Trial {
     return trial;
   }
 
+  /// The original's logits; kInput where they could not show a difference.
+  Result<std::vector<float>> original() {
+    Result<std::vector<float>> all = logits();
+    if (!all) return all;
+    const bool finite = std::ranges::all_of(*all, [](float logit) { return std::isfinite(logit); });
+    if (finite && std::ranges::adjacent_find(*all, std::not_equal_to<>()) != all->end()) return all;
+    return fail(ErrorCode::kInput, finite ? "all logits are the same" : "the model's logits are not finite",
+                file_.path().string(), "look for NaN, Inf and zeros in the weights: fqlab inspect MODEL");
+  }
+
+  /// Whether the logits keep their bits under these scales. The trial is as before afterwards.
+  Result<bool> same_bits(std::span<const SharedInput> inputs, const std::vector<float>& original) {
+    std::vector<const TensorInfo*> changed;
+    for (const TensorInfo& tensor : file_.tensors()) {
+      const TensorScale scale = scale_of(tensor, inputs);
+      if (scale.columns.empty() && scale.rows.empty()) continue;
+      apply_scale(scale, image_.floats(tensor.name));
+      changed.push_back(&tensor);
+    }
+    const Result<std::vector<float>> scaled = logits();
+    for (const TensorInfo* tensor : changed) {
+      const Result<std::vector<float>> values = file_.read_floats(*tensor);
+      if (!values) return tl::unexpected(values.error());
+      std::ranges::copy(*values, image_.floats(tensor->name).begin());
+    }
+    if (!scaled) return tl::unexpected(scaled.error());
+    return std::memcmp(scaled->data(), original.data(), original.size() * sizeof(float)) == 0;
+  }
+
+ private:
+  Trial(const GgufFile& file, WeightImage image) : file_(file), image_(std::move(image)) {}
+
   Result<std::vector<float>> logits() {
     const Result<std::span<const float>> all = evaluator_->logits(tokens_, 0, kTokens);
     if (!all) return tl::unexpected(all.error());
     return std::vector<float>(all->begin(), all->end());
   }
 
-  /// sign 1, or -1 to undo it.
-  void scale(std::span<const SharedInput> inputs, int sign) {
-    for (const TensorInfo& tensor : file_.tensors())
-      apply_scale(scale_of(tensor, inputs), tensor, image_.floats(tensor.name), sign);
-  }
-
- private:
-  Trial(const GgufFile& file, WeightImage image) : file_(file), image_(std::move(image)) {}
   const GgufFile& file_;
   WeightImage image_;
   std::optional<Evaluator> evaluator_;
@@ -78,35 +104,39 @@ std::vector<SharedInput> of_kind(std::span<const SharedInput> inputs, std::strin
   return found;
 }
 
-/// Whether the logits keep their bits; the trial is as before afterwards.
-Result<bool> same_bits(Trial& trial, std::span<const SharedInput> inputs,
-                       const std::vector<float>& original) {
-  trial.scale(inputs, 1);
-  const Result<std::vector<float>> logits = trial.logits();
-  trial.scale(inputs, -1);
-  if (!logits) return tl::unexpected(logits.error());
-  return std::memcmp(logits->data(), original.data(), original.size() * sizeof(float)) == 0;
-}
-
-/// Leaves the inputs whose scaling the engine undoes exactly.
-Result<uint64_t> keep_exact(const GgufFile& file, std::vector<SharedInput>& inputs,
-                            std::vector<EqualizedKind>& kinds, int threads) {
-  Result<Trial> trial = Trial::create(file, threads);
-  if (!trial) return tl::unexpected(trial.error());
-  const Result<std::vector<float>> original = trial->logits();
-  if (!original) return tl::unexpected(original.error());
-  Result<bool> exact = same_bits(*trial, inputs, *original);
-  for (size_t i = 0; exact && !*exact && i < kinds.size(); ++i) {
-    const Result<bool> alone = same_bits(*trial, of_kind(inputs, kinds[i].kind), *original);
+/// Leaves the inputs whose scaling the engine undoes exactly, and moves them away from underflow where that
+/// is exact too.
+Result<void> keep_exact(const GgufFile& file, Trial& trial, const std::vector<float>& original,
+                        std::vector<SharedInput>& inputs, std::vector<EqualizedKind>& kinds) {
+  Result<bool> exact = trial.same_bits(inputs, original);
+  for (EqualizedKind& kind : kinds) {
+    if (!exact || *exact) break;
+    const Result<bool> alone = trial.same_bits(of_kind(inputs, kind.kind), original);
     if (!alone) return tl::unexpected(alone.error());
     if (*alone) continue;
-    kinds[i].exact = false;
-    std::erase_if(inputs, [&](const SharedInput& input) { return input.kind == kinds[i].kind; });
-    exact = same_bits(*trial, inputs, *original);
+    kind.exact = false;
+    std::erase_if(inputs, [&](const SharedInput& input) { return input.kind == kind.kind; });
+    exact = trial.same_bits(inputs, original);
   }
   if (!exact) return tl::unexpected(exact.error());
-  for (EqualizedKind& kind : kinds) kind.exact = kind.exact && *exact;
-  return original->size();
+  if (!*exact) {
+    inputs.clear();
+    for (EqualizedKind& kind : kinds) kind.exact = false;
+  }
+  std::vector<SharedInput> lifted = inputs;
+  avoid_underflow(file, lifted);
+  exact = trial.same_bits(lifted, original);
+  if (!exact) return tl::unexpected(exact.error());
+  if (*exact) inputs = std::move(lifted);
+  return {};
+}
+
+/// Columns that do not move with most of their input.
+uint64_t scaled_columns(const SharedInput& input) {
+  std::map<int, uint64_t> columns_of;
+  uint64_t most = 0;
+  for (const int exponent : input.exponents) most = std::max(most, ++columns_of[exponent]);
+  return input.exponents.size() - most;
 }
 
 std::vector<EqualizedKind> kinds_of(std::span<const SharedInput> inputs, const ImportanceMatrix& imatrix) {
@@ -118,8 +148,7 @@ std::vector<EqualizedKind> kinds_of(std::span<const SharedInput> inputs, const I
     at->known = at->known || std::ranges::any_of(input.readers,
                                                  [&](const std::string& name) { return imatrix.has(name); });
     at->columns += input.exponents.size();
-    at->scaled += static_cast<uint64_t>(
-        std::ranges::count_if(input.exponents, [](int exponent) { return exponent != 0; }));
+    at->scaled += scaled_columns(input);
   }
   return kinds;
 }
@@ -127,7 +156,15 @@ std::vector<EqualizedKind> kinds_of(std::span<const SharedInput> inputs, const I
 Result<std::vector<float>> scaled_values(const GgufFile& file, const TensorInfo& tensor,
                                          const TensorScale& scale) {
   Result<std::vector<float>> values = file.read_floats(tensor);
-  if (values) apply_scale(scale, tensor, *values);
+  if (!values) return values;
+  const std::vector<float> original = *values;
+  apply_scale(scale, *values);
+  std::vector<float> back = *values;
+  apply_scale(scale, back, -1);
+  for (size_t i = 0; i < back.size(); ++i)
+    if (back[i] != original[i] && !std::isnan(original[i]))
+      return fail(ErrorCode::kInput, fmt::format("{} cannot be scaled within float32's range", original[i]),
+                  tensor.name, "use the model as it is");
   return values;
 }
 
@@ -159,15 +196,32 @@ Result<GgufRewrite> rewrite_of(const GgufFile& file, std::span<const SharedInput
 }
 
 Result<void> require_wide_types(const GgufFile& file, std::span<const SharedInput> inputs) {
-  for (const SharedInput& input : inputs)
-    for (const std::string& name : input.readers) {
+  for (const SharedInput& input : inputs) {
+    std::vector<std::string> names = input.readers;
+    names.push_back(input.source);
+    for (const std::string& name : names) {
       const GgmlType type = file.find_tensor(name)->type;
       if (type == GgmlType::kF32 || type == GgmlType::kF16 || type == GgmlType::kBf16) continue;
       return fail(ErrorCode::kUsage, "the model is quantized already: only an original can be equalized",
                   fmt::format("{}, {}", name, type_name(type)),
                   "give the file of 16 or 32 bits that it was made from");
     }
+  }
   return {};
+}
+
+/// Why nothing is written: there is nothing to scale, or the engine computes in another way.
+Error nothing_to_do(const GgufFile& file, const std::vector<EqualizedKind>& kinds) {
+  std::vector<std::string> others;
+  for (const EqualizedKind& kind : kinds)
+    if (!kind.exact) others.push_back(kind.kind);
+  const std::string where = file.path().string() + ", " + file.architecture();
+  if (others.empty())
+    return {ErrorCode::kUsage, "there is nothing to equalize in this model", where, "use it as it is"};
+  return {ErrorCode::kUsage,
+          fmt::format("there is nothing to equalize: scaling {} changes this architecture's logits",
+                      fmt::join(others, ", ")),
+          where, "use it as it is"};
 }
 
 }  // namespace
@@ -185,31 +239,32 @@ Result<EqualizeOutcome> equalize_model(const EqualizeRequest& request,
   if (!imatrix) return tl::unexpected(imatrix.error());
   if (Result<void> goes = imatrix->goes_with(*file); !goes) return tl::unexpected(goes.error());
   std::vector<SharedInput> inputs = find_shared_inputs(*file);
+  if (inputs.empty()) return tl::unexpected(nothing_to_do(*file, {}));
   if (Result<void> wide = require_wide_types(*file, inputs); !wide) return tl::unexpected(wide.error());
+  Result<Trial> trial = Trial::create(*file, request.threads);
+  if (!trial) return tl::unexpected(trial.error());
+  const Result<std::vector<float>> original = trial->original();
+  if (!original) return tl::unexpected(original.error());
 
   if (Result<void> chosen = equalize(*file, *imatrix, inputs, request.threads, progress); !chosen)
     return tl::unexpected(chosen.error());
   EqualizeOutcome outcome;
   outcome.kinds = kinds_of(inputs, *imatrix);
-  avoid_underflow(inputs);
+  outcome.logits = original->size();
   stage("comparing logits");
-  const Result<uint64_t> logits = keep_exact(*file, inputs, outcome.kinds, request.threads);
-  if (!logits) return tl::unexpected(logits.error());
-  outcome.logits = *logits;
-  if (std::ranges::none_of(outcome.kinds,
-                           [](const EqualizedKind& kind) { return kind.exact && kind.scaled > 0; }))
-    return fail(ErrorCode::kUsage, "there is nothing to equalize in this model",
-                request.model.string() + ", " + file->architecture(), "use it as it is");
+  if (Result<void> kept = keep_exact(*file, *trial, *original, inputs, outcome.kinds); !kept)
+    return tl::unexpected(kept.error());
+  std::vector<std::string> changed;
+  for (const EqualizedKind& kind : outcome.kinds)
+    if (kind.exact && kind.scaled > 0) changed.push_back(kind.kind);
+  if (changed.empty()) return tl::unexpected(nothing_to_do(*file, outcome.kinds));
 
   stage("writing");
   Result<GgufRewrite> rewrite = rewrite_of(*file, inputs, outcome.widened);
   if (!rewrite) return tl::unexpected(rewrite.error());
-  std::vector<std::string> kept;
-  for (const EqualizedKind& kind : outcome.kinds)
-    if (kind.exact && kind.scaled > 0) kept.push_back(kind.kind);
   rewrite->set_metadata = {{"fqlab.version", std::string(FQLAB_VERSION)},
                            {"fqlab.source.sha256", sha256(file->bytes())},
-                           {"fqlab.equalized", fmt::format("{}", fmt::join(kept, ", "))}};
+                           {"fqlab.equalized", fmt::format("{}", fmt::join(changed, ", "))}};
   const Result<GgufLayout> layout = write_gguf_file(*file, *rewrite, request.output, request.overwrite);
   if (!layout) return tl::unexpected(layout.error());
   outcome.file_bytes = layout->file_bytes;

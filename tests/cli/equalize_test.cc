@@ -91,6 +91,22 @@ TEST_F(EqualizeCommand, RefusesAQuantizedModel) {
   EXPECT_FALSE(std::filesystem::exists(out_));
 }
 
+TEST_F(EqualizeCommand, RefusesLogitsThatCouldNotShowADifference) {
+  const GgufFile file = GgufFile::open(model_).value();
+  GgufRewrite rewrite;
+  rewrite.replacements.push_back(
+      {"output_norm.weight", GgmlType::kF32, [](std::span<std::byte> out) -> Result<void> {
+         std::ranges::fill(out, std::byte{0xff});  // NaN
+         return {};
+       }});
+  const std::filesystem::path broken = folder_ / "broken.gguf";
+  ASSERT_TRUE(write_gguf_file(file, rewrite, broken, false));
+  const testing::Ran ran = equalize(broken);
+  EXPECT_EQ(ran.code, 1);
+  EXPECT_THAT(ran.err, HasSubstr("logits are not finite"));
+  EXPECT_FALSE(std::filesystem::exists(out_));
+}
+
 TEST_F(EqualizeCommand, RefusesBeforeTheWork) {
   testing::write_file(out_, "mine");
   const testing::Ran exists = equalize(model_);

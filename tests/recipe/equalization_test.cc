@@ -51,8 +51,12 @@ class Equalization : public ::testing::Test {
 
   GgufFile model() {
     std::vector<NewTensor> tensors;
-    for (const auto& [name, values] : values_)
-      tensors.push_back({name, GgmlType::kF32, shapes_[name], std::as_bytes(std::span(values))});
+    for (const auto& [name, values] : values_) {
+      const bool matrix = shapes_[name].size() > 1;
+      const auto bytes = std::as_bytes(std::span(values));
+      tensors.push_back({name, matrix ? type_ : GgmlType::kF32, shapes_[name],
+                         matrix && type_ == GgmlType::kF16 ? bytes.first(bytes.size() / 2) : bytes});
+    }
     EXPECT_TRUE(write_new_gguf_file(
         {{{"general.architecture", std::string("llama")}, {"llama.attention.head_count", uint32_t{2}}}},
         tensors, folder_ / "model.gguf", true));
@@ -79,6 +83,7 @@ class Equalization : public ::testing::Test {
   }
 
   testing::TemporaryFolder folder_;
+  GgmlType type_ = GgmlType::kF32;  // of the matrices; as f16 their values are any
   Random random_{7};
   std::map<std::string, std::vector<float>> values_, squares_;
   std::map<std::string, std::vector<uint64_t>> shapes_;
@@ -123,6 +128,7 @@ TEST_F(Equalization, EveryFactorIsUndoneWhereItsInputComesFrom) {
     const std::vector<int> source = scale(input.source).rows;
     for (const std::string& reader : input.readers) {
       const std::vector<int> columns = scale(reader).columns;
+      ASSERT_EQ(columns.size(), input.source_of.size());
       for (size_t c = 0; c < columns.size(); ++c) ASSERT_EQ(columns[c] + source[input.source_of[c]], 0);
     }
   }
@@ -132,12 +138,11 @@ TEST_F(Equalization, EveryFactorIsUndoneWhereItsInputComesFrom) {
 }
 
 TEST_F(Equalization, ScalesColumnsAndRowsAndBackToTheSameBits) {
-  const TensorInfo tensor{"m", GgmlType::kF32, {2, 3}, 0, 24};
   const TensorScale scale{{1, 0}, {0, -1, 3}};
   std::vector<float> values = {1, 2, 3, 4, 5, 6};
-  apply_scale(scale, tensor, values);
+  apply_scale(scale, values);
   EXPECT_THAT(values, ElementsAre(2, 2, 3, 2, 80, 48));
-  apply_scale(scale, tensor, values, -1);
+  apply_scale(scale, values, -1);
   EXPECT_THAT(values, ElementsAre(1, 2, 3, 4, 5, 6));
 }
 
@@ -219,7 +224,10 @@ TEST_F(Equalization, InputsThatAreAlwaysZeroAreBounded) {
   for (float& square : squares_["blk.0.ffn_down.weight"]) square = 0;
   squares_["blk.0.ffn_down.weight"][1] = 1;
   const std::vector<SharedInput> inputs = equalized();
-  for (const int exponent : of(inputs, "ffn_up").exponents) EXPECT_LE(std::abs(exponent), 8);
+  const std::vector<int>& exponents = of(inputs, "ffn_up").exponents;
+  EXPECT_GT(exponents[1], exponents[2]);
+  EXPECT_THAT(std::vector<int>(exponents.begin() + 64, exponents.end()), Each(0))
+      << "a block without any input";
 }
 
 TEST_F(Equalization, AnInputWithoutAnEntryKeepsItsScale) {
@@ -228,9 +236,6 @@ TEST_F(Equalization, AnInputWithoutAnEntryKeepsItsScale) {
 }
 
 TEST_F(Equalization, AnImatrixOfAnotherShapeIsRefused) {
-  const ImportanceMatrix of_this = imatrix();
-  values_.erase("blk.0.ffn_down.weight");
-  add("blk.0.ffn_down.weight", {kHidden, kWidth});
   squares_["blk.0.ffn_down.weight"].resize(32);
   const GgufFile file = model();
   std::vector<SharedInput> inputs = find_shared_inputs(file);
@@ -239,12 +244,50 @@ TEST_F(Equalization, AnImatrixOfAnotherShapeIsRefused) {
   EXPECT_EQ(done.error().code, ErrorCode::kUsage);
 }
 
-TEST_F(Equalization, NoSixteenBitValueIsMadeSmaller) {
+TEST_F(Equalization, AVectorThatReadsTheNormIsScaledValueByValue) {
+  add("blk.0.ffn_gate_inp_shexp.weight", {kWidth});
+  const GgufFile file = model();
+  std::vector<SharedInput> inputs = find_shared_inputs(file);
+  SharedInput& norm = *std::ranges::find(inputs, "ffn_norm", &SharedInput::kind);
+  norm.exponents[2] = 3;
+  const TensorScale scale = scale_of(*file.find_tensor("blk.0.ffn_gate_inp_shexp.weight"), inputs);
+  std::vector<float> values(kWidth, 1.0f);
+  apply_scale(scale, values);
+  EXPECT_EQ(values[0], 1.0f);
+  EXPECT_EQ(values[2], 8.0f);
+}
+
+TEST_F(Equalization, ExpertsOfALayerAreScaledTogether) {
+  values_.erase("blk.0.ffn_gate.weight");
+  values_.erase("blk.0.ffn_up.weight");
+  squares_.erase("blk.0.ffn_gate.weight");
+  squares_.erase("blk.0.ffn_up.weight");
+  add("blk.0.ffn_gate_exps.weight", {kWidth, kHidden, 2});
+  add("blk.0.ffn_gate_inp.weight", {kWidth, 2});
+  squares_["blk.0.ffn_gate_exps.weight"] = std::vector<float>(2 * kWidth, 4.0f);
+  squares_["blk.0.ffn_gate_inp.weight"] = std::vector<float>(kWidth, 4.0f);
+  squares_["blk.0.ffn_gate_inp.weight"][7] = 4096;  // which sees every token
+  const std::vector<SharedInput> inputs = equalized();
+  EXPECT_GE(of(inputs, "ffn_norm").exponents[7], 1);
+  const GgufFile file = GgufFile::open(folder_ / "model.gguf").value();
+  const TensorScale scale = scale_of(*file.find_tensor("blk.0.ffn_gate_exps.weight"), inputs);
+  std::vector<float> values(2 * kWidth * kHidden, 1.0f);
+  apply_scale(scale, values);
+  EXPECT_EQ(values[7], values[kWidth * kHidden + 7]);
+  EXPECT_EQ(std::log2(values[7]), static_cast<float>(of(inputs, "ffn_norm").exponents[7]));
+}
+
+TEST_F(Equalization, NoF16ValueIsMadeSmaller) {
   for (auto& [name, squares] : squares_)
     for (float& square : squares) square = static_cast<float>(std::exp(3 * random_.normal()));
   std::vector<SharedInput> inputs = equalized();
   const std::vector<int> before = of(inputs, "attn_norm").exponents;
-  avoid_underflow(inputs);
+  const GgufFile wide = model();
+  std::vector<SharedInput> same = inputs;
+  avoid_underflow(wide, same);
+  EXPECT_EQ(of(same, "attn_norm").exponents, before) << "float32 needs no lift";
+  type_ = GgmlType::kF16;
+  avoid_underflow(model(), inputs);
   const std::vector<int>& after = of(inputs, "attn_norm").exponents;
   for (size_t c = 1; c < before.size(); ++c) EXPECT_EQ(after[c] - after[0], before[c] - before[0]);
   for (const TensorInfo& tensor : model().tensors()) {

@@ -35,6 +35,12 @@ TEST(Store, RefusesToChangeAValue) {
               HasSubstr("1 of 2 values cannot be stored as bf16"));
 }
 
+TEST(Store, RefusesQuantizedTypes) {
+  const std::vector<float> values(32, 1.0f);
+  std::vector<std::byte> out(34);
+  EXPECT_EQ(store_exactly(ggml_type_info("q8_0")->type, values, out).error().code, ErrorCode::kUsage);
+}
+
 TEST(Store, KeepsANanWhoseUpperHalfAloneWouldBeInfinity) {
   const float nan = std::bit_cast<float>(0x7f800001u);
   uint16_t half = 0;
