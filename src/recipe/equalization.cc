@@ -320,6 +320,7 @@ TensorScale scale_of(const TensorInfo& tensor, std::span<const SharedInput> inpu
 void apply_scale(const TensorScale& scale, std::span<float> values, int sign) {
   const auto powers = [sign](const std::vector<int>& exponents) {
     std::vector<float> all;
+    all.reserve(exponents.size());
     for (const int exponent : exponents) all.push_back(std::ldexp(1.0f, sign * exponent));
     return all;
   };

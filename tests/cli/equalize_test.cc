@@ -38,6 +38,7 @@ class EqualizeCommand : public ::testing::Test {
     const Model model = Model::load(GgufFile::open(path).value()).value();
     Evaluator evaluator = Evaluator::create(model, {32, 32, 2}).value();
     std::vector<int32_t> tokens;
+    tokens.reserve(32);
     for (int i = 0; i < 32; ++i) tokens.push_back((37 * i + 5) % model.vocabulary_size());
     const std::span<const float> all = evaluator.logits(tokens, 0, 32).value();
     return {all.begin(), all.end()};
