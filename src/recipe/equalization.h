@@ -43,9 +43,9 @@ Result<void> equalize(const GgufFile& file, const ImportanceMatrix& imatrix, std
                       int threads, const std::function<void(size_t done, size_t all)>& progress);
 
 /// Moves all exponents of an input by one number, where 16-bit floats (f16) would lose small values
-/// otherwise: no reader and no row of a source is then multiplied by less than 1. Norms are moved by 2^-4 at
-/// most, because kernels keep a block's largest activation in f16 too; what stays inexact is for the caller
-/// to find.
+/// otherwise: no reader and no row of a source is then multiplied by less than 1. The smallest factor of a
+/// norm's columns becomes 2^4 at most, because kernels keep a block's largest activation in f16 too; what
+/// stays inexact is for the caller to find.
 void avoid_underflow(const GgufFile& file, std::vector<SharedInput>& inputs);
 
 /// The exponents by which a tensor's values are multiplied: of its columns (empty: none) and of its rows;
