@@ -92,7 +92,7 @@ class Trial {
   }
 
   const GgufFile& file_;
-  WeightImage image_;
+  WeightImage image_;  // before the evaluator, which must go first
   std::optional<Evaluator> evaluator_;
   std::vector<int32_t> tokens_;
 };
