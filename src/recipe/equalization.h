@@ -52,6 +52,7 @@ void avoid_underflow(const GgufFile& file, std::vector<SharedInput>& inputs);
 /// each value of a norm or a bias is a row.
 struct TensorScale {
   std::vector<int> columns, rows;
+  bool empty() const { return columns.empty() && rows.empty(); }
 };
 /// Empty where no input changes the tensor.
 TensorScale scale_of(const TensorInfo& tensor, std::span<const SharedInput> inputs);

@@ -7,6 +7,7 @@
 #include <set>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "fqlab/comparison.h"
@@ -32,6 +33,9 @@ class PatchableModel {
   const Model& model() const { return model_; }
   Evaluator& evaluator() { return evaluator_; }
   const Evaluator& evaluator() const { return evaluator_; }
+
+  /// A tensor's values, to be written: WeightImage::floats().
+  std::span<float> floats(std::string_view tensor) { return image_.floats(tensor); }
 
   /// True where every changed tensor can be written (it is float32 in the image).
   bool can_write(const VariantChange& change);

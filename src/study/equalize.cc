@@ -8,7 +8,6 @@
 #include <cstring>
 #include <functional>
 #include <map>
-#include <optional>
 
 #include "base/atomic_file.h"
 #include "base/hash.h"
@@ -38,18 +37,13 @@ class Trial {
                            file.path().string(), "use a machine with more memory");
         !fits)
       return tl::unexpected(fits.error());
-    Result<WeightImage> image = WeightImage::create(file, expand);
-    if (!image) return tl::unexpected(image.error());
-    Trial trial(file, std::move(*image));
-    Result<Model> model = Model::load(trial.image_);
+    Result<PatchableModel> model = PatchableModel::create(file, expanded, options);
     if (!model) return tl::unexpected(model.error());
-    Result<Evaluator> evaluator = Evaluator::create(*model, options);
-    if (!evaluator) return tl::unexpected(evaluator.error());
-    trial.evaluator_ = std::move(*evaluator);
+    Trial trial(file, std::move(*model));
     Random random(1);
     for (int i = 0; i < kTokens; ++i)
       trial.tokens_.push_back(
-          static_cast<int32_t>(random.below(static_cast<uint64_t>(model->vocabulary_size()))));
+          static_cast<int32_t>(random.below(static_cast<uint64_t>(trial.model_.model().vocabulary_size()))));
     return trial;
   }
 
@@ -68,32 +62,31 @@ class Trial {
     std::vector<const TensorInfo*> changed;
     for (const TensorInfo& tensor : file_.tensors()) {
       const TensorScale scale = scale_of(tensor, inputs);
-      if (scale.columns.empty() && scale.rows.empty()) continue;
-      apply_scale(scale, image_.floats(tensor.name));
+      if (scale.empty()) continue;
+      apply_scale(scale, model_.floats(tensor.name));
       changed.push_back(&tensor);
     }
     const Result<std::vector<float>> scaled = logits();
     for (const TensorInfo* tensor : changed) {
       const Result<std::vector<float>> values = file_.read_floats(*tensor);
       if (!values) return tl::unexpected(values.error());
-      std::ranges::copy(*values, image_.floats(tensor->name).begin());
+      std::ranges::copy(*values, model_.floats(tensor->name).begin());
     }
     if (!scaled) return tl::unexpected(scaled.error());
     return std::memcmp(scaled->data(), original.data(), original.size() * sizeof(float)) == 0;
   }
 
  private:
-  Trial(const GgufFile& file, WeightImage image) : file_(file), image_(std::move(image)) {}
+  Trial(const GgufFile& file, PatchableModel model) : file_(file), model_(std::move(model)) {}
 
   Result<std::vector<float>> logits() {
-    const Result<std::span<const float>> all = evaluator_->logits(tokens_, 0, kTokens);
+    const Result<std::span<const float>> all = model_.evaluator().logits(tokens_, 0, kTokens);
     if (!all) return tl::unexpected(all.error());
     return std::vector<float>(all->begin(), all->end());
   }
 
   const GgufFile& file_;
-  WeightImage image_;  // before the evaluator, which must go first
-  std::optional<Evaluator> evaluator_;
+  PatchableModel model_;
   std::vector<int32_t> tokens_;
 };
 
@@ -174,7 +167,7 @@ Result<GgufRewrite> rewrite_of(const GgufFile& file, std::span<const SharedInput
   GgufRewrite rewrite;
   for (const TensorInfo& tensor : file.tensors()) {
     const TensorScale scale = scale_of(tensor, inputs);
-    if (scale.columns.empty() && scale.rows.empty()) continue;
+    if (scale.empty()) continue;
     GgmlType type = tensor.type;
     if (type != GgmlType::kF32) {
       const Result<std::vector<float>> values = scaled_values(file, tensor, scale);
