@@ -66,8 +66,14 @@ def plan(folder, model, study, texts, mix, bytes_allowed, name, imatrix):
     return out, file, seconds
 
 
-def imatrix_of(model, folder, options, file, more):
-    fqlab("imatrix", model, "--corpus", folder / "odd", "--chunks", options.imatrix_chunks, *more, "-o", file)
+def imatrices(folder, model, name, options):
+    """The files by the name of what is planned with them: without an entry for the tied embedding, and (for mixes only) with one."""
+    files = {}
+    for plan_name, more in ((name, ["--no-tied-embedding"]), (f"{name}-embedding", []))[:1 if options.budgets else 2]:
+        file = folder / f"imatrix-{plan_name}.gguf"
+        files[plan_name] = once(file, lambda file=file, more=more: fqlab(
+            "imatrix", model, "--corpus", folder / "odd", "--chunks", options.imatrix_chunks, *more, "-o", file))
+    return files
 
 
 def stock_file(folder, model, mix, imatrix, suffix):
@@ -108,20 +114,13 @@ def main():
     texts = [folder / "odd"]
     if options.own_words:
         texts.append(once(folder / "own", lambda: fqlab("generate", model, "-o", folder / "own")))
-    variants = {"plan": None}
-    if not options.no_imatrix:
-        for name, more in (("plan", ["--no-tied-embedding"]), ("plan-embedding", [])):
-            file = folder / f"imatrix-{name}.gguf"
-            variants[name] = once(file, lambda file=file, more=more: imatrix_of(model, folder, options, file, more))
+    variants = {"plan": None} if options.no_imatrix else imatrices(folder, model, "plan", options)
     stock_imatrix = variants["plan"]
     planned = model
-    if options.budgets:
-        variants = {"plan": variants["plan"]}
     if options.equalized:
         planned = once(folder / "equalized.gguf", lambda: fqlab("equalize", model, "--imatrix", stock_imatrix, "-o", folder / "equalized.gguf"))
         study = folder / "study-equalized.fqlab"
-        file = folder / "imatrix-equalized.gguf"
-        variants = {"equalized": once(file, lambda: imatrix_of(planned, folder, options, file, ["--no-tied-embedding"]))}
+        variants = imatrices(folder, planned, "equalized", options)
     table = peers.Table(f"fqlab plan against llama-quantize, {options.chunks} chunks of each text", ["size", "file", "found", "stock", "bar"])
     suffix = "-no-imatrix" if options.no_imatrix else ""
     stock = {mix: stock_file(folder, model, mix, stock_imatrix, suffix)
