@@ -31,6 +31,11 @@ const GgmlTypeInfo* ggml_type_info(GgmlType type);
 /// The row with that name, case-insensitive, or nullptr.
 const GgmlTypeInfo* ggml_type_info(std::string_view name);
 
+/// Whether the type is one that originals have: floats of 16 or 32 bits.
+inline bool is_wide_float(GgmlType type) {
+  return type == GgmlType::kF32 || type == GgmlType::kF16 || type == GgmlType::kBf16;
+}
+
 /// Whether tensors of the type hold weights: floats of 16 or 32 bits or a quantized type, not a table of
 /// integers.
 bool holds_weights(GgmlType type);

@@ -61,7 +61,7 @@ Result<std::vector<InspectedTensor>> inspect(const GgufFile& file, std::span<con
   for (const size_t index : chosen) {
     const TensorInfo& info = file.tensors()[index];
     InspectedTensor tensor{info, parse_tensor_name(info.name), {}};
-    if (info.type == GgmlType::kF32 || info.type == GgmlType::kF16 || info.type == GgmlType::kBf16) {
+    if (is_wide_float(info.type)) {
       const Result<WeightDamage> measured = measure_damage(file, {&index, 1}, {}, {threads, nullptr, {}});
       if (!measured) return tl::unexpected(measured.error());
       tensor.profile = measured->tensors.front().profile;

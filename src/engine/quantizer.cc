@@ -184,8 +184,7 @@ bool needs_imatrix(std::string_view tensor, GgmlType type) {
 }
 
 Result<void> check_not_quantized(const TensorInfo& tensor) {
-  if (tensor.type == GgmlType::kF32 || tensor.type == GgmlType::kF16 || tensor.type == GgmlType::kBf16)
-    return {};
+  if (is_wide_float(tensor.type)) return {};
   return fail(
       ErrorCode::kUsage,
       fmt::format("the tensor is quantized already ({}); another type would be made of what is left of it",

@@ -66,8 +66,7 @@ const GgmlTypeInfo* ggml_type_info(GgmlType type) {
 
 bool holds_weights(GgmlType type) {
   const GgmlTypeInfo* info = ggml_type_info(type);
-  return type == GgmlType::kF32 || type == GgmlType::kF16 || type == GgmlType::kBf16 ||
-         (info != nullptr && info->quantized);
+  return is_wide_float(type) || (info != nullptr && info->quantized);
 }
 
 const GgmlTypeInfo* ggml_type_info(std::string_view name) {

@@ -63,7 +63,7 @@ Result<void> store_exactly(GgmlType type, std::span<const float> values, std::sp
     if (!values.empty()) std::memcpy(out.data(), values.data(), values.size_bytes());
     return {};
   }
-  if (type != GgmlType::kF16 && type != GgmlType::kBf16)
+  if (!is_wide_float(type))
     return fail(ErrorCode::kUsage, "values are stored in f32, f16 or bf16 only", type_name(type));
   const Exactness exact = exactness(values);
   const uint64_t lost = type == GgmlType::kF16 ? exact.not_f16_exact : exact.not_bf16_exact;

@@ -194,7 +194,7 @@ Result<void> require_wide_types(const GgufFile& file, std::span<const SharedInpu
     names.push_back(input.source);
     for (const std::string& name : names) {
       const GgmlType type = file.find_tensor(name)->type;
-      if (type == GgmlType::kF32 || type == GgmlType::kF16 || type == GgmlType::kBf16) continue;
+      if (is_wide_float(type)) continue;
       return fail(ErrorCode::kUsage, "the model is quantized already: only an original can be equalized",
                   fmt::format("{}, {}", name, type_name(type)),
                   "give the file of 16 or 32 bits that it was made from");
