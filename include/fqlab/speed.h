@@ -1,7 +1,6 @@
 // Speed of two models from interleaved measurements.
 #pragma once
 
-#include <cstdint>
 #include <optional>
 #include <span>
 #include <vector>
@@ -24,11 +23,10 @@ struct SpeedBlock {
 /// shows the noise.
 struct SpeedComparison {
   double log_ratio = 0;                  ///< mean over blocks of ln(B/A); exp() of it is the ratio
-  std::optional<Interval> interval;      ///< 95 %, bootstrap over blocks; absent with fewer than 2 blocks
+  std::optional<Interval> interval;      ///< 95 %, Student t over blocks; absent with fewer than 2
   std::optional<Interval> interval90;    ///< for the verdict
   std::vector<double> block_log_ratios;  ///< in the order given, outliers included
 };
-Result<SpeedComparison> compare_speed(std::span<const SpeedBlock> blocks, uint64_t seed,
-                                      int replicates = 10'000);
+Result<SpeedComparison> compare_speed(std::span<const SpeedBlock> blocks);
 
 }  // namespace fqlab

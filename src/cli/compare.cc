@@ -243,7 +243,9 @@ void add_compare(CLI::App& app, const std::vector<std::string>& arguments, Actio
   command->add_option("--threads", request.threads, "number of threads")
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
-  command->add_option("--seed", request.seed, "seed of the controls, the drawn answers and the bootstrap")
+  command
+      ->add_option("--seed", request.seed,
+                   "seed of the controls, the drawn answers and the tokens that speed is measured with")
       ->check(refuse_negative)
       ->capture_default_str();
   command->add_option(

@@ -143,16 +143,16 @@ double median(std::vector<double> values) { return quantile(values, 0.5); }
 
 /// Subject b against subject a.
 Result<SpeedResult> summary(std::span<const Block> blocks, double Sample::*value, size_t a, size_t b,
-                            uint64_t seed, bool& outlier) {
+                            bool& outlier) {
   std::vector<double> original, variant;
   const std::vector<SpeedBlock> pairs = pairs_of(blocks, value, a, b);
   for (const SpeedBlock& block : pairs) {
     original.insert(original.end(), {block.first_a, block.second_a});
     variant.insert(variant.end(), {block.first_b, block.second_b});
   }
-  Result<SpeedComparison> effect = compare_speed(pairs, seed);
+  Result<SpeedComparison> effect = compare_speed(pairs);
   if (!effect) return tl::unexpected(effect.error());
-  Result<SpeedComparison> noise = compare_speed(pairs_of(blocks, value, kOriginal, kSecondLoad), seed);
+  Result<SpeedComparison> noise = compare_speed(pairs_of(blocks, value, kOriginal, kSecondLoad));
   if (!noise) return tl::unexpected(noise.error());
   const auto ratio = [](const std::optional<Interval>& logs) -> std::optional<Interval> {
     if (!logs) return std::nullopt;
@@ -182,19 +182,19 @@ struct Measurements {
   std::vector<Block> warm, cold;
 };
 
-Result<SpeedRun> run_of(const Measurements& all, size_t a, size_t b, uint64_t seed, bool& outlier) {
+Result<SpeedRun> run_of(const Measurements& all, size_t a, size_t b, bool& outlier) {
   SpeedRun run;
   for (const auto& [value, result] :
        {std::pair{&Sample::load_ms, &run.load_ms}, std::pair{&Sample::first_token_ms, &run.first_token_ms},
         std::pair{&Sample::prompt_tps, &run.prompt_tps},
         std::pair{&Sample::generation_tps, &run.generation_tps}}) {
-    Result<SpeedResult> found = summary(all.warm, value, a, b, seed, outlier);
+    Result<SpeedResult> found = summary(all.warm, value, a, b, outlier);
     if (!found) return tl::unexpected(found.error());
     *result = std::move(*found);
   }
   if (!all.cold.empty()) {
     bool ignored = false;
-    if (Result<SpeedResult> found = summary(all.cold, &Sample::load_ms, a, b, seed, ignored); found)
+    if (Result<SpeedResult> found = summary(all.cold, &Sample::load_ms, a, b, ignored); found)
       run.cold_load_ms = std::move(*found);
   }
   return run;
@@ -234,11 +234,11 @@ Result<SpeedTable> measure_speeds(const std::filesystem::path& original,
 
   bool outlier = false;
   for (size_t subject = kFirstVariant; subject < paths.size(); ++subject) {
-    Result<SpeedRun> run = run_of(all, kOriginal, subject, settings.seed, outlier);
+    Result<SpeedRun> run = run_of(all, kOriginal, subject, outlier);
     if (!run) return tl::unexpected(run.error());
     table.against_original.push_back(std::move(*run));
     if (subject == kFirstVariant) continue;
-    Result<SpeedRun> first = run_of(all, subject, kFirstVariant, settings.seed, outlier);
+    Result<SpeedRun> first = run_of(all, subject, kFirstVariant, outlier);
     if (!first) return tl::unexpected(first.error());
     table.first_against.push_back(std::move(*first));
   }

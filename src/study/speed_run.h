@@ -18,8 +18,8 @@ struct SpeedSettings {
   int blocks = 5;  ///< A B B A blocks; more give a narrower interval
   int prompt_tokens = 512;
   int generated_tokens = 64;
-  int cold_blocks = 2;  ///< loads after the page cache was dropped; 0: none
-  uint64_t seed = 1;
+  int cold_blocks = 3;  ///< loads after the page cache was dropped; 0: none
+  uint64_t seed = 1;    ///< of the random tokens
 };
 
 struct SpeedRun {
