@@ -64,6 +64,7 @@ struct MapCell {
   std::optional<double> kl;  ///< mean KL divergence (original || changed) in nats, see estimate_cells();
                              ///< present where measured
   std::optional<Interval> kl_interval;
+  // These four are of the measured chunks alone, also where kl is an estimate for all chunks.
   std::optional<double> log_ratio;  ///< ln(PPL changed / PPL original)
   std::optional<Interval> log_ratio_interval;
   std::optional<double> same_top;  ///< fraction of positions with the same most likely token

@@ -43,4 +43,11 @@ std::vector<double> benjamini_hochberg(std::span<const double> p_values);
 std::optional<int64_t> more_clusters_to_decide(const ClusteredMean& mean, double margin, double chance = 0.9,
                                                int64_t most = 1'000'000);
 
+/// The least number of clusters more with which a fraction's 90 % interval decides, if the fraction and the
+/// design effect stay. 0: it does already. Absent with fewer than 2 clusters, or where more than `most` would
+/// be needed. Blind spot: knows nothing of where the fraction may move; ask the function above of its mean
+/// too.
+std::optional<int64_t> more_clusters_for_fraction(const Agreement& fraction, double margin,
+                                                  int64_t most = 1'000'000);
+
 }  // namespace fqlab

@@ -70,11 +70,20 @@ ClusteredMean macro_average(std::span<const ClusteredMean> corpora, double confi
 /// one cluster.
 std::optional<double> design_effect(std::span<const double> values, std::span<const int> cluster_of);
 
+/// Variance of the mean of independent positions with these values; absent with fewer than 2 of them.
+std::optional<double> independent_variance(std::span<const double> values);
+
 /// Empirical quantile, q in [0, 1], linear between order statistics (type 7). Sorts `values`.
 double quantile(std::vector<double>& values, double q);
 
 /// Wilson score interval of a fraction, n may be an effective number.
 Interval wilson_interval(double fraction, double n, double confidence = 0.95);
+
+/// The same for a fraction over clusters: `n` positions, of which `effective_n` count as independent. Where
+/// they are fewer, their number comes from the scatter of few clusters, and Student's quantile with `degrees`
+/// stands for the normal one; where they are not, the variance follows from the fraction.
+Interval clustered_wilson_interval(double fraction, double n, double effective_n, double degrees,
+                                   double confidence = 0.95);
 
 /// A fraction of positions, such as those with the same top token.
 struct Agreement {
@@ -82,9 +91,10 @@ struct Agreement {
   uint64_t n = 0;
   int clusters = 0;
   std::optional<double>
-      design_effect;           ///< absent where all positions agree, none does, or there is one cluster
-  double effective_n = 0;      ///< n / design effect, never above n; n where there is no design effect
-  Interval interval = {0, 1};  ///< Wilson with effective_n
+      design_effect;                 ///< absent where all positions agree, none does, or there is one cluster
+  double effective_n = 0;            ///< n / design effect, never above n; n where there is no design effect
+  double degrees = 0;                ///< of freedom of the clusters' scatter
+  std::optional<Interval> interval;  ///< clustered_wilson_interval(); absent with fewer than 2 clusters
 };
 
 /// `clusters` hold the number of positions that agree and the number of positions. Blind spot: where every

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cassert>
 #include <cmath>
+#include <numeric>
 
 #include "fqlab/stats.h"
 #include "stats/distributions.h"
@@ -43,6 +44,15 @@ ClusteredMean clustered_mean(std::span<const ClusterSum> clusters, double confid
   return result;
 }
 
+std::optional<double> independent_variance(std::span<const double> values) {
+  if (values.size() < 2) return std::nullopt;
+  const double n = static_cast<double>(values.size());
+  const double mean = std::accumulate(values.begin(), values.end(), 0.0) / n;
+  double squares = 0;
+  for (const double value : values) squares += square(value - mean);
+  return squares / (n - 1) / n;
+}
+
 std::optional<double> design_effect(std::span<const double> values, std::span<const int> cluster_of) {
   assert(values.size() == cluster_of.size());
   if (values.size() < 2) return std::nullopt;
@@ -55,10 +65,7 @@ std::optional<double> design_effect(std::span<const double> values, std::span<co
   }
   const ClusteredMean mean = clustered_mean(clusters);
   if (!mean.standard_error) return std::nullopt;
-  double squares = 0;
-  for (const double value : values) squares += square(value - mean.mean);
-  const double n = static_cast<double>(values.size());
-  const double independent = squares / (n - 1) / n;
+  const double independent = *independent_variance(values);
   if (!(independent > 0)) return std::nullopt;
   return square(*mean.standard_error) / independent;
 }

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <numeric>
 
 #include "stats/distributions.h"
@@ -63,13 +64,29 @@ std::vector<double> benjamini_hochberg(std::span<const double> p_values) {
 
 namespace {
 
-/// Probability that the 90 % interval after `more` further clusters lies inside or outside the margins. The
-/// degrees of freedom grow with the clusters: of several corpora in proportion, since each of them grows.
+/// Degrees of freedom of `now` clusters after `more` of them: of several corpora in proportion, since each of
+/// them grows.
+double grown(double degrees, double now, double more) { return degrees * (now + more - 1) / (now - 1); }
+
+/// The least whole number from 1 to `most` for which `holds`, which then holds for all larger ones.
+std::optional<int64_t> least_that(const std::function<bool(int64_t)>& holds, int64_t most) {
+  int64_t high = 1;
+  while (high < most && !holds(high)) high *= 2;
+  high = std::min(high, most);
+  if (!holds(high)) return std::nullopt;
+  int64_t low = high / 2;  // does not hold, or 0
+  while (high - low > 1) {
+    const int64_t middle = low + (high - low) / 2;
+    (holds(middle) ? high : low) = middle;
+  }
+  return high;
+}
+
+/// Probability that the 90 % interval after `more` further clusters lies inside or outside the margins.
 double chance_to_decide(const ClusteredMean& mean, double margin, double more) {
   const double now = mean.clusters, then = now + more;
-  const double degrees_then = mean.degrees * (then - 1) / (now - 1);
   const double half_width =
-      student_t_quantile(0.95, degrees_then) * *mean.standard_error * std::sqrt(now / then);
+      student_t_quantile(0.95, grown(mean.degrees, now, more)) * *mean.standard_error * std::sqrt(now / then);
   // The present clusters stay part of the mean, so that it can only move by the share of the new ones.
   const double spread = *mean.standard_error * std::sqrt(more / then);
   const auto below = [&](double x) { return student_t_cdf((x - mean.mean) / spread, mean.degrees); };
@@ -88,16 +105,21 @@ std::optional<int64_t> more_clusters_to_decide(const ClusteredMean& mean, double
   const auto enough = [&](int64_t more) {
     return chance_to_decide(mean, margin, static_cast<double>(more)) >= chance;
   };
-  int64_t high = 1;
-  while (high < most && !enough(high)) high *= 2;
-  high = std::min(high, most);
-  if (!enough(high)) return std::nullopt;
-  int64_t low = high / 2;  // not enough, or 0
-  while (high - low > 1) {
-    const int64_t middle = low + (high - low) / 2;
-    (enough(middle) ? high : low) = middle;
-  }
-  return high;
+  return least_that(enough, most);
+}
+
+std::optional<int64_t> more_clusters_for_fraction(const Agreement& fraction, double margin, int64_t most) {
+  if (!fraction.interval) return std::nullopt;
+  const double n = static_cast<double>(fraction.n), now = fraction.clusters;
+  const auto decides = [&](int64_t more) {
+    const double growth = (now + static_cast<double>(more)) / now;
+    const Interval then =
+        clustered_wilson_interval(fraction.fraction, n * growth, fraction.effective_n * growth,
+                                  grown(fraction.degrees, now, static_cast<double>(more)), 0.9);
+    return judge(then, margin) != Verdict::kInconclusive;
+  };
+  if (decides(0)) return 0;
+  return least_that(decides, most);
 }
 
 }  // namespace fqlab

@@ -152,7 +152,7 @@ ForcedAnswers over_conversations(std::span<const TurnMeasure> turns) {
   all.kl_mean = mean.mean;
   all.kl_interval = mean.interval;
   all.agreement = same.fraction;
-  if (mean.interval) all.agreement_interval = same.interval;
+  all.agreement_interval = same.interval;
   return all;
 }
 

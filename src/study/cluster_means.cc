@@ -12,16 +12,21 @@ PositionFilter within(const ChunkGroups& groups, int corpus, const PositionFilte
   };
 }
 
-std::optional<double> effect_in(const ChunkGroups& groups, std::span<const PairedPosition> pass,
-                                const PositionValue& value, int corpus) {
+/// The values of one corpus, and the cluster of each.
+struct CorpusValues {
   std::vector<double> values;
   std::vector<int> cluster_of;
+};
+
+CorpusValues values_in(const ChunkGroups& groups, std::span<const PairedPosition> pass,
+                       const PositionValue& value, int corpus) {
+  CorpusValues found;
   for (size_t i = 0; i < pass.size(); ++i) {
     if (groups.corpus_of(i) != corpus) continue;
-    values.push_back(value(pass[i]));
-    cluster_of.push_back(groups.cluster_of(i));
+    found.values.push_back(value(pass[i]));
+    found.cluster_of.push_back(groups.cluster_of(i));
   }
-  return design_effect(values, cluster_of);
+  return found;
 }
 
 }  // namespace
@@ -64,16 +69,16 @@ ClusteredMean mean_of(const ChunkGroups& groups, std::span<const PairedPosition>
 
 std::optional<double> effect_of_clusters(const ChunkGroups& groups, std::span<const PairedPosition> pass,
                                          const PositionValue& value) {
-  if (groups.corpora() == 1) return effect_in(groups, pass, value, 0);
+  if (groups.corpora() == 1) {
+    const CorpusValues all = values_in(groups, pass, value, 0);
+    return design_effect(all.values, all.cluster_of);
+  }
   double clustered = 0, independent = 0;
   for (int corpus = 0; corpus < groups.corpora(); ++corpus) {
     const ClusteredMean mean = clustered_mean(cluster_sums(groups, pass, value, within(groups, corpus, {})));
     if (!mean.standard_error) return std::nullopt;
-    const double variance = *mean.standard_error * *mean.standard_error;
-    const std::optional<double> effect = effect_in(groups, pass, value, corpus);
-    if (!effect) continue;  // constant there: it adds nothing to either sum
-    clustered += variance;
-    independent += variance / *effect;
+    clustered += *mean.standard_error * *mean.standard_error;
+    independent += independent_variance(values_in(groups, pass, value, corpus).values).value_or(0);
   }
   if (!(independent > 0)) return std::nullopt;
   return clustered / independent;
@@ -87,13 +92,17 @@ Agreement agreement_of(const ChunkGroups& groups, std::span<const PairedPosition
   result.fraction = mean.mean;
   result.n = mean.n;
   result.clusters = mean.clusters;
+  result.degrees = mean.degrees;
   result.design_effect = effect_of_clusters(groups, pass, zero_or_one);
-  result.effective_n = static_cast<double>(mean.n);
-  if (mean.standard_error && *mean.standard_error > 0) {
+  const double n = static_cast<double>(mean.n);
+  result.effective_n = n;
+  if (!mean.standard_error) return result;
+  if (*mean.standard_error > 0) {
     const double variance = *mean.standard_error * *mean.standard_error;
-    result.effective_n = std::min(result.effective_n, mean.mean * (1 - mean.mean) / variance);
+    result.effective_n = std::min(n, mean.mean * (1 - mean.mean) / variance);
   }
-  result.interval = wilson_interval(result.fraction, result.effective_n, confidence);
+  result.interval =
+      clustered_wilson_interval(result.fraction, n, result.effective_n, result.degrees, confidence);
   return result;
 }
 

@@ -224,23 +224,24 @@ void fill_verdicts(Comparison& c) {
 
 /// How many chunks more would decide what is open.
 void fill_power(const ComparisonPasses& passes, Comparison& c) {
-  const size_t whole_chunks = passes.variant->size() / passes.groups.per_chunk;
-  const double chunks = static_cast<double>(whole_chunks);
-  const auto more = [&](Verdict verdict, const PositionValue& value,
-                        double margin) -> std::optional<int64_t> {
-    if (verdict != Verdict::kInconclusive) return std::nullopt;
-    const ClusteredMean mean = mean_of(passes.groups, *passes.variant, value);
-    const auto clusters = more_clusters_to_decide(mean, margin);
-    if (!clusters) return std::nullopt;
-    // At least one: the verdict on a fraction comes from Wilson's interval, which may be open where Student's
-    // is not.
-    const double wanted = static_cast<double>(std::max<int64_t>(1, *clusters));
-    return static_cast<int64_t>(std::ceil(wanted * chunks / mean.clusters));
+  const double chunks = static_cast<double>(passes.variant->size() / passes.groups.per_chunk);
+  const auto more = [&](const PositionValue& value, double margin) {
+    return more_clusters_to_decide(mean_of(passes.groups, *passes.variant, value), margin);
+  };
+  const auto in_chunks = [&](Verdict verdict,
+                             const std::optional<int64_t>& clusters) -> std::optional<int64_t> {
+    if (verdict != Verdict::kInconclusive || !clusters) return std::nullopt;
+    return static_cast<int64_t>(std::ceil(static_cast<double>(*clusters) * chunks / c.clusters));
   };
   const Margins& margins = c.settings.margins;
-  c.power.perplexity = more(c.verdicts.perplexity, log_ratio_of, margins.log_perplexity_ratio);
-  c.power.kl = more(c.verdicts.kl, kl_of, margins.kl_nats);
-  c.power.same_top = more(c.verdicts.same_top, flipped_of, margins.top_flips);
+  c.power.perplexity = in_chunks(c.verdicts.perplexity, more(log_ratio_of, margins.log_perplexity_ratio));
+  c.power.kl = in_chunks(c.verdicts.kl, more(kl_of, margins.kl_nats));
+  // A fraction's verdict comes from Wilson's interval, which may be open where Student's is not.
+  std::optional<int64_t> flips = more(flipped_of, margins.top_flips);
+  const std::optional<int64_t> of_fraction = more_clusters_for_fraction(
+      agreement_of(passes.groups, *passes.variant, flipped_of, 0.9), margins.top_flips);
+  flips = flips && of_fraction ? std::optional(std::max(*flips, *of_fraction)) : std::nullopt;
+  c.power.same_top = in_chunks(c.verdicts.same_top, flips);
 }
 
 void fill_notes(Comparison& c) {
@@ -256,6 +257,7 @@ void fill_notes(Comparison& c) {
   note(one_cluster, "kl.interval", "one_cluster");
   note(!c.design_effect.has_value(), "clusters.design_effect", no_effect);
   note(!c.perplexity.design_effect, "perplexity.design_effect", no_effect);
+  note(one_cluster, "same_top.interval", "one_cluster");
   note(!c.same_top.design_effect, "same_top.design_effect", no_effect);
   note(!c.storage, "storage_effect", "switched_off");
   note(!c.kl.noise_floor, "kl.noise_floor", no_control);

@@ -48,12 +48,46 @@ TEST(ClusterMeans, OfACorpusWithoutACountedPositionLeaveItOut) {
   EXPECT_NEAR(mean.mean, 1, 0.3);
 }
 
+/// Two corpora of two chunks of four positions each, taken in turn; so many of each chunk have the same top
+/// token.
+struct FourChunks {
+  std::vector<int> clusters = {0, 2, 1, 3}, corpus = {0, 1, 0, 1};
+  PairedPass pass;
+  explicit FourChunks(const std::vector<int>& same) {
+    for (const int count : same)
+      for (int i = 0; i < 4; ++i) pass.push_back({.same_top = i < count});
+  }
+  ChunkGroups groups() const { return {clusters, corpus, 4}; }
+};
+
+TEST(ClusterMeans, AgreementOverCorporaIsTheHandComputedOne) {
+  // 2 and 4 of 4 in one corpus, 1 and 3 of 4 in the other: fractions 3/4 and 1/2, SE^2 of each
+  // 2 (1 + 1) / 8^2 = 1/16, of the mean of both 1/32 with 2 degrees (Welch).
+  const FourChunks four({2, 1, 4, 3});
+  const Agreement same = agreement_of(four.groups(), four.pass, same_top_of);
+  EXPECT_EQ(same.fraction, 0.625);
+  EXPECT_NEAR(same.effective_n, 0.625 * 0.375 * 32, 1e-12);
+  EXPECT_NEAR(same.degrees, 2, 1e-12);
+  EXPECT_NEAR(*same.design_effect, (2.0 / 16) / (1.5 / 56 + 2.0 / 56), 1e-12);
+  EXPECT_NEAR(same.interval->low, 0.118052, 1e-6);  // Wilson with 7.5 positions and 4.302653 for 1.96
+  EXPECT_NEAR(same.interval->high, 0.954028, 1e-6);
+}
+
 TEST(ClusterMeans, AgreementOverCorporaNeverCountsMorePositionsThanThereAre) {
-  const TwoCorpora two;
-  const Agreement same = agreement_of(two.groups(), two.pass, same_top_of);
-  EXPECT_LE(same.effective_n, 18);
-  EXPECT_LT(same.interval.low, same.fraction);
-  EXPECT_GT(same.interval.high, same.fraction);
+  const FourChunks even({2, 2, 2, 2});
+  EXPECT_EQ(agreement_of(even.groups(), even.pass, same_top_of).effective_n, 16);
+}
+
+TEST(ClusterMeans, AgreementOverCorporaHasNoIntervalWhereOneHasOneCluster) {
+  FourChunks four({2, 1, 4, 3});
+  four.clusters = {0, 2, 1, 2};
+  EXPECT_FALSE(agreement_of(four.groups(), four.pass, same_top_of).interval);
+}
+
+TEST(ClusterMeans, DesignEffectHoldsWhereTheClustersOfOneCorpusAreAlike) {
+  // One corpus has 2 and 2 of 4 (SE 0), the other 1 and 3: SE^2 0 + 1/16 over 2/56 + 2/56.
+  const FourChunks four({2, 1, 2, 3});
+  EXPECT_NEAR(*effect_of_clusters(four.groups(), four.pass, same_top_of), 0.875, 1e-12);
 }
 
 TEST(ClusterMeans, DesignEffectIsOneOverManyUnrelatedPositions) {

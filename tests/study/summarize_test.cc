@@ -98,9 +98,12 @@ TEST(Summarize, AnIdenticalPairIsIdenticalAndHasNoFloor) {
 TEST(Summarize, OneChunkHasNoIntervalAndSaysWhy) {
   Fixture fixture(1, 1e-3, 1e-9);
   fixture.controls.clear();
+  for (size_t i = 0; i < 10; ++i) fixture.variant[i].same_top = false;  // far outside of every margin
   const Comparison c = fixture.summary();
   EXPECT_FALSE(c.kl.interval.has_value());
-  EXPECT_THAT(c.notes, Contains(Field(&Note::reason, "one_cluster")));
+  EXPECT_FALSE(c.same_top.interval.has_value());
+  EXPECT_THAT(c.notes,
+              Contains(AllOf(Field(&Note::key, "same_top.interval"), Field(&Note::reason, "one_cluster"))));
   EXPECT_EQ(c.verdicts.overall, Verdict::kInconclusive);
   EXPECT_THAT(c.warnings, Contains("few_clusters"));
 }
@@ -126,6 +129,14 @@ TEST(Summarize, SaysHowManyMoreChunksWouldDecideWhatIsOpen) {
   EXPECT_EQ(more.verdicts.kl, Verdict::kEquivalent);
   EXPECT_FALSE(more.power.kl.has_value());
   EXPECT_THAT(more.notes, Contains(AllOf(Field(&Note::key, "power.kl"), Field(&Note::reason, "decided"))));
+}
+
+TEST(Summarize, SaysHowManyMoreChunksDecideAFractionWithoutAFlip) {
+  // Wilson's upper end of 0 in n is 2.7055 / (n + 2.7055): below 1 % from 268 positions on. 200 are there.
+  const Comparison c = Fixture(4, 1e-3, 1e-12).summary();
+  ASSERT_EQ(c.verdicts.same_top, Verdict::kInconclusive);
+  EXPECT_EQ(c.power.same_top, 2);
+  EXPECT_EQ(Fixture(6, 1e-3, 1e-12).summary().verdicts.same_top, Verdict::kEquivalent);
 }
 
 TEST(Summarize, CountsChunksNotDocumentsWhenItSaysHowManyMore) {
