@@ -8,11 +8,24 @@
 #include "fqlab/engine.h"
 
 namespace fqlab {
+namespace {
+
+/// llama.cpp throws the cause away when it cannot read a template; its parser says it again.
+std::string cause_of(const char* source, const std::exception& error) {
+  try {
+    common_chat_template(source, "", "");
+  } catch (const std::exception& cause) {
+    return cause.what();
+  }
+  return error.what();
+}
+
+}  // namespace
 
 Result<RenderedPrompt> Model::render_prompt(std::span<const ChatMessage> messages) const {
   if (messages.empty()) return fail(ErrorCode::kUsage, "a prompt needs at least one message");
-  if (llama_model_chat_template(state_->model, nullptr) == nullptr)
-    return RenderedPrompt{messages.back().content, false};
+  const char* source = llama_model_chat_template(state_->model, nullptr);
+  if (source == nullptr || *source == '\0') return RenderedPrompt{messages.back().content, false};
   try {
     const common_chat_templates_ptr templates = common_chat_templates_init(state_->model, "");
     common_chat_templates_inputs inputs;
@@ -25,7 +38,7 @@ Result<RenderedPrompt> Model::render_prompt(std::span<const ChatMessage> message
     return RenderedPrompt{common_chat_templates_apply(templates.get(), inputs).prompt, true};
   } catch (const std::exception& error) {
     return fail(ErrorCode::kEngine,
-                std::string("the model's chat template cannot be rendered: ") + error.what(),
+                "the model's chat template cannot be rendered: " + cause_of(source, error),
                 state_->shown_name, "--no-dialogue leaves the dialogue out");
   }
 }

@@ -102,5 +102,34 @@ TEST(ChatOfGemma, AFileWithoutATemplateGetsTheRawPromptAndOneBos) {
   EXPECT_EQ(std::count(tokens.begin(), tokens.end(), model.chunk_bos()), 1);
 }
 
+/// The smallest model with a chat template.
+class ChatOfATemplate : public ::testing::Test {
+ protected:
+  void SetUp() override { FQLAB_REQUIRE_FILE(testing::shared_file("data/stories260k-f32.gguf")); }
+  Result<RenderedPrompt> rendered(const std::string& chat_template) {
+    const GgufFile file = GgufFile::open(testing::shared_file("data/stories260k-f32.gguf")).value();
+    GgufRewrite rewrite;
+    rewrite.set_metadata.push_back({"tokenizer.chat_template", chat_template});
+    EXPECT_TRUE(write_gguf_file(file, rewrite, folder_ / "x.gguf", true));
+    return load(folder_ / "x.gguf").render_prompt(std::vector<ChatMessage>{{"user", "Hello"}});
+  }
+  testing::TemporaryFolder folder_;
+};
+
+TEST_F(ChatOfATemplate, ThatCannotBeReadIsRefusedWithItsCauseAndNothingIsPrinted) {
+  ::testing::internal::CaptureStderr();
+  const Result<RenderedPrompt> prompt = rendered("{% for m in messages %}{{ m.content ");
+  EXPECT_EQ(::testing::internal::GetCapturedStderr(), "");
+  ASSERT_FALSE(prompt);
+  EXPECT_THAT(prompt.error().what, ::testing::Not(HasSubstr("std::exception")));
+  EXPECT_THAT(prompt.error().where, EndsWith("x.gguf"));
+}
+
+TEST_F(ChatOfATemplate, ThatIsEmptyIsNone) {
+  const RenderedPrompt prompt = rendered("").value();
+  EXPECT_FALSE(prompt.chat_template);
+  EXPECT_EQ(prompt.text, "Hello");
+}
+
 }  // namespace
 }  // namespace fqlab
