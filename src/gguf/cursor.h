@@ -16,6 +16,9 @@ namespace fqlab {
 
 static_assert(std::endian::native == std::endian::little, "GGUF fields are copied as they stand in the file");
 
+/// A longer one is damage: a vocabulary's whole description as JSON takes 30 MB.
+inline constexpr uint64_t kLongestString = uint64_t{256} << 20;
+
 /// After a failure every read gives a zero value and moves nothing, so callers check ok() once a record.
 class Cursor {
  public:
@@ -36,7 +39,10 @@ class Cursor {
 
   /// A 64-bit length and as many bytes.
   std::string string(std::string_view field) {
+    const uint64_t at = offset_;
     const uint64_t length = read<uint64_t>(std::string(field) + "'s length");
+    if (ok() && length > kLongestString && length <= remaining())
+      fail(std::to_string(length) + " bytes are no string", field, at, "the file is damaged");
     if (!take(length, field)) return {};
     return {reinterpret_cast<const char*>(bytes_.data()) + offset_ - length, length};
   }

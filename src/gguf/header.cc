@@ -36,7 +36,7 @@ std::string what_it_is_instead(std::string_view start) {
 class Parser {
  public:
   explicit Parser(std::span<const std::byte> bytes)
-      : bytes_(bytes), cursor_(bytes), memory_(std::max<uint64_t>(bytes.size(), kMetadataMemory)) {}
+      : bytes_(bytes), cursor_(bytes), memory_(kMetadataMemory) {}
 
   Result<GgufHeader> parse() {
     uint64_t tensor_count = 0, metadata_count = 0;

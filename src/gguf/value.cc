@@ -62,7 +62,8 @@ GgufValue read_array(Cursor& cursor, std::string_view field, uint64_t& memory) {
     return {};
   }
   if (count > memory / sizeof(GgufValue)) {
-    cursor.fail("the metadata is too large: " + std::to_string(count) + " elements", field, at);
+    cursor.fail("the metadata is too large: " + std::to_string(count) + " elements", field, at,
+                "the file is damaged: compare its checksum with the download page");
     return {};
   }
   memory -= count * sizeof(GgufValue);

@@ -177,6 +177,20 @@ TEST(Reader, RefusesArraysThatDoNotFitOrNest) {
   EXPECT_THAT(refusal(array(8, 1ull << 40)).what, HasSubstr("do not fit"));
 }
 
+TEST(Reader, RefusesMetadataOfAModelsSizeInALargeFileToo) {
+  // A damaged count or length in a large file must not take as much memory as the file has bytes.
+  const testing::TemporaryFolder folder;
+  const auto refused = [&](const std::string& entry) {
+    testing::write_file(folder / "large.gguf", with_entry(entry));
+    std::filesystem::resize_file(folder / "large.gguf", uint64_t{700} << 20);  // sparse
+    return GgufFile::open(folder / "large.gguf").error();
+  };
+  EXPECT_THAT(refused(Bytes().string("k").u32(9).u32(0).u64(uint64_t{16} << 20).text()).what,
+              HasSubstr("too large"));
+  EXPECT_THAT(refused(Bytes().string("k").u32(8).u64(uint64_t{300} << 20).text()).what,
+              HasSubstr("no string"));
+}
+
 TEST(Reader, RefusesMetadataThatWouldTakeMuchMoreMemoryThanTheFile) {
   const uint64_t count = 8u << 20;  // 8 MB of bytes would become 320 MB of values
   const Error error =

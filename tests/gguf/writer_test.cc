@@ -152,6 +152,7 @@ TEST_F(Writer, NeverWritesOverTheSourceEvenByAnotherName) {
 }
 
 TEST_F(Writer, WritesRealModelsBackByteForByte) {
+  int tested = 0;
   for (const auto& path :
        {testing::shared_file("data/stories260k-f32.gguf"), testing::smollm2_file(), testing::gemma_file()}) {
     if (!std::filesystem::exists(path)) {
@@ -169,7 +170,9 @@ TEST_F(Writer, WritesRealModelsBackByteForByte) {
       return Result<void>();
     }));
     EXPECT_TRUE(same && at == file->file_bytes()) << path;
+    ++tested;
   }
+  if (tested == 0) GTEST_SKIP() << "absent: every model";
 }
 
 // Mutated files: the reader gives an error, or a file whose rewrite has the same bytes.
