@@ -19,6 +19,13 @@ std::filesystem::path folder_of(const std::filesystem::path& path) {
   return path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
 }
 
+/// Where the file that is to be replaced lies; a link is followed.
+std::filesystem::path target_of(const std::filesystem::path& path) {
+  std::error_code absent;
+  const std::filesystem::path target = std::filesystem::canonical(path, absent);
+  return absent ? path : target;
+}
+
 std::filesystem::path temporary_name(const std::filesystem::path& path) {
   static std::atomic<unsigned> count = 0;
   return folder_of(path) / (".fqlab-" + std::to_string(getpid()) + "-" + std::to_string(count++) + ".tmp");
@@ -35,7 +42,25 @@ std::filesystem::path make_temporary(const std::filesystem::path& path, const Ma
   }
 }
 
-std::string_view advice(int code) {
+/// Gives a file without a name one.
+bool link_to(int descriptor, const char* name) {
+  const std::string self = "/proc/self/fd/" + std::to_string(descriptor);
+  return linkat(AT_FDCWD, self.c_str(), AT_FDCWD, name, AT_SYMLINK_FOLLOW) == 0;
+}
+
+Error existing_file(const std::filesystem::path& path) {
+  return {ErrorCode::kUsage, "the output exists already", path.string(),
+          "choose another name, or pass --force to replace it"};
+}
+
+Error system_error(std::string_view what, int code, const std::filesystem::path& path) {
+  return {ErrorCode::kSystem, std::string(what) + ": " + std::strerror(code), path.string(),
+          std::string(advice_on_writing(code))};
+}
+
+}  // namespace
+
+std::string_view advice_on_writing(int code) {
   switch (code) {
     case ENOENT:
       return "create the folder first";
@@ -50,18 +75,6 @@ std::string_view advice(int code) {
       return "";
   }
 }
-
-Error existing_file(const std::filesystem::path& path) {
-  return {ErrorCode::kUsage, "the output exists already", path.string(),
-          "choose another name, or pass --force to replace it"};
-}
-
-Error system_error(std::string_view what, int code, const std::filesystem::path& path) {
-  return {ErrorCode::kSystem, std::string(what) + ": " + std::strerror(code), path.string(),
-          std::string(advice(code))};
-}
-
-}  // namespace
 
 Result<void> check_output(const std::filesystem::path& path, Existing existing,
                           std::span<const InputFile> inputs) {
@@ -81,22 +94,26 @@ Result<void> check_output(const std::filesystem::path& path, Existing existing,
   } else if (lstat(path.c_str(), &status) == 0 && existing == Existing::kRefuse) {  // a link to nothing
     return tl::unexpected(existing_file(path));
   }
-  if (faccessat(AT_FDCWD, folder_of(path).c_str(), W_OK | X_OK, AT_EACCESS) != 0)
+  if (faccessat(AT_FDCWD, folder_of(target_of(path)).c_str(), W_OK | X_OK, AT_EACCESS) != 0)
     return tl::unexpected(system_error("cannot write to the folder", errno, path));
   return {};
 }
 
 Result<AtomicFile> AtomicFile::create(const std::filesystem::path& path, Existing existing) {
   if (Result<void> checked = check_output(path, existing); !checked) return tl::unexpected(checked.error());
-  AtomicFile file(path, existing, -1, {});
-  file.descriptor_ = open(folder_of(path).c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, kMode);
+  struct stat replaced {};
+  const bool replaces = stat(path.c_str(), &replaced) == 0;
+  AtomicFile file(target_of(path), existing, -1, {});
+  file.descriptor_ = open(folder_of(file.path_).c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, kMode);
   if (file.descriptor_ < 0 && (errno == EOPNOTSUPP || errno == EISDIR || errno == EINVAL)) {
-    file.temporary_ = make_temporary(path, [&](const char* name) {
+    file.temporary_ = make_temporary(file.path_, [&](const char* name) {
       file.descriptor_ = open(name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, kMode);
       return file.descriptor_ >= 0;
     });
   }
   if (file.descriptor_ < 0) return tl::unexpected(system_error("cannot write to the folder", errno, path));
+  if (replaces && fchmod(file.descriptor_, replaced.st_mode & 07777) != 0)
+    return tl::unexpected(system_error("cannot keep the rights of the file", errno, path));
   return file;
 }
 
@@ -122,24 +139,40 @@ Result<void> AtomicFile::write(std::span<const std::byte> bytes) {
   return {};
 }
 
-Result<void> AtomicFile::commit() {
-  if (fsync(descriptor_) != 0) return tl::unexpected(system_error("cannot write the file", errno, path_));
+Result<void> AtomicFile::name_as_temporary() {
+  if (!temporary_.empty()) return {};
+  temporary_ = make_temporary(path_, [&](const char* name) { return link_to(descriptor_, name); });
+  if (temporary_.empty()) return tl::unexpected(system_error("cannot name the file", errno, path_));
+  return {};
+}
+
+Result<void> AtomicFile::name_new() {
+  int status = 0;
   if (temporary_.empty()) {
-    const std::string self = "/proc/self/fd/" + std::to_string(descriptor_);
-    temporary_ = make_temporary(path_, [&](const char* name) {
-      return linkat(AT_FDCWD, self.c_str(), AT_FDCWD, name, AT_SYMLINK_FOLLOW) == 0;
-    });
-    if (temporary_.empty()) return tl::unexpected(system_error("cannot name the file", errno, path_));
-  }
-  const bool refuse = existing_ == Existing::kRefuse;
-  int status =
-      renameat2(AT_FDCWD, temporary_.c_str(), AT_FDCWD, path_.c_str(), refuse ? RENAME_NOREPLACE : 0);
-  if (status != 0 && refuse && errno == EINVAL) {  // a file system without RENAME_NOREPLACE
-    if (access(path_.c_str(), F_OK) == 0) return tl::unexpected(existing_file(path_));
-    status = rename(temporary_.c_str(), path_.c_str());
+    status = link_to(descriptor_, path_.c_str()) ? 0 : -1;
+  } else {
+    status = renameat2(AT_FDCWD, temporary_.c_str(), AT_FDCWD, path_.c_str(), RENAME_NOREPLACE);
+    if (status != 0 && errno == EINVAL) {  // a file system without RENAME_NOREPLACE
+      if (access(path_.c_str(), F_OK) == 0) return tl::unexpected(existing_file(path_));
+      status = rename(temporary_.c_str(), path_.c_str());
+    }
   }
   if (status != 0 && errno == EEXIST) return tl::unexpected(existing_file(path_));
   if (status != 0) return tl::unexpected(system_error("cannot name the file", errno, path_));
+  return {};
+}
+
+Result<void> AtomicFile::name_replacing() {
+  if (Result<void> named = name_as_temporary(); !named) return named;
+  if (rename(temporary_.c_str(), path_.c_str()) != 0)
+    return tl::unexpected(system_error("cannot name the file", errno, path_));
+  return {};
+}
+
+Result<void> AtomicFile::commit() {
+  if (fsync(descriptor_) != 0) return tl::unexpected(system_error("cannot write the file", errno, path_));
+  if (Result<void> named = existing_ == Existing::kRefuse ? name_new() : name_replacing(); !named)
+    return named;
   temporary_.clear();
   // The new name itself is durable only after the folder was synchronized; a file system that cannot do it
   // loses nothing.

@@ -26,7 +26,8 @@ Result<void> check_output(const std::filesystem::path& path, Existing existing,
 
 /// A file that appears at its path complete or not at all. Until commit() the bytes are in a file without a
 /// name in the same folder (O_TMPFILE), so that even a killed process leaves nothing; where the file system
-/// has no such thing, in a named temporary file that the destructor removes.
+/// has no such thing, in a named temporary file that the destructor removes. What replaces a file has its
+/// rights, and goes where a link points to.
 class AtomicFile {
  public:
   /// Errors: kUsage for an existing `path` under kRefuse; kSystem for a missing or unwritable folder, and for
@@ -50,6 +51,10 @@ class AtomicFile {
         descriptor_(descriptor),
         temporary_(std::move(temporary)) {}
 
+  Result<void> name_new();
+  Result<void> name_replacing();
+  Result<void> name_as_temporary();
+
   std::filesystem::path path_;
   Existing existing_;
   int descriptor_;
@@ -59,5 +64,8 @@ class AtomicFile {
 /// Writes a whole file through AtomicFile.
 Result<void> write_file_atomically(const std::filesystem::path& path, std::string_view text,
                                    Existing existing);
+
+/// What to do about an error of the system while writing; empty where nothing is known.
+std::string_view advice_on_writing(int code);
 
 }  // namespace fqlab

@@ -8,6 +8,8 @@
 #include <cstring>
 #include <string>
 
+#include "base/atomic_file.h"
+
 namespace fqlab {
 
 Result<ScratchFile> ScratchFile::create(const std::filesystem::path& folder) {
@@ -19,7 +21,7 @@ Result<ScratchFile> ScratchFile::create(const std::filesystem::path& folder) {
   }
   if (descriptor < 0)
     return fail(ErrorCode::kSystem, std::string("cannot make a temporary file: ") + std::strerror(errno),
-                folder.string(), "choose a folder that you may write to");
+                folder.string(), std::string(advice_on_writing(errno)));
   return ScratchFile(descriptor);
 }
 

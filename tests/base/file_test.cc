@@ -93,6 +93,19 @@ TEST(AtomicFile, KeepsAnExistingFileUnlessToldToReplaceIt) {
   EXPECT_EQ(testing::read_file(folder / "out"), "new");
 }
 
+TEST(AtomicFile, ReplacesWhatALinkPointsToAndKeepsItsRights) {
+  const testing::TemporaryFolder folder;
+  fs::create_directory(folder / "large");
+  testing::write_file(folder / "large/real", "old");
+  fs::permissions(folder / "large/real", fs::perms(0600));
+  fs::create_symlink("large/real", folder / "out");
+  ASSERT_TRUE(write_file_atomically(folder / "out", "new", Existing::kReplace));
+  EXPECT_TRUE(fs::is_symlink(folder / "out"));
+  EXPECT_EQ(testing::read_file(folder / "large/real"), "new");
+  EXPECT_EQ(fs::status(folder / "large/real").permissions(), fs::perms(0600));
+  EXPECT_EQ(files_in(folder / "large"), 1u);
+}
+
 TEST(AtomicFile, KeepsAFileThatAppearedWhileItWasWritten) {
   testing::TemporaryFolder folder;
   auto file = AtomicFile::create(folder / "out", Existing::kRefuse);
