@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <string>
+#include <string_view>
 
 #include "fqlab/result.h"
 
@@ -11,6 +13,9 @@ namespace fqlab {
 /// Bytes that a new process may use: MemAvailable, or what a container's limit leaves where that is less.
 uint64_t memory_available_bytes();
 uint64_t memory_total_bytes();
+/// What the control groups of a process leave it: the least over its groups and those that they are in.
+/// `groups` is /proc/self/cgroup, `root` /sys/fs/cgroup. The largest number where none has a limit.
+uint64_t memory_left_by_groups(std::string_view groups, const std::filesystem::path& root);
 /// Refuses (kSystem) what needs more memory than is available: "WHAT needs 3 GB of memory and 2 GB are
 /// available".
 Result<void> require_memory(uint64_t needed_bytes, const std::string& what, const std::string& where,

@@ -1,8 +1,11 @@
 #include <gmock/gmock.h>
 
+#include <limits>
+
 #include "base/hash.h"
 #include "base/nearest.h"
 #include "base/random.h"
+#include "base/system.h"
 #include "fqlab/result.h"
 #include "testing.h"
 
@@ -54,6 +57,36 @@ TEST(Random, DrawsNormalsOfMeanZeroAndVarianceOne) {
   }
   EXPECT_NEAR(sum / kDraws, 0, 5 / std::sqrt(kDraws));            // five standard errors
   EXPECT_NEAR(squares / kDraws, 1, 5 * std::sqrt(2.0 / kDraws));  // Var(x^2) = 2
+}
+
+void write_group(const std::filesystem::path& group, const char* limit_name, const std::string& limit,
+                 const char* used_name, const std::string& used, const std::string& stat) {
+  std::filesystem::create_directories(group);
+  testing::write_file(group / limit_name, limit + "\n");
+  testing::write_file(group / used_name, used + "\n");
+  testing::write_file(group / "memory.stat", stat);
+}
+
+TEST(System, KnowsWhatTheControlGroupsOfBothVersionsLeave) {
+  constexpr uint64_t kNone = std::numeric_limits<uint64_t>::max();
+  const testing::TemporaryFolder root;
+  const auto second = [&](const char* group, const char* limit) {
+    write_group(root / group, "memory.max", limit, "memory.current", "300", "anon 100\ninactive_file 200\n");
+  };
+  second("user.slice/job", "max");
+  EXPECT_EQ(memory_left_by_groups("0::/user.slice/job\n", root.path()), kNone);
+  second("user.slice/job", "1000");
+  EXPECT_EQ(memory_left_by_groups("0::/user.slice/job\n", root.path()), 900u) << "300 used, 200 given back";
+  second("user.slice", "500");
+  EXPECT_EQ(memory_left_by_groups("0::/user.slice/job\n", root.path()), 400u) << "what holds it has less";
+  EXPECT_EQ(memory_left_by_groups("0::/not/seen/here\n", root.path()), kNone);
+  second("", "50");
+  EXPECT_EQ(memory_left_by_groups("0::/not/seen/here\n", root.path()), 0u) << "a container's own root";
+
+  write_group(root / "memory/docker/7", "memory.limit_in_bytes", "1000", "memory.usage_in_bytes", "400",
+              "inactive_file 1\ntotal_inactive_file 100\n");
+  EXPECT_EQ(memory_left_by_groups("3:cpuset:/\n4:memory:/docker/7\n", root.path()), 700u);
+  EXPECT_EQ(memory_left_by_groups("", root.path()), kNone);
 }
 
 }  // namespace
