@@ -13,6 +13,7 @@
 #include <csignal>
 #include <cstdio>
 #include <cstring>
+#include <exception>
 
 #include "fqlab/engine.h"
 
@@ -33,6 +34,16 @@ void note(std::string_view text) {
 void note_abort(const char* reason) {
   const std::string before(last_words.data(), strnlen(last_words.data(), last_words.size()));
   note(before.empty() ? std::string(reason) : reason + (" | " + before));
+}
+
+/// An exception must not reach the parent's frames, which the child has copies of.
+int result_of(const std::function<int(int)>& work, int socket) noexcept {
+  try {
+    return work(socket);
+  } catch (const std::exception& error) {
+    note(error.what());
+  }
+  return 1;
 }
 
 void become_worker(pid_t parent, std::span<char> words) {
@@ -67,8 +78,7 @@ Result<ChildProcess> ChildProcess::start(const std::function<int(int)>& work) {
   if (child == 0) {
     close(ends[0]);
     become_worker(parent, words->as<char>());
-    const int code = work(ends[1]);
-    _exit(code);  // nothing of the parent's is flushed or closed here
+    _exit(result_of(work, ends[1]));  // nothing of the parent's is flushed or closed here
   }
   close(ends[1]);
   if (child < 0) {

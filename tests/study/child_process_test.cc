@@ -4,10 +4,12 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <stdexcept>
 
 namespace fqlab {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 TEST(ChildProcess, AnswersThroughItsSocket) {
@@ -36,6 +38,14 @@ TEST(ChildProcess, AnExitCodeIsNamed) {
   int answer = 0;
   EXPECT_FALSE(receive_message(child.socket(), answer));
   EXPECT_THAT(child.how_it_ended(), HasSubstr("exit code 7"));
+}
+
+TEST(ChildProcess, AnExceptionEndsItAndIsTold) {
+  ChildProcess child =
+      ChildProcess::start([](int) -> int { throw std::runtime_error("no such regex"); }).value();
+  int answer = 0;
+  EXPECT_FALSE(receive_message(child.socket(), answer));
+  EXPECT_THAT(child.how_it_ended(), AllOf(HasSubstr("exit code 1"), HasSubstr("no such regex")));
 }
 
 TEST(ChildProcess, AnInterruptOfTheTerminalDoesNotReachIt) {
