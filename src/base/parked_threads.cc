@@ -71,7 +71,9 @@ class Helper {
   enum State : int { kParked, kWork, kLeave };
 
   void tell(State state) {
-    state_.store(state, std::memory_order_release);
+    // Sequentially consistent: notify_one() reads whether someone waits, and must not do so before the store
+    // is seen, or both sleep.
+    state_.store(state);
     state_.notify_one();
   }
   void serve() noexcept {

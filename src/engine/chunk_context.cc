@@ -108,7 +108,7 @@ Result<std::span<const float>> ChunkContext::logits(std::span<const int32_t> tok
   // Calls of nearly equal length, so that none is so short that other kernels run.
   const int total = first + count, calls = (total + n_batch_ - 1) / n_batch_;
   for (int call = 0, begin = 0; call < calls; ++call) {
-    const int end = total * (call + 1) / calls;
+    const int end = static_cast<int>(int64_t{total} * (call + 1) / calls);
     // A call with outputs has enough of them; those before `first` are left out again.
     const int first_output = end <= first ? end : std::max(begin, std::min(first, end - kFewestRows));
     batch_->n_tokens = end - begin;

@@ -69,6 +69,8 @@ void GraphPlayer::before_decode(int begin, int end) {
   strange_ = graphs_ != nullptr && mode_ != Mode::kRecord && call_ >= graphs_->graphs.size();
   asked_.clear();
   rights_.clear();
+  switched_.clear();  // of a call that failed: its graph may be gone
+  moved_.clear();
 }
 
 // The engine skips a node that is switched off and still asks for its values, with those of its sources

@@ -10,7 +10,18 @@
 
 namespace fqlab {
 
+Result<void> check_engine_alignment(const GgufFile& file) {
+  constexpr uint64_t kEngineAlignment = 32;  // ggml aborts on mapped tensors that are not
+  if (file.alignment() >= kEngineAlignment) return {};
+  return fail(ErrorCode::kInput,
+              fmt::format("the tensors are aligned to {} bytes, and the engine needs {}", file.alignment(),
+                          kEngineAlignment),
+              file.path().string() + ", general.alignment",
+              "convert the model again with the usual alignment; fqlab inspect reads it as it is");
+}
+
 Result<Model> Model::load(const GgufFile& file) {
+  if (Result<void> aligned = check_engine_alignment(file); !aligned) return tl::unexpected(aligned.error());
   return load_path(file.path().string(), file.path().string());
 }
 

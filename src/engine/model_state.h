@@ -16,4 +16,7 @@ struct Model::State {
   const llama_vocab* vocabulary() const { return llama_model_get_vocab(model); }
 };
 
+/// kInput where the engine would abort on the file's mapped tensors.
+Result<void> check_engine_alignment(const GgufFile& file);
+
 }  // namespace fqlab

@@ -9,6 +9,7 @@
 #include <cstring>
 #include <unordered_map>
 
+#include "engine/model_state.h"
 #include "engine/weight_image_state.h"
 #include "fqlab/engine.h"
 
@@ -28,8 +29,9 @@ GgufRewrite expansion(const GgufFile& source, const std::function<bool(const Ten
   return rewrite;
 }
 
-Error system_error(const std::string& what) {
-  return {ErrorCode::kSystem, what + ": " + std::strerror(errno), "", ""};
+Error system_error(const std::string& what, const std::string& model) {
+  return {ErrorCode::kSystem, what + ": " + std::strerror(errno), model,
+          "see whether memory or open files are limited: ulimit -a"};
 }
 
 }  // namespace
@@ -48,6 +50,7 @@ Result<uint64_t> WeightImage::planned_bytes(const GgufFile& source,
 
 Result<WeightImage> WeightImage::create(const GgufFile& source,
                                         const std::function<bool(const TensorInfo&)>& expand) {
+  if (Result<void> aligned = check_engine_alignment(source); !aligned) return tl::unexpected(aligned.error());
   const GgufRewrite rewrite = expansion(source, expand);
   Result<GgufLayout> layout = plan_rewrite(source, rewrite);
   if (!layout) return tl::unexpected(layout.error());
@@ -56,12 +59,13 @@ Result<WeightImage> WeightImage::create(const GgufFile& source,
   state->size = layout->file_bytes;
   state->shown_name = source.path().string();
   state->descriptor = memfd_create("fqlab-weights", MFD_CLOEXEC);
-  if (state->descriptor < 0) return tl::unexpected(system_error("cannot create a file in memory"));
+  if (state->descriptor < 0)
+    return tl::unexpected(system_error("cannot create a file in memory", state->shown_name));
   if (ftruncate(state->descriptor, static_cast<off_t>(state->size)) != 0)
-    return tl::unexpected(
-        system_error(fmt::format("cannot reserve {} bytes of memory for the weights", state->size)));
+    return tl::unexpected(system_error(
+        fmt::format("cannot reserve {} bytes of memory for the weights", state->size), state->shown_name));
   void* memory = mmap(nullptr, state->size, PROT_READ | PROT_WRITE, MAP_SHARED, state->descriptor, 0);
-  if (memory == MAP_FAILED) return tl::unexpected(system_error("cannot map the weights"));
+  if (memory == MAP_FAILED) return tl::unexpected(system_error("cannot map the weights", state->shown_name));
   state->memory = static_cast<std::byte*>(memory);
 
   uint64_t at = 0;

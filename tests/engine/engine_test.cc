@@ -9,6 +9,7 @@
 #include "engine/bits.h"
 #include "fqlab/gguf.h"
 #include "fqlab/metrics.h"
+#include "gguf/small_file.h"
 #include "testing.h"
 
 namespace fqlab {
@@ -146,6 +147,18 @@ TEST(Engine, RefusesAFileThatLlamaCppCannotLoadWithItsOwnWords) {
   ASSERT_FALSE(model);
   EXPECT_EQ(model.error().code, ErrorCode::kEngine);
   EXPECT_THAT(model.error().what, ::testing::HasSubstr("nonesuch"));
+}
+
+TEST(Engine, RefusesTensorsThatLlamaCppWouldAbortOn) {
+  const testing::TemporaryFolder folder;
+  testing::SmallFile small = testing::small_file();
+  small.alignment = 8;
+  small.metadata.push_back(testing::u32_entry("general.alignment", 8));
+  small.tensors.resize(1);
+  testing::write_file(folder / "x.gguf", small.text());
+  const GgufFile file = GgufFile::open(folder / "x.gguf").value();
+  EXPECT_THAT(Model::load(file).error().what, ::testing::HasSubstr("aligned to 8 bytes"));
+  EXPECT_EQ(WeightImage::create(file, expand_all).error().code, ErrorCode::kInput);
 }
 
 }  // namespace

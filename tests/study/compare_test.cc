@@ -72,6 +72,7 @@ TEST_F(CompareTest, AnEffectIsResolvedFromAFloorFarBelow) {
   EXPECT_EQ(c.values_changed, 540u);
   EXPECT_GT(c.kl.mean, 1e-4);
   EXPECT_LT(c.kl.noise_floor->value, 1e-10);
+  EXPECT_EQ(c.kl.resolved, true);
   EXPECT_THAT(c.kl.controls, SizeIs(4));
   EXPECT_GT(c.storage->kl.value, 0);
 }

@@ -39,7 +39,7 @@ std::vector<std::string> numbers_of(const std::filesystem::path& study) {
           .value();
   std::vector<std::string> numbers;
   while (rows.step().value()) {
-    std::string line = rows.text(0) + " " + rows.text(1) + " " + rows.text(2);
+    std::string line = rows.text(0) + " " + rows.text(1) + " " + rows.text(2) + " " + rows.text(3);
     for (int column = 5; column < 20; ++column)  // 4 is the trial's id
       line += " " +
               (column == 5 ? rows.text(column) : std::to_string(std::bit_cast<uint64_t>(rows.real(column))));
@@ -128,6 +128,7 @@ TEST_F(SweepTest, AnotherModeAndGroupingIsCompareToo) {
   request_.goal.chunks = 2;
   ASSERT_TRUE(run());
   const SensitivityMap map = read_map(request_.study).value();
+  ASSERT_FALSE(map.cells.empty());
   for (const MapCell& cell : map.cells) {
     const std::string recipe = map.groups[cell.group].selector + "=int4:g32";
     EXPECT_EQ(*cell.kl, compared(recipe, 2).kl.mean) << recipe;
@@ -191,6 +192,7 @@ TEST_F(SweepTest, AFormatThatChangesNothingGivesExactlyZero) {
   formats({"f32"});
   ASSERT_TRUE(run());
   const SensitivityMap map = read_map(request_.study).value();
+  ASSERT_FALSE(map.cells.empty());
   for (const MapCell& cell : map.cells) {
     EXPECT_EQ(*cell.kl, 0);
     EXPECT_EQ(*cell.log_ratio, 0);
@@ -202,6 +204,7 @@ TEST_F(SweepTest, AFormatThatChangesNothingGivesExactlyZero) {
 TEST_F(SweepTest, EffectsAreToldFromTheFloor) {
   ASSERT_TRUE(run());
   const SensitivityMap map = read_map(request_.study).value();
+  ASSERT_FALSE(map.cells.empty());
   for (const MapCell& cell : map.cells) EXPECT_EQ(cell.resolved, true);
   ASSERT_TRUE(map.study.floor.has_value());
   EXPECT_LT(map.study.floor->kl, 1e-9);
