@@ -16,7 +16,7 @@ std::vector<bool> trials_that_change_all(const SweepPlan& plan) {
   return all;
 }
 
-constexpr int kMostDeaths = 2;           // of a trial: the first one is retried in a fresh worker
+constexpr int kMostDeaths = 2;  // of a trial or a capture: the first one is retried in a fresh worker
 constexpr int kTakenMilliseconds = 200;  // between looks at what another process measures
 
 }  // namespace
@@ -186,7 +186,7 @@ Result<void> SweepRun::handle_trial(const SweepAnswer& answer) {
 
 Result<void> SweepRun::handle_answer(size_t worker, const SweepAnswer& answer) {
   if (answer.state == SweepAnswer::State::kReady) return {};
-  deaths_elsewhere_ = 0;
+  if (answer.job.kind != SweepJob::Kind::kVerify) deaths_elsewhere_ = 0;  // every new worker does that much
   worker_seconds_ += answer.seconds;
   engine_seconds_ += answer.engine_seconds;
   if (answer.state == SweepAnswer::State::kViolated) return tl::unexpected(undo(answer.error.get()));
@@ -222,12 +222,17 @@ Result<void> SweepRun::handle_death(const WorkerEvent& event) {
     schedule_.put_back(pair);
     return {};
   }
-  if (++deaths_elsewhere_ > static_cast<int>(pool_.size()))
+  const bool capture = event.job && event.job->kind == SweepJob::Kind::kCapture;
+  if (++deaths_elsewhere_ > static_cast<int>(pool_.size()) ||
+      (capture && ++capture_deaths_[event.job->chunk] >= kMostDeaths))
     return fail(ErrorCode::kEngine, "the workers die: " + event.how, setup_.file.path().string(),
                 "see whether llama-cli of the same version runs the file");
   if (!event.job) return {};
-  if (event.job->kind == SweepJob::Kind::kCapture)
+  if (capture) {
     captured_[static_cast<size_t>(event.job->chunk)] = Known::kNo;
+    warn_(fmt::format("a worker died at the original's chunk {}, which is tried again: {}", event.job->chunk,
+                      event.how));
+  }
   if (event.job->kind == SweepJob::Kind::kCheckCut) {
     cuts_[static_cast<size_t>(event.job->cut)] = Cut::kUnusable;
     warn_(fmt::format("changes of layer {} are measured by the whole model: {}", event.job->cut, event.how));

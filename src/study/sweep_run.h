@@ -68,9 +68,10 @@ class SweepRun {
   std::vector<bool> verified_;               // by worker
   std::vector<std::optional<size_t>> held_;  // by worker: the trial whose values it has
   std::map<TrialChunk, int> deaths_;
-  int deaths_elsewhere_ = 0;       // at anything but a trial, since the last answer
-  std::vector<TrialChunk> taken_;  // another process is at it, or was
-  bool look_now_ = false;          // one of them is done
+  std::map<int, int> capture_deaths_;  // by chunk
+  int deaths_elsewhere_ = 0;           // at anything but a trial, since the last answer but a check's
+  std::vector<TrialChunk> taken_;      // another process is at it, or was
+  bool look_now_ = false;              // one of them is done
   std::vector<TrialChunk> saved_;
   size_t known_before_ = 0;
   double cost_before_ = 0, worker_seconds_ = 0, engine_seconds_ = 0;

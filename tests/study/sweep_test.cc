@@ -12,6 +12,7 @@
 
 #include "study/compare.h"
 #include "study/controls.h"
+#include "study/make_imatrix.h"
 #include "study/read_map.h"
 #include "study/study_status.h"
 #include "study/study_store.h"
@@ -188,6 +189,34 @@ TEST_F(SweepTest, EverythingButAGroupIsOfTheLastSelection) {
   EXPECT_EQ(std::ranges::count(map.cells, MapMode::kExcept, &MapCell::mode), 2);
 }
 
+TEST_F(SweepTest, AnImatrixOfOtherContentTakesThePlaceOfTheFormer) {
+  const std::filesystem::path imatrix = folder_ / "i.gguf";
+  const auto measure = [&](int chunks_of_imatrix, int chunks) {
+    ImatrixRequest matrix;
+    matrix.model = model_;
+    matrix.corpus = folder_ / "text";
+    matrix.chunks = chunks_of_imatrix;
+    matrix.activations.n_ctx = 64;
+    matrix.output = imatrix;
+    matrix.overwrite = true;
+    EXPECT_TRUE(make_imatrix(matrix, {}));
+    request_.goal.chunks = chunks;
+    EXPECT_EQ(run().value().state, SweepOutcome::State::kFinished);
+    std::vector<double> kl;
+    for (const MapCell& cell : read_map(request_.study).value().cells) kl.push_back(*cell.kl);
+    return kl;
+  };
+  const std::string format = "gguf:q4_0:imatrix=" + imatrix.string();
+  formats({format.c_str()});
+  select("1,3/attn_q");
+  const std::vector<double> former = measure(1, 1);
+  const std::vector<double> now = measure(4, 2);
+  request_.study = folder_ / "fresh.fqlab";
+  EXPECT_EQ(now, measure(4, 2));
+  EXPECT_THAT(now, SizeIs(former.size()));
+  EXPECT_NE(now, former);
+}
+
 TEST_F(SweepTest, AFormatThatChangesNothingGivesExactlyZero) {
   formats({"f32"});
   ASSERT_TRUE(run());
@@ -308,6 +337,20 @@ TEST_F(SweepTest, WorkersThatAlwaysDieEndTheSweepWithTheirReason) {
   ASSERT_FALSE(outcome);
   EXPECT_EQ(outcome.error().code, ErrorCode::kEngine);
   EXPECT_THAT(outcome.error().what, HasSubstr("killed by signal 6"));
+}
+
+TEST_F(SweepTest, WorkersThatDieAtALaterChunkEndTheSweepToo) {
+  // A fresh worker loads and checks the original before it captures; that is no reason to try for ever.
+  request_.before_job = [](const SweepJob& job) {
+    if (job.kind == SweepJob::Kind::kCapture && job.chunk == 1) std::raise(SIGABRT);
+  };
+  for (const int workers : {1, 2}) {
+    request_.workers = workers;
+    const Result<SweepOutcome> outcome = run();
+    ASSERT_FALSE(outcome) << workers;
+    EXPECT_THAT(outcome.error().what, HasSubstr("killed by signal 6"));
+    EXPECT_THAT(said_, ::testing::Contains(HasSubstr("chunk 1")));
+  }
 }
 
 TEST_F(SweepTest, AnInterruptFinishesTheRunningTrialsAndLosesNothing) {
