@@ -8,6 +8,7 @@
 #include <set>
 #include <sstream>
 #include <tuple>
+#include <utility>
 
 #include "study/chunk_passes.h"
 #include "study/floor_rule.h"
@@ -183,12 +184,19 @@ class MapBuilder {
     return map_.groups.size() - 1;
   }
 
-  /// False where the map has the cell already.
-  bool is_new(const MapCell& cell) { return cells_.emplace(cell.format, cell.group, cell.mode).second; }
+  /// Where the cell is to stand: at the end, or in place of one with the same name that a later sweep
+  /// measured anew, such as with another imatrix; null where that one is of the same trial.
+  MapCell* place(MapCell cell, int64_t trial) {
+    const auto [at, added] =
+        cells_.try_emplace({cell.format, cell.group, cell.mode}, map_.cells.size(), trial);
+    if (added) return &map_.cells.emplace_back(std::move(cell));
+    if (std::exchange(at->second.second, trial) == trial) return nullptr;
+    return &(map_.cells[at->second.first] = std::move(cell));
+  }
 
  private:
   SensitivityMap& map_;
-  std::set<std::tuple<size_t, size_t, MapMode>> cells_;
+  std::map<std::tuple<size_t, size_t, MapMode>, std::pair<size_t, int64_t>> cells_;  // index and trial
 };
 
 /// By format: the trial that changes everything a sweep selected.
@@ -236,7 +244,7 @@ Result<SensitivityMap> read_map(StudyStore& store) {
     const StoredSweep& sweep = (*sweeps)[s];
     const std::vector<StoredCell>& cells = cells_of_sweep[s];
     const std::map<std::string, int64_t> joint_cells = joint_trials_of(cells);
-    if (map.study.created.empty()) map.study.created = sweep.created;
+    if (map.study.created.empty() || sweep.created < map.study.created) map.study.created = sweep.created;
     map.study.command = sweep.command;
     if (std::ranges::find(map.study.commands, sweep.command) == map.study.commands.end())
       map.study.commands.push_back(sweep.command);
@@ -246,11 +254,13 @@ Result<SensitivityMap> read_map(StudyStore& store) {
     if (auto floor = describe_floor(*contents, joint)) map.study.floor = floor;
     for (const StoredCell& stored : cells) {
       if (stored.mode == "except" && joint_cells.at(stored.format) != last_except.at(stored.format)) continue;
-      MapCell cell;
-      cell.format = builder.format(stored.format);
-      cell.group = builder.group(stored);
-      cell.mode = mode_of(stored.mode);
-      if (!builder.is_new(cell)) continue;
+      MapCell named;
+      named.format = builder.format(stored.format);
+      named.group = builder.group(stored);
+      named.mode = mode_of(stored.mode);
+      MapCell* placed = builder.place(std::move(named), stored.trial);
+      if (placed == nullptr) continue;
+      MapCell& cell = *placed;
       if (const auto failed = contents->failures.find(stored.trial); failed != contents->failures.end()) {
         cell.state = CellState::kFailed;
         map.study.failed_command = sweep.command;
@@ -261,7 +271,6 @@ Result<SensitivityMap> read_map(StudyStore& store) {
       } else {
         map.study.open_command = sweep.command;
       }
-      map.cells.push_back(std::move(cell));
     }
   }
   std::set<int> clusters;

@@ -174,8 +174,17 @@ Result<int64_t> StudyStore::add_sweep(const StoredSweep& sweep, std::span<const 
                                       std::span<const int64_t> joint_floors) {
   Result<Transaction> transaction = Transaction::begin(database_);
   if (!transaction) return tl::unexpected(transaction.error());
+  // The same words can mean other trials by now: an imatrix of the same name with other content.
+  for (const char* table : {"cell_floor", "cell"}) {
+    Result<Statement> clear = database_.prepare(
+        fmt::format("DELETE FROM {} WHERE sweep = (SELECT id FROM sweep WHERE request = ?)", table));
+    if (!clear) return tl::unexpected(clear.error());
+    clear->bind(1, sweep.request);
+    if (Result<void> cleared = clear->run(); !cleared) return tl::unexpected(cleared.error());
+  }
   Result<Statement> insert = database_.prepare(
       "INSERT INTO sweep(request, command, created) VALUES(?, ?, ?) ON CONFLICT(request) DO UPDATE SET "
+      "id = coalesce((SELECT max(id) + 1 FROM sweep WHERE request <> excluded.request), id), "
       "command = excluded.command, finished = ''");
   if (!insert) return tl::unexpected(insert.error());
   insert->bind(1, sweep.request)
@@ -188,13 +197,6 @@ Result<int64_t> StudyStore::add_sweep(const StoredSweep& sweep, std::span<const 
   if (const Result<bool> row = select->step(); !row) return tl::unexpected(row.error());
   const int64_t id = select->integer(0);
   select->reset();
-  // The same words can mean other trials by now: an imatrix of the same name with other content.
-  for (const char* table : {"cell_floor", "cell"}) {
-    Result<Statement> clear = database_.prepare(fmt::format("DELETE FROM {} WHERE sweep = ?", table));
-    if (!clear) return tl::unexpected(clear.error());
-    clear->bind(1, id);
-    if (Result<void> cleared = clear->run(); !cleared) return tl::unexpected(cleared.error());
-  }
   Result<Statement> add = database_.prepare("INSERT INTO cell VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
   if (!add) return tl::unexpected(add.error());
   Result<Statement> add_floor = database_.prepare("INSERT OR IGNORE INTO cell_floor VALUES(?, ?, ?)");
@@ -281,10 +283,10 @@ Result<std::vector<StoredCell>> StudyStore::cells(int64_t sweep) {
   return cells;
 }
 
-Result<void> StudyStore::finish_sweep(int64_t sweep) {
-  Result<Statement> update = database_.prepare("UPDATE sweep SET finished = ? WHERE id = ?");
+Result<void> StudyStore::finish_sweep(const std::string& request) {
+  Result<Statement> update = database_.prepare("UPDATE sweep SET finished = ? WHERE request = ?");
   if (!update) return tl::unexpected(update.error());
-  update->bind(1, utc_now()).bind(2, sweep);
+  update->bind(1, utc_now()).bind(2, request);
   return update->run();
 }
 

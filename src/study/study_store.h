@@ -93,7 +93,8 @@ class StudyStore {
   Result<std::vector<int64_t>> add_trials(std::span<const StoredTrial> trials);
   Result<std::vector<StoredTrial>> trials();
 
-  /// Registers a sweep with its cells, or finds the one with the same request; gives its id. It counts as
+  /// Registers a sweep with its cells, in place of the one with the same request; gives its id, which is
+  /// above those of all others: sweeps are in the order in which they were last asked for. It counts as
   /// unfinished until finish_sweep().
   Result<int64_t> add_sweep(const StoredSweep& sweep, std::span<const StoredCell> cells,
                             std::span<const int64_t> joint_floors);
@@ -101,8 +102,8 @@ class StudyStore {
   Result<std::vector<StoredCell>> cells(int64_t sweep);
   /// The floors of all its tensors together.
   Result<std::vector<int64_t>> joint_floors(int64_t sweep);
-  /// Nothing is left to do.
-  Result<void> finish_sweep(int64_t sweep);
+  /// Nothing is left to do. By its words, since another process may have asked for the same meanwhile.
+  Result<void> finish_sweep(const std::string& request);
 
   enum class Claim { kMine, kDone, kTaken, kFailed };
   /// Takes a trial on a chunk for this process, unless it is measured, failed, or another living process is

@@ -98,10 +98,11 @@ Result<SweepOutcome> measure(const SweepRequest& request, const SweepSetup& setu
   if (!ids) return tl::unexpected(ids.error());
   std::vector<int64_t> joint_floors;
   for (const size_t floor : setup.plan.joint_floors) joint_floors.push_back((*ids)[floor]);
-  const Result<int64_t> sweep_id =
-      store.add_sweep({0, request_text(request, setup), request.command, utc_now(), {}},
-                      stored_cells(request, setup, *ids), joint_floors);
-  if (!sweep_id) return tl::unexpected(sweep_id.error());
+  const std::string words = request_text(request, setup);
+  if (const Result<int64_t> added = store.add_sweep({0, words, request.command, utc_now(), {}},
+                                                    stored_cells(request, setup, *ids), joint_floors);
+      !added)
+    return tl::unexpected(added.error());
   SweepSchedule schedule = make_schedule(setup);
   if (Result<void> recalled = recall(store, *ids, schedule); !recalled)
     return tl::unexpected(recalled.error());
@@ -129,8 +130,7 @@ Result<SweepOutcome> measure(const SweepRequest& request, const SweepSetup& setu
     return std::ranges::find(*ids, failure.trial) != ids->end();
   }));
   if (outcome.state == SweepOutcome::State::kFinished)
-    if (Result<void> finished = store.finish_sweep(*sweep_id); !finished)
-      return tl::unexpected(finished.error());
+    if (Result<void> finished = store.finish_sweep(words); !finished) return tl::unexpected(finished.error());
   return outcome;
 }
 

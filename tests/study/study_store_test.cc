@@ -177,7 +177,7 @@ TEST_F(StudyStoreTest, RemembersSweepsAndTheirCells) {
   const int64_t id =
       store.add_sweep({0, "what", {"fqlab", "sweep", "a b"}, "2026-01-01", {}}, cells, joint).value();
   EXPECT_EQ(store.add_sweep({0, "what", {"fqlab"}, "2027-01-01", {}}, cells, joint).value(), id);
-  ASSERT_TRUE(store.finish_sweep(id));
+  ASSERT_TRUE(store.finish_sweep("what"));
   const std::vector<StoredSweep> sweeps = store.sweeps().value();
   ASSERT_THAT(sweeps, SizeIs(1));
   EXPECT_THAT(sweeps[0].command, ElementsAre("fqlab"));
@@ -209,6 +209,21 @@ TEST_F(StudyStoreTest, ASweepOfTheSameWordsForgetsTheCellsItHadBefore) {
   EXPECT_EQ(got[0].trial, ids[1]);
   EXPECT_THAT(got[0].own_floors, IsEmpty());
   EXPECT_THAT(store.joint_floors(id).value(), IsEmpty());
+}
+
+TEST_F(StudyStoreTest, SweepsAreInTheOrderInWhichTheyWereLastAskedFor) {
+  StudyStore store = open();
+  const std::vector<int64_t> ids = fill(store);
+  const std::vector<StoredCell> cells = {{"int4:g32:sym", "only", "tensor", "a", 0, "attn_q", ids[0]}};
+  ASSERT_TRUE(store.add_sweep({0, "first", {"a"}, "2026-01-01", {}}, cells, {}));
+  ASSERT_TRUE(store.add_sweep({0, "second", {"b"}, "2026-01-02", {}}, cells, {}));
+  const int64_t id = store.add_sweep({0, "first", {"c"}, "2026-01-03", {}}, cells, {}).value();
+  const std::vector<StoredSweep> sweeps = store.sweeps().value();
+  ASSERT_THAT(sweeps, SizeIs(2));
+  EXPECT_EQ(sweeps[0].request, "second");
+  EXPECT_EQ(sweeps[1].request, "first");
+  EXPECT_EQ(sweeps[1].created, "2026-01-01");
+  EXPECT_THAT(store.cells(id).value(), SizeIs(1));
 }
 
 TEST_F(StudyStoreTest, CheckingAStudyWritesNothing) {
