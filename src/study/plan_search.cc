@@ -91,6 +91,7 @@ Result<SweepOutcome> PlanSearch::sweep(const std::vector<FormatSpec>& formats, s
   request.corpora = request_.corpora;
   request.study = request_.study;
   request.selection.formats = formats;
+  request.selection.grouping = request_.grouping;
   request.selection.real = std::move(trials);
   request.goal = goal;
   request.n_ctx = request_.n_ctx;
@@ -477,7 +478,9 @@ Result<void> PlanSearch::describe(PlanOutcome& outcome) {
     plan.frontier.push_back({point.file_bytes + space_.fixed_bytes(), rounded(point.kl * ratio)});
   const std::vector<ChoiceItem> costs = items();
   const uint64_t data = budget_ - space_.fixed_bytes();
-  const auto here = solver.solve(data), further = solver.solve(data + static_cast<uint64_t>(kMegabyte));
+  // Of its own: the curve's steps reach up to the original's size, and can be larger than a megabyte.
+  const TypeSolver near(costs, data + static_cast<uint64_t>(kMegabyte));
+  const auto here = near.solve(data), further = near.solve(data + static_cast<uint64_t>(kMegabyte));
   if (here && further)
     outcome.fall_per_megabyte = ratio * (total(costs, *here).kl - total(costs, *further).kl);
   outcome.candidates = candidates_;

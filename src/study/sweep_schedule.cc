@@ -121,7 +121,8 @@ void SweepSchedule::know(const TrialChunk& pair, const MeasuredChunk& measured, 
 void SweepSchedule::fail(size_t trial) {
   failed_[trial] = true;
   drop_wanted([&](const TrialChunk& pair) { return pair.trial == trial; });
-  std::erase_if(queued_, [&](const TrialChunk& pair) { return pair.trial == trial; });
+  cost_asked_ -= cost_[trial] * static_cast<double>(std::erase_if(
+                                    queued_, [&](const TrialChunk& pair) { return pair.trial == trial; }));
   advance();
 }
 

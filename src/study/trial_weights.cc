@@ -48,6 +48,7 @@ Result<std::shared_ptr<const StoredTensor>> TrialWeightMaker::stored(const Tenso
   Result<StoredTensor> made = quantize(file_, file_.tensors()[change.tensor], change.format, /*threads=*/1);
   if (!made) return tl::unexpected(made.error());
   auto shared = std::make_shared<const StoredTensor>(std::move(*made));
+  if (shared->bytes.size() > kMostKeptBytes) return shared;
   if (kept_bytes_ + shared->bytes.size() > kMostKeptBytes) {
     kept_.clear();
     kept_bytes_ = 0;
@@ -104,7 +105,8 @@ uint64_t kept_bytes(std::span<const TrialSpec> trials, std::span<const TensorInf
       for (const TensorChange& change : trial.changes)
         kept.try_emplace(key_of(change), stored_bytes(change, tensors));
   uint64_t bytes = 0;
-  for (const auto& [key, stored] : kept) bytes += stored;
+  for (const auto& [key, stored] : kept)
+    if (stored <= TrialWeightMaker::kMostKeptBytes) bytes += stored;
   return std::min(bytes, TrialWeightMaker::kMostKeptBytes);
 }
 
