@@ -13,6 +13,11 @@
 
 namespace fqlab {
 
+/// Metadata of an equalized model and of all files made from it: the sha256 of the model as it was before.
+inline constexpr const char* kEqualizedFrom = "fqlab.equalized_from.sha256";
+/// Metadata of an imatrix: the sha256 of the model that it was computed with.
+inline constexpr const char* kImatrixSource = "fqlab.source.sha256";
+
 /// The squares of what entered one weight, summed over tokens.
 struct ActivationSquares {
   std::string tensor;       ///< the weight's name
@@ -44,9 +49,12 @@ class ImportanceMatrix {
   /// not the tensor's.
   Result<std::vector<float>> importance(const TensorInfo& tensor) const;
 
+  /// kInput where the model is equalized and this was computed before that. Says nothing about other models.
+  Result<void> fits_equalized(const GgufFile& model) const;
+
   /// kInput where the imatrix is of another model: an entry for a tensor that `model` lacks or that has other
-  /// columns, or layers without any entry. It cannot tell models of one shape apart, nor should it: a
-  /// model's imatrix serves its other files too.
+  /// columns, or layers without any entry; or where fits_equalized() says so. It cannot tell
+  /// other models of one shape apart, nor should it: a model's imatrix serves its other files too.
   Result<void> goes_with(const GgufFile& model) const;
 
  private:

@@ -26,7 +26,9 @@ void tell_outcome(const EqualizeRequest& request, const EqualizeOutcome& outcome
   for (const EqualizedKind& kind : outcome.kinds)
     rows.push_back({kind.kind, with_commas(kind.inputs), with_commas(kind.columns),
                     kind.exact ? with_commas(kind.scaled) : "-",
-                    !kind.known  ? "no entry in the imatrix"
+                    !kind.known  ? kind.kind == "output_norm"
+                                       ? "no entry in the imatrix (fqlab imatrix --process-output)"
+                                       : "no entry in the imatrix"
                     : kind.exact ? "yes"
                                  : "no: left as they are"});
   fmt::print("{}", table({"input", ">inputs", ">columns", ">scaled", "logits bit for bit the same"}, rows));

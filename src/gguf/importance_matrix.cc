@@ -122,7 +122,15 @@ Result<std::vector<float>> ImportanceMatrix::importance(const TensorInfo& tensor
   return sums;
 }
 
+Result<void> ImportanceMatrix::fits_equalized(const GgufFile& model) const {
+  const std::optional<std::string> before = model.metadata_string(kEqualizedFrom);
+  if (!before || before != file_.metadata_string(kImatrixSource)) return {};
+  return fail(ErrorCode::kInput, "the imatrix is of the model before it was equalized", path().string(),
+              "make one of the equalized model: fqlab imatrix EQUALIZED.gguf --corpus TEXT -o FILE");
+}
+
 Result<void> ImportanceMatrix::goes_with(const GgufFile& model) const {
+  if (Result<void> fits = fits_equalized(model); !fits) return fits;
   const std::vector<std::string> known = tensors();
   for (const std::string& name : known) {
     const TensorInfo* tensor = model.find_tensor(name);

@@ -9,11 +9,13 @@
 
 namespace fqlab {
 
-Result<std::vector<float>> importance_for(const FormatSpec& format, const TensorInfo& tensor) {
+Result<std::vector<float>> importance_for(const GgufFile& file, const FormatSpec& format,
+                                          const TensorInfo& tensor) {
   const std::string& path = format.details().imatrix_file;
   if (path.empty()) return std::vector<float>();
   const Result<ImportanceMatrix> matrix = ImportanceMatrix::open(path);
   if (!matrix) return tl::unexpected(matrix.error());
+  if (Result<void> fits = matrix->fits_equalized(file); !fits) return tl::unexpected(fits.error());
   return matrix->importance(tensor);
 }
 
@@ -21,7 +23,7 @@ Result<ChangedTensor> apply(const GgufFile& file, const TensorInfo& tensor, cons
                             int threads) {
   Result<std::vector<float>> original = file.read_floats(tensor);
   if (!original) return tl::unexpected(original.error());
-  const Result<std::vector<float>> importance = importance_for(format, tensor);
+  const Result<std::vector<float>> importance = importance_for(file, format, tensor);
   if (!importance) return tl::unexpected(importance.error());
   std::vector<float> values(original->size());
   const Result<QuantizeCounts> counts =

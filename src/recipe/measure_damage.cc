@@ -36,12 +36,15 @@ class Measurement {
       : file_(file), formats_(formats), options_(options) {}
 
   Result<void> open_imatrix_files() {
+    if (options_.importance != nullptr)
+      if (Result<void> fits = options_.importance->fits_equalized(file_); !fits) return fits;
     for (const FormatSpec& format : formats_) {
       const std::string& path = format.details().imatrix_file;
       matrices_.emplace_back();
       if (path.empty()) continue;
       Result<ImportanceMatrix> opened = ImportanceMatrix::open(path);
       if (!opened) return tl::unexpected(opened.error());
+      if (Result<void> fits = opened->fits_equalized(file_); !fits) return fits;
       matrices_.back() = std::move(*opened);
     }
     return {};
@@ -217,7 +220,7 @@ std::map<int, DamageSums> damage_by_layer(const WeightDamage& damage, size_t for
 
 Result<WeightHistogram> measure_histogram(const GgufFile& file, const TensorDamage& tensor,
                                           const FormatSpec& format, size_t bins, int threads) {
-  const Result<std::vector<float>> importance = importance_for(format, tensor.tensor);
+  const Result<std::vector<float>> importance = importance_for(file, format, tensor.tensor);
   if (!importance) return tl::unexpected(importance.error());
   WeightHistogram histogram{tensor.profile.largest(), std::vector<uint64_t>(bins),
                             std::vector<uint64_t>(bins)};

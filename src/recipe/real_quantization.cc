@@ -58,7 +58,7 @@ Result<StoredTensor> quantize(const GgufFile& file, const TensorInfo& tensor, co
                 "name one such as gguf:q4_0");
   const Result<std::vector<float>> original = file.read_floats(tensor);
   if (!original) return tl::unexpected(original.error());
-  const Result<std::vector<float>> importance = importance_for(format, tensor);
+  const Result<std::vector<float>> importance = importance_for(file, format, tensor);
   if (!importance) return tl::unexpected(importance.error());
   const GgmlTypeInfo& info = *ggml_type_info(*type);
   const uint64_t columns = tensor.columns();

@@ -255,8 +255,10 @@ Result<EqualizeOutcome> equalize_model(const EqualizeRequest& request,
   stage("writing");
   Result<GgufRewrite> rewrite = rewrite_of(*file, inputs, outcome.widened);
   if (!rewrite) return tl::unexpected(rewrite.error());
+  const std::string source = sha256(file->bytes());
   rewrite->set_metadata = {{"fqlab.version", std::string(FQLAB_VERSION)},
-                           {"fqlab.source.sha256", sha256(file->bytes())},
+                           {"fqlab.source.sha256", source},
+                           {kEqualizedFrom, source},
                            {"fqlab.equalized", fmt::format("{}", fmt::join(changed, ", "))}};
   const Result<GgufLayout> layout = write_gguf_file(*file, *rewrite, request.output, request.overwrite);
   if (!layout) return tl::unexpected(layout.error());

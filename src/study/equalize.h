@@ -38,9 +38,10 @@ struct EqualizeOutcome {
 
 /// Reads which columns matter, chooses the powers of two, lets the engine compute both models in float32 on a
 /// chunk of random tokens, leaves out every kind of input with which a bit of the logits differs, and writes
-/// the file. Metadata: fqlab.version, fqlab.source.sha256, fqlab.equalized (the kinds). `progress` counts the
-/// inputs whose powers are chosen, which takes longest; `stage` is told what follows. Errors: kUsage for
-/// quantized weights and for models where nothing can be scaled. Calls the engine: run it supervised.
+/// the file. Metadata: fqlab.version, fqlab.source.sha256, fqlab.equalized (the kinds), kEqualizedFrom.
+/// `progress` counts the inputs whose powers are chosen, which takes longest; `stage` is told what follows.
+/// Errors: kUsage for quantized weights and for models where nothing can be scaled. Calls the engine: run it
+/// supervised.
 Result<EqualizeOutcome> equalize_model(const EqualizeRequest& request,
                                        const std::function<void(size_t done, size_t all)>& progress,
                                        const std::function<void(const std::string&)>& stage);

@@ -97,7 +97,7 @@ Result<ImatrixOutcome> make_imatrix(const ImatrixRequest& request,
       {"fqlab.version", std::string(FQLAB_VERSION)},
       {"fqlab.engine", engine_version()},
       {"fqlab.arithmetic", std::string(native ? "native" : "reference")},
-      {"fqlab.source.sha256", sha256(file->bytes())},
+      {kImatrixSource, sha256(file->bytes())},
       {"fqlab.corpus.sha256", corpus->identity.sha256}};
   const Result<GgufLayout> layout =
       write_importance_matrix(std::move(*entries), source, provenance, request.output, request.overwrite);

@@ -97,6 +97,7 @@ Result<std::vector<size_t>> fitting(const GgufFile& file, std::span<const size_t
   if (const std::string& path = format.details().imatrix_file; !path.empty()) {
     Result<ImportanceMatrix> opened = ImportanceMatrix::open(path);
     if (!opened) return tl::unexpected(opened.error());
+    if (Result<void> fits = opened->fits_equalized(file); !fits) return tl::unexpected(fits.error());
     matrix = std::move(*opened);
   }
   std::vector<size_t> fit;

@@ -64,6 +64,14 @@ TEST_F(EqualizeCommand, WritesAnotherFileOfTheSameFunction) {
   EXPECT_EQ(std::memcmp(original.data(), equalized.data(), original.size() * sizeof(float)), 0);
 }
 
+TEST_F(EqualizeCommand, TheImatrixOfBeforeIsRefusedAfterIt) {
+  ASSERT_EQ(equalize(model_).code, 0);
+  const testing::Ran ran =
+      fqlab({"inspect", out_.string(), "--format", "gguf:q8_0:imatrix=" + imatrix_.string()});
+  EXPECT_EQ(ran.code, 1);
+  EXPECT_THAT(ran.err, HasSubstr("before it was equalized"));
+}
+
 TEST_F(EqualizeCommand, KeepsSixteenBits) {
   const std::filesystem::path half = folder_ / "half.gguf";
   ASSERT_EQ(
