@@ -33,6 +33,8 @@ std::string comparison_html(std::span<const Comparison> comparisons, Language la
 
 /// The summary as a plain-text table for a terminal: one row a comparison.
 std::string comparison_table(std::span<const Comparison> comparisons, Language language);
+/// A sentence a comparison: how its verdict comes about; none for those that changed nothing.
+std::vector<std::string> comparison_reasons(std::span<const Comparison> comparisons, Language language);
 /// The sentences of their warnings, each once.
 std::vector<std::string> comparison_warnings(std::span<const Comparison> comparisons, Language language);
 

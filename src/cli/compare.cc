@@ -130,6 +130,8 @@ Result<ExitCode> measure_and_report(const CompareRequest& request, const Output&
   progress.finish();
   if (!comparisons) return tl::unexpected(comparisons.error());
   fmt::print("{}", comparison_table(*comparisons, output.languages.front()));
+  for (const std::string& reason : comparison_reasons(*comparisons, output.languages.front()))
+    fmt::print("{}\n", reason);
   for (const std::string& warning : comparison_warnings(*comparisons, output.languages.front()))
     say_warning(warning);
   Result<std::vector<fs::path>> paths = write_report(*comparisons, output.languages, output.folder);

@@ -77,6 +77,7 @@ Result<ExitCode> run_report(const ReportOptions& options) {
                std::make_move_iterator(comparisons->end()));
   }
   fmt::print("{}", comparison_table(all, languages->front()));
+  for (const std::string& reason : comparison_reasons(all, languages->front())) fmt::print("{}\n", reason);
   const auto paths = write_report(all, *languages, options.out);
   if (!paths) return tl::unexpected(paths.error());
   for (const std::filesystem::path& path : *paths) fmt::print("{}\n", path.string());

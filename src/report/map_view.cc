@@ -131,7 +131,7 @@ std::string cell_text(const MapCell& cell, const Text& text) {
   return "";
 }
 
-std::string kl_estimate(const MapCell& cell) { return estimate(*cell.kl, not_negative(cell.kl_interval)); }
+std::string kl_estimate(const MapCell& cell) { return kl_estimate(*cell.kl, cell.kl_interval); }
 
 bool unresolved(const MapCell& cell) {
   return cell.measured() && cell.values_changed > 0 && cell.resolved && !*cell.resolved;

@@ -87,9 +87,9 @@ std::string bracket_of(const std::string& estimate) {
 
 }  // namespace
 
-std::optional<Interval> not_negative(std::optional<Interval> interval) {
+std::string kl_estimate(double kl, std::optional<Interval> interval) {
   if (interval) interval->low = std::max(0.0, interval->low);
-  return interval;
+  return estimate(kl, interval);
 }
 
 std::string interval_text(const Interval& interval) { return bracket_of(estimate(interval.low, interval)); }

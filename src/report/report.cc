@@ -35,7 +35,7 @@ Table ranking_table(std::span<const Comparison* const> ranked, const RowNames& n
               {}};
   for (const Comparison* c : ranked) {
     const auto& floor = c->kl.noise_floor;
-    table.rows.push_back({code(name(*c)), estimate(c->kl.mean, not_negative(shown(*c, c->kl.interval))),
+    table.rows.push_back({code(name(*c)), kl_estimate(c->kl.mean, shown(*c, c->kl.interval)),
                           floor ? estimate(floor->value, floor->interval) : text("none"),
                           text.verdict(c->verdicts.kl)});
   }

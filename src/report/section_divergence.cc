@@ -87,7 +87,7 @@ Table perplexity_table(const Comparison& c, const Text& text) {
 Table kl_table(const Comparison& c, const Text& text) {
   const KlResult& kl = c.kl;
   Table table{text("divergence.kl"), {{text("head.quantity")}, {text("head.kl_nats"), true}}, {}};
-  table.rows = {{text("kl.mean"), estimate(kl.mean, shown(c, kl.interval))},
+  table.rows = {{text("kl.mean"), kl_estimate(kl.mean, shown(c, kl.interval))},
                 {text("kl.median"), number(kl.median)},
                 {"90 %", number(kl.p90)},
                 {"95 %", number(kl.p95)},
@@ -158,7 +158,7 @@ Table position_table(const Comparison& c, const Text& text) {
       text("figure.by_position"), {{text("figure.position"), true}, {text("head.kl_nats"), true}}, {}};
   for (const PositionBin& bin : c.kl.by_position) {
     table.rows.push_back(
-        {std::to_string(bin.first) + "–" + std::to_string(bin.last), estimate(bin.kl_mean, bin.interval)});
+        {std::to_string(bin.first) + "–" + std::to_string(bin.last), kl_estimate(bin.kl_mean, bin.interval)});
   }
   return table;
 }

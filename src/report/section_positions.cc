@@ -40,7 +40,7 @@ Table certainty_table(const Comparison& c, const Text& text) {
   };
   row("perplexity.log_ratio", estimate(c.perplexity.log_ratio, c.perplexity.log_ratio_interval, true),
       c.perplexity.design_effect, c.verdicts.perplexity, c.power.perplexity);
-  row("metric.kl", estimate(c.kl.mean, c.kl.interval), c.design_effect, c.verdicts.kl, c.power.kl);
+  row("metric.kl", kl_estimate(c.kl.mean, c.kl.interval), c.design_effect, c.verdicts.kl, c.power.kl);
   row("metric.same_top", percent(c.same_top.fraction, c.same_top.interval), c.same_top.design_effect,
       c.verdicts.same_top, c.power.same_top);
   return table;
@@ -77,7 +77,7 @@ Table class_table(const Comparison& c, const Text& text) {
   for (const TokenClassResult& result : c.token_classes) {
     table.rows.push_back({text.dynamic("class.", result.name), count(result.positions),
                           count(static_cast<uint64_t>(result.clusters)),
-                          estimate(result.kl_mean, result.interval), percent(result.kl_share)});
+                          kl_estimate(result.kl_mean, result.interval), percent(result.kl_share)});
   }
   return table;
 }
@@ -128,7 +128,7 @@ Table corpora_table(const Comparison& c, const Text& text) {
                           optional_number(corpus.design_effect, text),
                           fixed(corpus.perplexity_original, 4) + " → " + fixed(corpus.perplexity_variant, 4),
                           estimate(corpus.log_ratio, shown(c, corpus.log_ratio_interval), true),
-                          estimate(corpus.kl_mean, shown(c, corpus.kl_interval)),
+                          kl_estimate(corpus.kl_mean, shown(c, corpus.kl_interval)),
                           percent(corpus.same_top, shown(c, corpus.same_top_interval))});
   }
   return table;

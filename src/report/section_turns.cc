@@ -8,7 +8,7 @@ namespace {
 std::string all_of(const ForcedAnswers& answers, const Text& text) {
   return text("turns.all", {{"tokens", count(answers.tokens)},
                             {"conversations", count(static_cast<uint64_t>(answers.conversations))},
-                            {"kl", estimate(answers.kl_mean, answers.kl_interval)},
+                            {"kl", kl_estimate(answers.kl_mean, answers.kl_interval)},
                             {"agreement", percent(answers.agreement, answers.agreement_interval)}});
 }
 

@@ -32,6 +32,9 @@ Table overview_table(std::span<const Comparison> comparisons, const Text& text);
 /// The same with one interval only, so that it fits a terminal of 120 columns.
 Table terminal_overview(std::span<const Comparison> comparisons, const Text& text);
 
+/// The overall verdict in a sentence, with the quantities and margins that it comes from.
+std::string headline(const Comparison& comparison, const Text& text);
+
 /// Sections 1 to 8 of one comparison; headings at `level`, ids ending in `suffix`.
 struct SectionPlace {
   int level = 2;

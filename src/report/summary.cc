@@ -26,9 +26,7 @@ std::string perplexity_change(const Comparison& c) {
                  mapped(shown(c, c.perplexity.log_ratio_interval), ratio_minus_one), true);
 }
 std::string without_interval(const std::string& estimate) { return estimate.substr(0, estimate.find(" [")); }
-std::string kl_value(const Comparison& c) {
-  return estimate(c.kl.mean, not_negative(shown(c, c.kl.interval)));
-}
+std::string kl_value(const Comparison& c) { return kl_estimate(c.kl.mean, shown(c, c.kl.interval)); }
 std::string flips_value(const Comparison& c) {
   return percent(flips(c.same_top.fraction), mapped(shown(c, c.same_top.interval), flips));
 }
@@ -55,6 +53,8 @@ std::string states(const Comparison& c, const Text& text, Verdict wanted) {
   return text.list(what);
 }
 
+}  // namespace
+
 std::string headline(const Comparison& c, const Text& text) {
   const std::string changed = count(c.values_changed), total = count(c.values_total);
   switch (c.verdicts.overall) {
@@ -72,6 +72,8 @@ std::string headline(const Comparison& c, const Text& text) {
   }
   return text("summary.inconclusive", {{"what", states(c, text, Verdict::kInconclusive)}});
 }
+
+namespace {
 
 std::string speed_cell(const std::optional<SpeedResult>& speed, double SpeedResult::*value,
                        const Text& text) {

@@ -80,7 +80,24 @@ std::string terminal_text(const Table& table) {
   return out;
 }
 
+std::string without_marks(std::string text) {
+  std::erase_if(text, [](char c) { return c == '`' || c == '*'; });
+  return text;
+}
+
 }  // namespace report
+
+std::vector<std::string> comparison_reasons(std::span<const Comparison> comparisons, Language language) {
+  const report::Text text(language);
+  const report::RowNames name(comparisons);
+  std::vector<std::string> reasons;
+  for (const Comparison& comparison : comparisons) {
+    const Verdict overall = comparison.verdicts.overall;
+    if (overall == Verdict::kVacuous || overall == Verdict::kIdentical) continue;
+    reasons.push_back(name(comparison) + ": " + report::without_marks(report::headline(comparison, text)));
+  }
+  return reasons;
+}
 
 std::vector<std::string> comparison_warnings(std::span<const Comparison> comparisons, Language language) {
   const report::Text text(language);

@@ -17,4 +17,7 @@ std::string cut_start(const std::string& text, size_t most);
 /// The table as aligned text without its caption, two blanks between columns.
 std::string terminal_text(const Table& table);
 
+/// A sentence of a report without the marks for code and emphasis.
+std::string without_marks(std::string text);
+
 }  // namespace fqlab::report

@@ -90,7 +90,7 @@ std::string describe(const ThresholdCheck& check, Language language) {
   const report::Text text(language);
   const bool in_nats = check.threshold.gate == Gate::kKl;
   const std::string value =
-      in_nats ? report::estimate(check.value, check.interval) + " nats"
+      in_nats ? report::kl_estimate(check.value, check.interval) + " nats"
               : report::percent(check.value, check.interval, check.threshold.gate == Gate::kPerplexity);
   const std::string limit =
       in_nats ? report::number(check.threshold.limit) + " nats" : report::percent(check.threshold.limit);

@@ -147,11 +147,6 @@ class VerifyPage {
   Document document_;
 };
 
-std::string plain(std::string text) {
-  std::erase_if(text, [](char c) { return c == '`' || c == '*'; });
-  return text;
-}
-
 }  // namespace
 }  // namespace report
 
@@ -169,13 +164,13 @@ std::string verification_text(const Verification& verification, Language languag
   const report::Text say(language);
   std::string out;
   for (const VerifiedText& text : verification.texts) {
-    out += report::plain(report::headline(verification, text, say)) + "\n";
+    out += report::without_marks(report::headline(verification, text, say)) + "\n";
     out += report::terminal_text(report::verify_terminal_table(verification, text, say)) + "\n";
   }
   for (const std::string& sentence : report::standings(verification, say))
-    out += report::plain(sentence) + "\n";
+    out += report::without_marks(sentence) + "\n";
   for (const std::string& warning : report::warning_sentences(verification, say))
-    out += report::plain(say("summary.warning", {{"text", warning}})) + "\n";
+    out += report::without_marks(say("summary.warning", {{"text", warning}})) + "\n";
   return out;
 }
 

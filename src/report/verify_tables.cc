@@ -115,7 +115,7 @@ Table verify_dialogue_table(const Verification& v, const Text& say) {
         code_name(v, f),
         say("verify.of", {{"n", count(static_cast<uint64_t>(same))}, {"all", count(file.dialogue.size())}})};
     if (const auto& summary = file.dialogue_summary) {
-      row.push_back(estimate(summary->greedy.kl_mean, summary->greedy.kl_interval));
+      row.push_back(kl_estimate(summary->greedy.kl_mean, summary->greedy.kl_interval));
       row.push_back(percent(summary->greedy.agreement, summary->greedy.agreement_interval));
     } else {
       row.insert(row.end(), 2, say("none"));

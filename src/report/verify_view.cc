@@ -90,7 +90,7 @@ std::string kl_change(const PairOnText& pair) {
 }
 
 std::string kl_value(const FileOnText& file) {
-  return estimate(file.kl.mean, not_negative(file.logits_identical ? std::nullopt : file.kl.interval));
+  return kl_estimate(file.kl.mean, file.logits_identical ? std::nullopt : file.kl.interval);
 }
 
 std::string perplexity_change(const FileOnText& file) {

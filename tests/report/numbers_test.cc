@@ -58,9 +58,9 @@ TEST(Percent, KeepsTheUnitAtEveryNumber) {
 TEST(Percent, OfATinyMarginIsANumber) { EXPECT_EQ(margin_percent(1e-312), "1.0e-310 %"); }
 
 TEST(NotNegative, CutsWhatAKlDivergenceCannotBe) {
-  EXPECT_EQ(not_negative(Interval{-1, 2})->low, 0);
-  EXPECT_EQ(not_negative(Interval{1, 2})->low, 1);
-  EXPECT_FALSE(not_negative(std::nullopt));
+  EXPECT_EQ(kl_estimate(1, Interval{-1, 3}), estimate(1, Interval{0, 3}));
+  EXPECT_EQ(kl_estimate(2, Interval{1, 3}), estimate(2, Interval{1, 3}));
+  EXPECT_EQ(kl_estimate(2, std::nullopt), estimate(2, std::nullopt));
 }
 
 TEST(Percent, PrintsMarginsInTwoDigits) {

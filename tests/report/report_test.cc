@@ -214,6 +214,14 @@ TEST(Table, AlignsColumnsWithWideCharacters) {
   }
 }
 
+TEST(Table, IsFollowedByHowEachVerdictComesAbout) {
+  const std::vector<Comparison> all = {testing::different(), testing::vacuous()};
+  const std::vector<std::string> reasons = comparison_reasons(all, Language::kEnglish);
+  ASSERT_THAT(reasons, ::testing::SizeIs(1)) << "a vacuous one says all in its row";
+  EXPECT_THAT(reasons[0], AllOf(HasSubstr(": Different: outside its margin: "), HasSubstr("(margin "),
+                                Not(HasSubstr("**"))));
+}
+
 TEST(Json, HasTheKeysOfTheSchemaInOrder) {
   const Json json = json_of(testing::different());
   EXPECT_THAT(keys(json),
