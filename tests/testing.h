@@ -37,10 +37,14 @@ std::filesystem::path program();
 
 /// fqlab's cache folder, by the rule of scripts/setup.
 inline std::filesystem::path cache_folder() {
-  if (const char* cache = std::getenv("FQLAB_CACHE")) return cache;
-  if (const char* xdg = std::getenv("XDG_CACHE_HOME")) return std::filesystem::path(xdg) / "fqlab";
-  const char* home = std::getenv("HOME");
-  return std::filesystem::path(home ? home : ".") / ".cache" / "fqlab";
+  const auto named =
+      [](const char* variable) -> std::filesystem::path {  // empty counts as absent, as in scripts/setup
+    const char* value = std::getenv(variable);
+    return value ? value : "";
+  };
+  if (!named("FQLAB_CACHE").empty()) return named("FQLAB_CACHE");
+  if (!named("XDG_CACHE_HOME").empty()) return named("XDG_CACHE_HOME") / "fqlab";
+  return (named("HOME").empty() ? "." : named("HOME")) / ".cache" / "fqlab";
 }
 inline std::filesystem::path smollm2_file() {
   return cache_folder() / "models" / "SmolLM2-135M-Instruct.Q4_1.gguf";

@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 #include <memory>
+#include <regex>
 
 #include "cli/commands.h"
 #include "cli/quantities.h"
@@ -13,16 +14,23 @@
 namespace fqlab::cli {
 namespace {
 
+/// Without the hash that tells a plan's trials from others.
+std::string request_of(const SweepStatus& sweep) {
+  static const std::regex hash(" [0-9a-f]{64} ");
+  return std::regex_replace(sweep.request, hash, " ");
+}
+
 void print_sweep(const SweepStatus& sweep) {
-  fmt::print("\nsweep     {}\n", printable(sweep.request));
+  fmt::print("\nsweep     {}\n", printable(request_of(sweep)));
   fmt::print("command   {}\n", printable(report::shell_command(sweep.command)));
   const std::string left =
       sweep.finished ? "complete"
       : sweep.cells_open > 0
           ? fmt::format("{} not measured yet; the same command goes on", counted(sweep.cells_open, "cell"))
           : "every cell is measured, more chunks were asked for; the same command goes on";
-  fmt::print("cells     {} of {} measured, {} failed\n", with_commas(sweep.cells_measured),
-             with_commas(sweep.cells), with_commas(sweep.cells_failed));
+  if (sweep.cells > 0)  // a plan's candidates are no cells of a map
+    fmt::print("cells     {} of {} measured, {} failed\n", with_commas(sweep.cells_measured),
+               with_commas(sweep.cells), with_commas(sweep.cells_failed));
   fmt::print("state     {}\n", left);
 }
 

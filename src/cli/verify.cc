@@ -140,9 +140,7 @@ void add_verify(CLI::App& app, const std::vector<std::string>& arguments, Action
   command->add_option("--threads", request.threads, "number of threads")
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
-  command
-      ->add_option("--seed", request.seed,
-                   "seed of the drawn answers and of the tokens that speed is measured with")
+  command->add_option("--seed", request.seed, "seed of the tokens that speed is measured with")
       ->check(refuse_negative)
       ->capture_default_str();
   command->add_option("--lang", options->languages, "language of the report: en, zh-TW, or both with a comma")
