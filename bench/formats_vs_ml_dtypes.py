@@ -1,8 +1,7 @@
 #!/usr/bin/env python3
 """The e4m3 round trip of ml_dtypes beside fqlab's, on the same 64 MiB and one core.
 
-    pip install numpy ml_dtypes
-    python3 bench/formats_vs_ml_dtypes.py build/release/bench/bench_formats
+    $(scripts/oracle-python) bench/formats_vs_ml_dtypes.py build/release/bench/bench_formats
 """
 import json
 import subprocess

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A sweep of a model of 1.1 billion parameters stays within 24 GB, and more workers do not mean more copies of the weights.
 
-    scripts/run-oracles' python bench/sweep_large_model.py [--chunks 1] [--keep FOLDER]
+    $(scripts/oracle-python) bench/sweep_large_model.py [--chunks 1] [--keep FOLDER]
 
 Writes a file of TinyLlama's shape (22 layers, 2048 wide, 32 heads over 4, 5632 in the feed-forward) with random F16 weights and SmolLM2's
 vocabulary (needs PyPI's gguf and numpy), then sweeps its kinds with one worker and with two. Memory: proportional set sizes (shared pages

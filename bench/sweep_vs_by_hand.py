@@ -12,7 +12,7 @@ at least 95 % of the workers' time inside llama_decode. Beside them, without a b
 Then the default map (adaptive) of --map-chunks: its time and tokens, and its order against the exhaustive one's in the formats of --truth
 (each takes a quarter of an hour): Spearman at least 0.97, at most a quarter of the tokens. --adaptive '' leaves it out, --speed-chunks 0 the rest.
 By hand a cell costs a fixed part (writing the file, loading, tokenizing) and a part for each chunk, so the ratio falls with the number of
-chunks; design.md's figures are for four.
+chunks; the first estimates (3.8 and 6.1) were for four.
 """
 import argparse
 import json

@@ -1,8 +1,6 @@
 """Development only: fqlab's statistics against scipy and statsmodels, to 1e-9 relative.
 
-    python3 -m venv /tmp/oracle && /tmp/oracle/bin/pip install scipy statsmodels
-    ninja -C build/release stats_oracle
-    /tmp/oracle/bin/python tests/oracles/check_stats.py build/release/tests/stats_oracle
+    scripts/run-oracles stats
 """
 import json
 import subprocess

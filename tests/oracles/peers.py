@@ -14,7 +14,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 FQLAB = pathlib.Path(os.environ.get("FQLAB_PROGRAM", ROOT / "build/release/fqlab"))
 THREADS = int(os.environ.get("FQLAB_THREADS", "2"))
-# The flags that give llama.cpp's tools the kernels fqlab measures with (docs/decisions, "reference numerics").
+# The flags that give llama.cpp's tools the kernels fqlab measures with (docs/measurements.md says where they matter).
 SAME_KERNELS = ["-fa", "off", "--no-repack", "-ctk", "f32", "-ctv", "f32"]
 MATRICES = ["attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down"]  # the kinds of SmolLM2's 210
 PROMPTS = ["What is 2+2?", "Hello, can you introduce yourself?", "Write a short story about a robot.",

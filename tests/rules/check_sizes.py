@@ -4,7 +4,7 @@ import sys
 
 ROOT = pathlib.Path(sys.argv[1])
 LIMIT = 700
-FOLDERS = ("src", "include", "tests", "bench", "fuzz", "examples", "scripts", "cmake")
+FOLDERS = ("src", "include", "tests", "bench", "examples", "scripts", "cmake")
 ENDINGS = {".cc", ".h", ".py", ".mjs", ".cmake", ".sh", ""}
 
 
