@@ -33,31 +33,49 @@ double mean_log_error(const Pilots& pilots, std::span<const int> chunks) {
   return sum / static_cast<double>(pilots.size());
 }
 
-double squared_errors(const PilotsOfFormats& formats, std::span<const int> chunks) {
+/// A pilot's KL on the chunks that are chosen so far, and on all of them.
+struct PilotSums {
+  const Pilot* pilot;
+  double chosen = 0, all = 0;
+
+  double with(int chunk) const { return chosen + pilot->chunk_kl[static_cast<size_t>(chunk)]; }
+};
+
+double squared_errors_with(std::span<const std::vector<PilotSums>> formats, int chunk) {
   double squares = 0;
-  for (const auto& [format, pilots] : formats) {
-    const double mean = mean_log_error(pilots, chunks);
-    for (const Pilot* pilot : pilots) squares += square(log_error(*pilot, chunks) - mean);
+  std::vector<double> errors;
+  for (const std::vector<PilotSums>& pilots : formats) {
+    errors.clear();
+    for (const PilotSums& sums : pilots) errors.push_back(std::log(sums.with(chunk) / sums.all));
+    const double mean =
+        std::accumulate(errors.begin(), errors.end(), 0.0) / static_cast<double>(errors.size());
+    for (const double error : errors) squares += square(error - mean);
   }
   return squares;
 }
 
 /// One chunk after the other, each time the one that leaves the least squared errors.
 std::vector<int> order_chunks(const PilotsOfFormats& formats, size_t chunks) {
-  std::vector<int> order;
-  while (order.size() < chunks) {
-    std::optional<int> best;
-    double least = 0;
-    for (int chunk = 0; static_cast<size_t>(chunk) < chunks; ++chunk) {
-      if (std::ranges::find(order, chunk) != order.end()) continue;
-      order.push_back(chunk);
-      const double squares = squared_errors(formats, order);
-      order.pop_back();
-      if (best && squares >= least) continue;
-      best = chunk;
-      least = squares;
-    }
+  std::vector<std::vector<PilotSums>> sums;
+  for (const auto& [format, pilots] : formats) {
+    sums.emplace_back();
+    for (const Pilot* pilot : pilots)
+      sums.back().push_back({pilot, 0, std::accumulate(pilot->chunk_kl.begin(), pilot->chunk_kl.end(), 0.0)});
+  }
+  std::vector<int> order, left(chunks);
+  std::iota(left.begin(), left.end(), 0);
+  while (!left.empty()) {
+    auto best = left.begin();
+    double least = squared_errors_with(sums, *best);
+    for (auto chunk = std::next(best); chunk != left.end(); ++chunk)
+      if (const double squares = squared_errors_with(sums, *chunk); squares < least) {
+        best = chunk;
+        least = squares;
+      }
+    for (std::vector<PilotSums>& pilots : sums)
+      for (PilotSums& pilot : pilots) pilot.chosen = pilot.with(*best);
     order.push_back(*best);
+    left.erase(best);
   }
   return order;
 }
