@@ -42,6 +42,15 @@ std::filesystem::path make_temporary(const std::filesystem::path& path, const Ma
   }
 }
 
+/// Gives a file the rights of `mode`. A file system that knows no rights gives all files the same, and is not
+/// asked.
+bool give_rights(int descriptor, mode_t mode) {
+  constexpr mode_t kRights = 07777;
+  struct stat now {};
+  return fstat(descriptor, &now) == 0 &&
+         ((now.st_mode & kRights) == (mode & kRights) || fchmod(descriptor, mode & kRights) == 0);
+}
+
 /// Gives a file without a name one.
 bool link_to(int descriptor, const char* name) {
   const std::string self = "/proc/self/fd/" + std::to_string(descriptor);
@@ -112,7 +121,7 @@ Result<AtomicFile> AtomicFile::create(const std::filesystem::path& path, Existin
     });
   }
   if (file.descriptor_ < 0) return tl::unexpected(system_error("cannot write to the folder", errno, path));
-  if (replaces && fchmod(file.descriptor_, replaced.st_mode & 07777) != 0)
+  if (replaces && !give_rights(file.descriptor_, replaced.st_mode))
     return tl::unexpected(system_error("cannot keep the rights of the file", errno, path));
   return file;
 }

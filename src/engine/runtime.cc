@@ -1,6 +1,5 @@
 #include "engine/runtime.h"
 
-#include <common/log.h>
 #include <ggml.h>
 #include <llama.h>
 
@@ -51,7 +50,6 @@ void start_engine() {
   static std::once_flag once;
   std::call_once(once, [] {
     llama_log_set(keep_message, nullptr);
-    common_log_pause(common_log_main());  // its chat templates have a log of their own, which prints
     llama_backend_init();
   });
 }
