@@ -148,13 +148,6 @@ Result<void> AtomicFile::write(std::span<const std::byte> bytes) {
   return {};
 }
 
-Result<void> AtomicFile::name_as_temporary() {
-  if (!temporary_.empty()) return {};
-  temporary_ = make_temporary(path_, [&](const char* name) { return link_to(descriptor_, name); });
-  if (temporary_.empty()) return tl::unexpected(system_error("cannot name the file", errno, path_));
-  return {};
-}
-
 Result<void> AtomicFile::name_new() {
   int status = 0;
   if (temporary_.empty()) {
@@ -172,8 +165,9 @@ Result<void> AtomicFile::name_new() {
 }
 
 Result<void> AtomicFile::name_replacing() {
-  if (Result<void> named = name_as_temporary(); !named) return named;
-  if (rename(temporary_.c_str(), path_.c_str()) != 0)
+  if (temporary_.empty())
+    temporary_ = make_temporary(path_, [&](const char* name) { return link_to(descriptor_, name); });
+  if (temporary_.empty() || rename(temporary_.c_str(), path_.c_str()) != 0)
     return tl::unexpected(system_error("cannot name the file", errno, path_));
   return {};
 }

@@ -53,7 +53,6 @@ class AtomicFile {
 
   Result<void> name_new();
   Result<void> name_replacing();
-  Result<void> name_as_temporary();
 
   std::filesystem::path path_;
   Existing existing_;

@@ -21,16 +21,17 @@ struct EqualizeOptions {
   EqualizeRequest request;
 };
 
+std::string what_became_of(const EqualizedKind& kind) {
+  if (kind.known) return kind.exact ? "yes" : "no: left as they are";
+  const bool output = kind.kind == "output_norm";
+  return output ? "no entry in the imatrix (fqlab imatrix --process-output)" : "no entry in the imatrix";
+}
+
 void tell_outcome(const EqualizeRequest& request, const EqualizeOutcome& outcome, double seconds) {
   std::vector<std::vector<std::string>> rows;
   for (const EqualizedKind& kind : outcome.kinds)
     rows.push_back({kind.kind, with_commas(kind.inputs), with_commas(kind.columns),
-                    kind.exact ? with_commas(kind.scaled) : "-",
-                    !kind.known  ? kind.kind == "output_norm"
-                                       ? "no entry in the imatrix (fqlab imatrix --process-output)"
-                                       : "no entry in the imatrix"
-                    : kind.exact ? "yes"
-                                 : "no: left as they are"});
+                    kind.exact ? with_commas(kind.scaled) : "-", what_became_of(kind)});
   fmt::print("{}", table({"input", ">inputs", ">columns", ">scaled", "logits bit for bit the same"}, rows));
   if (!outcome.widened.empty())
     say_warning(fmt::format("{} {} stored as f32, because 16 bits cannot hold the scaled values: {}{}",

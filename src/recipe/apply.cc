@@ -9,14 +9,20 @@
 
 namespace fqlab {
 
-Result<std::vector<float>> importance_for(const GgufFile& file, const FormatSpec& format,
-                                          const TensorInfo& tensor) {
+Result<std::optional<ImportanceMatrix>> imatrix_of(const GgufFile& file, const FormatSpec& format) {
   const std::string& path = format.details().imatrix_file;
-  if (path.empty()) return std::vector<float>();
-  const Result<ImportanceMatrix> matrix = ImportanceMatrix::open(path);
+  if (path.empty()) return std::nullopt;
+  Result<ImportanceMatrix> matrix = ImportanceMatrix::open(path);
   if (!matrix) return tl::unexpected(matrix.error());
   if (Result<void> fits = matrix->fits_equalized(file); !fits) return tl::unexpected(fits.error());
-  return matrix->importance(tensor);
+  return std::move(*matrix);
+}
+
+Result<std::vector<float>> importance_for(const GgufFile& file, const FormatSpec& format,
+                                          const TensorInfo& tensor) {
+  const Result<std::optional<ImportanceMatrix>> matrix = imatrix_of(file, format);
+  if (!matrix) return tl::unexpected(matrix.error());
+  return *matrix ? (*matrix)->importance(tensor) : std::vector<float>();
 }
 
 Result<ChangedTensor> apply(const GgufFile& file, const TensorInfo& tensor, const FormatSpec& format,

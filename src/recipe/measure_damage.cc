@@ -4,7 +4,6 @@
 #include <cmath>
 #include <numeric>
 
-#include "formats/format_details.h"
 #include "fqlab/weight_damage.h"
 #include "recipe/importance.h"
 #include "recipe/tensor_stream.h"
@@ -39,13 +38,9 @@ class Measurement {
     if (options_.importance != nullptr)
       if (Result<void> fits = options_.importance->fits_equalized(file_); !fits) return fits;
     for (const FormatSpec& format : formats_) {
-      const std::string& path = format.details().imatrix_file;
-      matrices_.emplace_back();
-      if (path.empty()) continue;
-      Result<ImportanceMatrix> opened = ImportanceMatrix::open(path);
-      if (!opened) return tl::unexpected(opened.error());
-      if (Result<void> fits = opened->fits_equalized(file_); !fits) return fits;
-      matrices_.back() = std::move(*opened);
+      Result<std::optional<ImportanceMatrix>> named = imatrix_of(file_, format);
+      if (!named) return tl::unexpected(named.error());
+      matrices_.push_back(std::move(*named));
     }
     return {};
   }

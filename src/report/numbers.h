@@ -23,8 +23,7 @@ std::string estimate(double value, const std::optional<Interval>& interval, bool
 
 /// The interval alone, "[22.8, 26.3]", with the same digits.
 std::string interval_text(const Interval& interval);
-/// The interval of a quantity that cannot be negative, such as a KL divergence: Student's t does not know it.
-/// A KL divergence, which is not negative, and its interval, which can be by its formula and is not shown so.
+/// A KL divergence, which cannot be negative, and its interval from 0 on: Student's t does not know that.
 std::string kl_estimate(double kl, std::optional<Interval> interval);
 /// "[-1.5 %, +1.2 %]".
 std::string percent_interval_text(const Interval& interval, bool sign = false);

@@ -228,20 +228,21 @@ void fill_power(const ComparisonPasses& passes, Comparison& c) {
   const auto more = [&](const PositionValue& value, double margin) {
     return more_clusters_to_decide(mean_of(passes.groups, *passes.variant, value), margin);
   };
-  const auto in_chunks = [&](Verdict verdict,
-                             const std::optional<int64_t>& clusters) -> std::optional<int64_t> {
-    if (verdict != Verdict::kInconclusive || !clusters) return std::nullopt;
+  const auto in_chunks = [&](const std::optional<int64_t>& clusters) -> std::optional<int64_t> {
+    if (!clusters) return std::nullopt;
     return static_cast<int64_t>(std::ceil(static_cast<double>(*clusters) * chunks / c.clusters));
   };
+  const auto open = [](Verdict verdict) { return verdict == Verdict::kInconclusive; };
   const Margins& margins = c.settings.margins;
-  c.power.perplexity = in_chunks(c.verdicts.perplexity, more(log_ratio_of, margins.log_perplexity_ratio));
-  c.power.kl = in_chunks(c.verdicts.kl, more(kl_of, margins.kl_nats));
+  if (open(c.verdicts.perplexity))
+    c.power.perplexity = in_chunks(more(log_ratio_of, margins.log_perplexity_ratio));
+  if (open(c.verdicts.kl)) c.power.kl = in_chunks(more(kl_of, margins.kl_nats));
+  if (!open(c.verdicts.same_top)) return;
   // A fraction's verdict comes from Wilson's interval, which may be open where Student's is not.
-  std::optional<int64_t> flips = more(flipped_of, margins.top_flips);
+  const std::optional<int64_t> flips = more(flipped_of, margins.top_flips);
   const std::optional<int64_t> of_fraction = more_clusters_for_fraction(
       agreement_of(passes.groups, *passes.variant, flipped_of, 0.9), margins.top_flips);
-  flips = flips && of_fraction ? std::optional(std::max(*flips, *of_fraction)) : std::nullopt;
-  c.power.same_top = in_chunks(c.verdicts.same_top, flips);
+  if (flips && of_fraction) c.power.same_top = in_chunks(std::max(*flips, *of_fraction));
 }
 
 void fill_notes(Comparison& c) {

@@ -7,7 +7,7 @@
 #include <map>
 #include <set>
 
-#include "formats/format_details.h"
+#include "recipe/importance.h"
 #include "recipe/layer_list.h"
 #include "study/controls.h"
 
@@ -93,17 +93,12 @@ std::string selector_for(std::span<const size_t> wanted, std::span<const TensorI
 /// The tensors of `selected` that a format can hold; the reason of the first that it cannot.
 Result<std::vector<size_t>> fitting(const GgufFile& file, std::span<const size_t> selected,
                                     const FormatSpec& format, std::string& why_not) {
-  std::optional<ImportanceMatrix> matrix;
-  if (const std::string& path = format.details().imatrix_file; !path.empty()) {
-    Result<ImportanceMatrix> opened = ImportanceMatrix::open(path);
-    if (!opened) return tl::unexpected(opened.error());
-    if (Result<void> fits = opened->fits_equalized(file); !fits) return tl::unexpected(fits.error());
-    matrix = std::move(*opened);
-  }
+  const Result<std::optional<ImportanceMatrix>> matrix = imatrix_of(file, format);
+  if (!matrix) return tl::unexpected(matrix.error());
   std::vector<size_t> fit;
   for (const size_t i : selected) {
     const TensorInfo& tensor = file.tensors()[i];
-    if (const Result<void> fits = check_fit(tensor, format, matrix ? &*matrix : nullptr); fits)
+    if (const Result<void> fits = check_fit(tensor, format, *matrix ? &**matrix : nullptr); fits)
       fit.push_back(i);
     else if (why_not.empty())
       why_not = tensor.name + ": " + fits.error().what;
